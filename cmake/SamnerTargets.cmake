@@ -1,0 +1,47 @@
+# samner_add_module(NAME SOURCES file... [PUBLIC library...] [PRIVATE library...])
+#   One static library a folder of src/, as samner::NAME. Its PUBLIC line lists the modules it stands on.
+function(samner_add_module name)
+  cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "samner_add_module(${name}): unknown arguments ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  add_library(samner_${name} STATIC ${arg_SOURCES})
+  add_library(samner::${name} ALIAS samner_${name})
+  target_include_directories(samner_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(samner_${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE} samner_warnings)
+endfunction()
+
+# samner_add_test(NAME SOURCES file... LIBS library... [RANKS n...] [TIMEOUT seconds] [LABELS label...])
+#   One executable of GoogleTest cases. With RANKS it is registered once a number of MPI ranks (and brings its own main,
+#   samner::mpi_test_main); otherwise once, with GoogleTest's main. Tests find tests/data through SAMNER_TEST_DATA.
+function(samner_add_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBS;RANKS;LABELS" ${ARGN})
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "samner_add_test(${name}): unknown arguments ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(${name} PRIVATE ${arg_LIBS} samner_warnings GTest::gmock)
+  target_compile_definitions(${name} PRIVATE
+    SAMNER_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" SAMNER_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+    SAMNER_BINARY="${PROJECT_BINARY_DIR}/samner")
+  set(entries)
+  if(arg_RANKS)
+    target_link_libraries(${name} PRIVATE samner_mpi_test_main)
+    foreach(ranks ${arg_RANKS})
+      add_test(NAME ${name}/ranks=${ranks}
+        COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} --oversubscribe --bind-to none $<TARGET_FILE:${name}>)
+      set_tests_properties(${name}/ranks=${ranks} PROPERTIES PROCESSORS ${ranks})
+      list(APPEND entries ${name}/ranks=${ranks})
+    endforeach()
+  else()
+    target_link_libraries(${name} PRIVATE GTest::gtest_main)
+    add_test(NAME ${name} COMMAND ${name})
+    list(APPEND entries ${name})
+  endif()
+  set_tests_properties(${entries} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}"
+    ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMPI_MCA_rmaps_base_oversubscribe=1;OMPI_MCA_btl_vader_single_copy_mechanism=none")
+endfunction()

@@ -1,0 +1,165 @@
+#include "core/file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "core/error.h"
+
+namespace samner {
+namespace {
+
+/// A file descriptor that closes itself.
+class Descriptor {
+public:
+    Descriptor(std::filesystem::path const& path, int flags, mode_t mode = 0)
+        : value_{::open(path.c_str(), flags | O_CLOEXEC, mode)} {}
+    Descriptor(Descriptor const&) = delete;
+    Descriptor& operator=(Descriptor const&) = delete;
+    ~Descriptor() {
+        if (value_ >= 0) ::close(value_);
+    }
+    int get() const { return value_; }
+    explicit operator bool() const { return value_ >= 0; }
+
+    /// Closes now and reports what close says: some file systems tell of a failed write only here.
+    bool close() { return ::close(std::exchange(value_, -1)) == 0; }
+
+private:
+    int value_;
+};
+
+StorageError storage_error(std::string_view action, std::filesystem::path const& path) {
+    return StorageError{fmt::format("cannot {} '{}': {}", action, path.string(), std::strerror(errno)),
+                        "check free space and permissions"};
+}
+
+void rename_and_sync(std::filesystem::path const& from, std::filesystem::path const& to) {
+    if (::rename(from.c_str(), to.c_str()) != 0) throw storage_error("rename to", to);
+    sync_to_disk(to.has_parent_path() ? to.parent_path() : std::filesystem::path{"."});
+}
+
+}  // namespace
+
+MappedFile::MappedFile(std::filesystem::path path) : path_{std::move(path)} {
+    Descriptor const file{path_, O_RDONLY};
+    if (!file) throw InputError{fmt::format("cannot open '{}': {}", path_.string(), std::strerror(errno))};
+    struct stat status {};
+    if (::fstat(file.get(), &status) != 0) {
+        throw InputError{fmt::format("cannot read '{}': {}", path_.string(), std::strerror(errno))};
+    }
+    if (!S_ISREG(status.st_mode)) throw InputError{fmt::format("'{}' is not a regular file", path_.string())};
+    size_ = static_cast<std::size_t>(status.st_size);
+    if (size_ == 0) return;
+    void* const address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
+    if (address == MAP_FAILED) {
+        throw InputError{fmt::format("cannot map '{}' ({} bytes): {}", path_.string(), size_, std::strerror(errno))};
+    }
+    data_ = static_cast<std::byte const*>(address);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : path_{std::move(other.path_)},
+      data_{std::exchange(other.data_, nullptr)},
+      size_{std::exchange(other.size_, std::size_t{0})} {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+    std::swap(path_, other.path_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+}
+
+MappedFile::~MappedFile() {
+    if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+std::string read_text(std::filesystem::path const& path) {
+    return std::string{MappedFile{path}.text()};
+}
+
+void for_each_line(std::string_view text, std::function<void(std::string_view, std::size_t)> const& line) {
+    std::size_t number = 0;
+    while (!text.empty()) {
+        auto const end = text.find('\n');
+        auto content = text.substr(0, end);
+        if (content.ends_with('\r')) content.remove_suffix(1);
+        line(content, ++number);
+        if (end == std::string_view::npos) break;
+        text.remove_prefix(end + 1);
+    }
+}
+
+void sync_to_disk(std::filesystem::path const& path) {
+    Descriptor file{path, O_RDONLY};
+    if (!file || ::fsync(file.get()) != 0) throw storage_error("sync", path);
+}
+
+void write_atomically(std::filesystem::path const& path, std::string_view bytes) {
+    auto partial = path;
+    partial += ".partial";
+    {
+        Descriptor file{partial, O_WRONLY | O_CREAT | O_TRUNC, 0644};
+        if (!file) throw storage_error("create", partial);
+        auto left = bytes;
+        while (!left.empty()) {
+            auto const written = ::write(file.get(), left.data(), left.size());
+            if (written < 0) {
+                if (errno == EINTR) continue;
+                auto error = storage_error("write", partial);
+                ::unlink(partial.c_str());
+                throw error;
+            }
+            left.remove_prefix(static_cast<std::size_t>(written));
+        }
+        if (::fsync(file.get()) != 0 || !file.close()) {
+            auto error = storage_error("write", partial);
+            ::unlink(partial.c_str());
+            throw error;
+        }
+    }
+    rename_and_sync(partial, path);
+}
+
+void write_folder_atomically(std::filesystem::path const& path,
+                             std::function<void(std::filesystem::path const&)> const& fill, bool replace) {
+    namespace fs = std::filesystem;
+    auto partial = path;
+    partial += ".partial";
+    std::error_code ignored;
+    try {
+        fs::remove_all(partial);
+        fs::create_directories(partial);
+    } catch (fs::filesystem_error const& error) {
+        throw StorageError{fmt::format("cannot create '{}': {}", partial.string(), error.code().message()),
+                           "check free space and permissions"};
+    }
+    try {
+        fill(partial);
+        for (auto const& entry : fs::recursive_directory_iterator{partial}) sync_to_disk(entry.path());
+        sync_to_disk(partial);
+        if (fs::exists(path)) {
+            if (!replace)
+                throw StorageError{fmt::format("'{}' exists already", path.string()), "remove it, or name another"};
+            auto old = path;
+            old += ".old.partial";
+            fs::remove_all(old);
+            rename_and_sync(path, old);
+            rename_and_sync(partial, path);
+            fs::remove_all(old, ignored);
+        } else {
+            rename_and_sync(partial, path);
+        }
+    } catch (...) {
+        fs::remove_all(partial, ignored);
+        throw;
+    }
+}
+
+}  // namespace samner

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace samner {
+
+/// A file's bytes, mapped read-only. An empty file is an empty span.
+class MappedFile {
+public:
+    /// @throws InputError when the file is missing, is not a regular file or cannot be read
+    explicit MappedFile(std::filesystem::path path);
+    MappedFile(MappedFile&&) noexcept;
+    MappedFile& operator=(MappedFile&&) noexcept;
+    ~MappedFile();
+
+    std::span<std::byte const> bytes() const noexcept { return {data_, size_}; }
+    std::string_view text() const noexcept { return {reinterpret_cast<char const*>(data_), size_}; }
+    std::filesystem::path const& path() const noexcept { return path_; }
+
+private:
+    std::filesystem::path path_;
+    std::byte const* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+/// The whole text of a file. @throws InputError when it cannot be read
+std::string read_text(std::filesystem::path const& path);
+
+/// Calls `line(text, number)` for every line of a text, without its LF or CRLF; numbers count from 1. A last line
+/// without a line end counts too.
+void for_each_line(std::string_view text, std::function<void(std::string_view, std::size_t)> const& line);
+
+/// Writes `bytes` to `path` so that it appears whole or not at all: `path.partial`, fsync, rename, fsync of the folder.
+/// @throws StorageError
+void write_atomically(std::filesystem::path const& path, std::string_view bytes);
+
+/// Fills a folder so that it appears whole or not at all: `fill(partial)` writes into `path.partial`, then everything
+/// is fsynced and renamed to `path`. What stood at `path.partial` is removed first; `path` must not exist, or be a
+/// folder when `replace` is set.
+/// @throws StorageError; what `fill` throws passes through after the partial folder is removed
+void write_folder_atomically(std::filesystem::path const& path,
+                             std::function<void(std::filesystem::path const&)> const& fill, bool replace = false);
+
+/// Forces a file's or folder's contents to the disk. @throws StorageError
+void sync_to_disk(std::filesystem::path const& path);
+
+}  // namespace samner

@@ -1,0 +1,51 @@
+#include "core/json.h"
+
+#include <set>
+#include <vector>
+
+#include "core/file.h"
+
+namespace samner {
+
+Json parse_json(std::string_view text, std::string_view place) {
+    constexpr int max_depth = 128;
+    std::vector<std::set<std::string>> keys;
+    auto const check = [&](int depth, Json::parse_event_t event, Json& parsed) {
+        using Event = Json::parse_event_t;
+        if (depth > max_depth) throw InputError{fmt::format("JSON nested deeper than {} ({})", max_depth, place)};
+        if (event == Event::object_start) keys.emplace_back();
+        if (event == Event::object_end) keys.pop_back();
+        if (event == Event::key && !keys.back().insert(parsed.get_ref<std::string const&>()).second) {
+            throw InputError{
+                fmt::format("key '{}' stands twice in one JSON object ({})", parsed.get<std::string>(), place)};
+        }
+        return true;
+    };
+    try {
+        return Json::parse(text, check);
+    } catch (Json::parse_error const& error) {
+        throw InputError{fmt::format("not valid JSON at byte {} ({})", error.byte, place), "mend or replace the file"};
+    }
+}
+
+Json read_json(std::filesystem::path const& path) {
+    return parse_json(MappedFile{path}.text(), path.string());
+}
+
+std::string canonical(Json const& value) {
+    return value.dump(-1, ' ', false, Json::error_handler_t::strict);
+}
+
+void for_each_jsonl(std::filesystem::path const& path,
+                    std::function<void(Json const&, std::string const&)> const& visit) {
+    MappedFile const file{path};
+    for_each_line(file.text(), [&](std::string_view line, std::size_t number) {
+        if (line.find_first_not_of(" \t") == std::string_view::npos) return;
+        auto const place = fmt::format("{}:{}", path.string(), number);
+        auto const object = parse_json(line, place);
+        if (!object.is_object()) throw InputError{fmt::format("line is not a JSON object ({})", place)};
+        visit(object, place);
+    });
+}
+
+}  // namespace samner

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace samner {
+
+using Json = nlohmann::json;
+
+/// Parses one JSON document. Duplicate keys, nesting deeper than 128 and invalid UTF-8 are errors.
+/// @param place  what to name in the message: a path, or `path:line`
+/// @throws InputError with place and position
+Json parse_json(std::string_view text, std::string_view place);
+
+/// Parses a JSON file. @throws InputError
+Json read_json(std::filesystem::path const& path);
+
+/// The one spelling of a JSON value that hashes are taken of: keys sorted, no spaces, UTF-8 unescaped.
+std::string canonical(Json const& value);
+
+/// Calls `visit(object, place)` for each line of a JSONL file that is not blank; place is `path:line`.
+/// @throws InputError when a line is not a JSON object
+void for_each_jsonl(std::filesystem::path const& path,
+                    std::function<void(Json const&, std::string const&)> const& visit);
+
+/// A member of an object, as a T. @throws InputError naming place, key and what was expected
+template <class T>
+T member(Json const& object, std::string const& key, std::string_view place);
+
+}  // namespace samner
+
+#include "core/json_member.h"

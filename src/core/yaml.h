@@ -1,0 +1,73 @@
+#pragma once
+
+#include <yaml-cpp/yaml.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace samner {
+
+/// Parses one YAML document strictly: duplicate keys, merge keys (<<), aliases to an enclosing node, a second document,
+/// more than 64 levels and files over 8 MB are errors with their place (yaml-cpp lets all of them pass).
+/// @param place  what to name in messages, usually the path
+/// @throws InputError
+YAML::Node parse_yaml(std::string const& text, std::string_view place);
+YAML::Node read_yaml(std::filesystem::path const& path);
+
+/// Sets `a.b.c=value` in a document; the value is parsed as YAML. Later sets win. @throws InputError
+void set_yaml(YAML::Node& root, std::string_view assignment);
+
+/// Reads the keys of one YAML map and, in `finish`, refuses those that nobody asked for.
+///     YamlMap map{node, "demo.yaml", "train"};
+///     options.rank = map.get("r", options.rank);
+///     map.finish();
+/// Numbers must look like numbers (010 is ten, not eight), booleans are true and false only.
+class YamlMap {
+public:
+    /// @param place  the file
+    /// @param path   keys that lead here, as a.b; empty at the top
+    YamlMap(YAML::Node node, std::string place, std::string path = {});
+
+    bool has(std::string const& key) const;
+
+    /// The value of a key. T: bool, int32/int64/uint64, double, std::string or std::vector of these. @throws InputError
+    template <class T>
+    T require(std::string const& key);
+    template <class T>
+    T get(std::string const& key, T fallback);
+
+    /// The map under a key (an empty one when absent), and the raw node for what has a shape of its own.
+    YamlMap map(std::string const& key);
+    YAML::Node node(std::string const& key);
+
+    /// Keys in the order of the file.
+    std::vector<std::string> keys() const;
+
+    /// @throws InputError for a key that was not asked for: `unknown key a.b (file:line:column) — did you mean a.c?`
+    void finish() const;
+
+    /// `file:line:column` of a node.
+    std::string place(YAML::Node const& node) const;
+    std::string place() const { return place(node_); }
+    std::string const& path() const { return path_; }
+
+private:
+    template <class T>
+    T convert(YAML::Node const& value, std::string const& key) const;
+    std::string full(std::string const& key) const { return path_.empty() ? key : path_ + "." + key; }
+
+    YAML::Node node_;
+    std::string file_;
+    std::string path_;
+    std::set<std::string> asked_;
+};
+
+/// The candidate closest to `word` (edit distance at most 2 or a third of its length), or nothing.
+std::optional<std::string> did_you_mean(std::string_view word, std::vector<std::string> const& candidates);
+
+}  // namespace samner

@@ -1,0 +1,39 @@
+#include "core/parallel.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <stdexcept>
+#include <vector>
+
+namespace samner {
+namespace {
+
+TEST(ParallelFor, VisitsEveryItemOnceOnAnyNumberOfThreads) {
+    for (int const threads : {1, 2, 4}) {
+        set_num_threads(threads);
+        for (std::int64_t const size : {0, 1, 7, 1000}) {
+            std::vector<std::atomic<int>> visits(size);
+            parallel_for(0, size, 3, [&](std::int64_t begin, std::int64_t end) {
+                for (auto i = begin; i < end; ++i) ++visits[i];
+            });
+            for (auto const& visit : visits) EXPECT_EQ(visit, 1);
+        }
+    }
+    set_num_threads(1);
+}
+
+TEST(ParallelFor, RunsNestedRegionsAndPassesExceptionsOn) {
+    set_num_threads(2);
+    std::atomic<int> sum{0};
+    parallel_for(0, 8, 1, [&](std::int64_t begin, std::int64_t end) {
+        parallel_for(begin, end, 1, [&](std::int64_t b, std::int64_t e) { sum += static_cast<int>(e - b); });
+    });
+    EXPECT_EQ(sum, 8);
+    EXPECT_THROW(parallel_for(0, 8, 1, [](std::int64_t, std::int64_t) { throw std::runtime_error{"x"}; }),
+                 std::runtime_error);
+    set_num_threads(1);
+}
+
+}  // namespace
+}  // namespace samner
