@@ -1,0 +1,413 @@
+// The kernels, written once over the sixteen-lane Vec of an instruction set. Included by kernels_<isa>.cc inside that
+// instruction set's namespace.
+//
+// Why the bits are the same everywhere: every output is one fixed sequence of IEEE operations. Matrix products are one fma
+// chain over the depth for each output element. Reductions keep sixteen partial results, element i going to lane i mod 16,
+// and join them by one fixed tree. Exponentials are polynomials made of the same operations.
+
+namespace {
+
+constexpr float infinity = __builtin_inff();
+
+inline std::int64_t round_up(std::int64_t n) { return (n + lanes - 1) / lanes * lanes; }
+
+/// Joins the lanes: 8 apart, then 4, 2, 1.
+template <class Function>
+inline float join(Vec a, Function const& function) {
+    float x[16];
+    store(x, a);
+    for (int width = 8; width > 0; width /= 2) {
+        for (int i = 0; i < width; ++i) x[i] = function(x[i], x[i + width]);
+    }
+    return x[0];
+}
+inline float sum(Vec a) {
+    return join(a, [](float x, float y) { return x + y; });
+}
+inline float largest_of(Vec a) {
+    return join(a, [](float x, float y) { return x > y ? x : y; });
+}
+
+/// e^x to about 1 unit in the last place for x in [-87.3, 88]; 0 below, e^88 above.
+inline Vec exponential(Vec x) {
+    auto const low = splat(-87.3F);
+    auto const clamped = max(min(x, splat(88.0F)), low);
+    // x = n ln 2 + r with |r| <= ln 2 / 2; adding 1.5 * 2^23 rounds to a whole number.
+    auto const magic = splat(12582912.0F);
+    auto const n = fma(clamped, splat(1.44269504F), magic) - magic;
+    auto r = fma(n, splat(-0.693359375F), clamped);  // ln 2 in two parts, the first of few bits
+    r = fma(n, splat(2.12194440e-4F), r);
+    auto p = splat(1.0F / 5040.0F);  // Taylor series: the next term is below 2^-28
+    p = fma(p, r, splat(1.0F / 720.0F));
+    p = fma(p, r, splat(1.0F / 120.0F));
+    p = fma(p, r, splat(1.0F / 24.0F));
+    p = fma(p, r, splat(1.0F / 6.0F));
+    p = fma(p, r, splat(0.5F));
+    p = fma(p, r, splat(1.0F));
+    p = fma(p, r, splat(1.0F));
+    return where_less(x, low, splat(0.0F), p * exp2_whole(n));
+}
+
+/// The error function to 3e-7: x p(x²) up to 1, beyond 1 - exp(q(x)); both fitted by Chebyshev interpolation.
+inline Vec error_function(Vec x) {
+    auto const t = min(absolute(x), splat(4.0F));
+    auto const s = t * t;
+    auto p = splat(-9.673591194e-06F);
+    p = fma(p, s, splat(1.126825373e-04F));
+    p = fma(p, s, splat(-8.484396385e-04F));
+    p = fma(p, s, splat(5.221053492e-03F));
+    p = fma(p, s, splat(-2.686543763e-02F));
+    p = fma(p, s, splat(1.128378287e-01F));
+    p = fma(p, s, splat(-3.761263788e-01F));
+    p = fma(p, s, splat(1.128379226e+00F));
+    auto q = splat(-6.582857282e-08F);
+    q = fma(q, t, splat(3.095204420e-06F));
+    q = fma(q, t, splat(-6.006879266e-05F));
+    q = fma(q, t, splat(6.733375485e-04F));
+    q = fma(q, t, splat(-5.021044519e-03F));
+    q = fma(q, t, splat(2.699949779e-02F));
+    q = fma(q, t, splat(-1.109074205e-01F));
+    q = fma(q, t, splat(-6.310888529e-01F));
+    q = fma(q, t, splat(-1.130604506e+00F));
+    q = fma(q, t, splat(4.005004885e-04F));
+    auto const magnitude = where_less(t, splat(1.0F), p * t, splat(1.0F) - exponential(q));
+    return with_sign(magnitude, x);
+}
+
+inline Vec sigmoid(Vec x) { return splat(1.0F) / (splat(1.0F) + exponential(splat(0.0F) - x)); }
+
+/// Calls body(offset, count) for the pieces of sixteen, the last one short.
+template <class Body>
+inline void for_pieces(std::int64_t n, Body const& body) {
+    for (std::int64_t i = 0; i < n; i += lanes) body(i, n - i < lanes ? n - i : lanes);
+}
+inline Vec take(float const* p, std::int64_t count) { return count == lanes ? load(p) : load_part(p, count); }
+inline void put(float* p, Vec a, std::int64_t count) {
+    if (count == lanes) {
+        store(p, a);
+    } else {
+        store_part(p, a, count);
+    }
+}
+
+/// A tile of Rows x (Vectors * 16) of C: the fma chains go on from C, or from zero.
+template <int Rows, int Vectors>
+inline void tile(float const* a, std::int64_t lda, float const* panel, std::int64_t depth, float* c, std::int64_t ldc,
+                 std::int64_t columns, bool accumulate) {
+    Vec chain[Rows][Vectors];
+    bool const whole = columns == Vectors * lanes;
+    auto const width = [&](int j) { return columns - j * lanes; };
+    for (int i = 0; i < Rows; ++i) {
+        for (int j = 0; j < Vectors; ++j) {
+            if (!accumulate) {
+                chain[i][j] = splat(0.0F);
+            } else {
+                chain[i][j] = whole ? load(c + i * ldc + j * lanes) : load_part(c + i * ldc + j * lanes, width(j) > 0 ? width(j) : 0);
+            }
+        }
+    }
+    for (std::int64_t k = 0; k < depth; ++k) {
+        Vec b[Vectors];
+        for (int j = 0; j < Vectors; ++j) b[j] = load(panel + k * panel_width + j * lanes);
+        for (int i = 0; i < Rows; ++i) {
+            auto const x = splat(a[i * lda + k]);
+            for (int j = 0; j < Vectors; ++j) chain[i][j] = fma(x, b[j], chain[i][j]);
+        }
+    }
+    for (int i = 0; i < Rows; ++i) {
+        for (int j = 0; j < Vectors; ++j) {
+            if (whole) {
+                store(c + i * ldc + j * lanes, chain[i][j]);
+            } else if (width(j) > 0) {
+                store_part(c + i * ldc + j * lanes, chain[i][j], width(j) < lanes ? width(j) : lanes);
+            }
+        }
+    }
+}
+
+template <int Rows, int Vectors>
+inline void rows_of_tile(std::int64_t rows, float const* a, std::int64_t lda, float const* panel, std::int64_t depth, float* c,
+                         std::int64_t ldc, std::int64_t columns, bool accumulate) {
+    if constexpr (Rows > 0) {
+        if (rows == Rows) {
+            tile<Rows, Vectors>(a, lda, panel, depth, c, ldc, columns, accumulate);
+        } else {
+            rows_of_tile<Rows - 1, Vectors>(rows, a, lda, panel, depth, c, ldc, columns, accumulate);
+        }
+    }
+}
+
+void gemm(GemmArguments const& g) {
+    constexpr std::int64_t depth_block = 512;  // a panel's slice (64 KB) and a tile's rows of A (at most 24 KB) stay in cache
+    for (std::int64_t k = 0; k == 0 || k < g.depth; k += depth_block) {
+        auto const depth = g.depth - k < depth_block ? g.depth - k : depth_block;
+        bool const accumulate = g.accumulate || k > 0;
+        for (std::int64_t row = 0; row < g.rows; row += tile_rows) {
+            auto const rows = g.rows - row < tile_rows ? g.rows - row : tile_rows;
+            auto const* const a = g.a + row * g.lda + k;
+            auto* const c = g.c + row * g.ldc;
+            for (std::int64_t column = 0; column < g.columns; column += tile_vectors * lanes) {
+                auto const left = g.columns - column;
+                auto const columns = left < tile_vectors * lanes ? left : tile_vectors * lanes;
+                rows_of_tile<tile_rows, tile_vectors>(rows, a, g.lda, g.panel + k * panel_width + column, depth, c + column, g.ldc, columns, accumulate);
+            }
+        }
+    }
+}
+
+/// Scores of Group heads against Blocks neighbouring blocks of keys: one chain over the head's dimensions each.
+template <int Group, int Blocks>
+inline void scores(AttentionArguments const& t, std::int64_t block, int head, std::int64_t padded) {
+    Vec chain[Group][Blocks];
+    float const* keys[Blocks];
+    for (int b = 0; b < Blocks; ++b) keys[b] = t.keys + t.blocks[block + b] * t.block_stride;
+    for (int g = 0; g < Group; ++g) {
+        for (int b = 0; b < Blocks; ++b) chain[g][b] = splat(0.0F);
+    }
+    for (int d = 0; d < t.head_dim; ++d) {
+        Vec k[Blocks];
+        for (int b = 0; b < Blocks; ++b) k[b] = load(keys[b] + d * lanes);
+        for (int g = 0; g < Group; ++g) {
+            auto const x = splat(t.q[(head + g) * t.head_dim + d]);
+            for (int b = 0; b < Blocks; ++b) chain[g][b] = fma(x, k[b], chain[g][b]);
+        }
+    }
+    for (int g = 0; g < Group; ++g) {
+        for (int b = 0; b < Blocks; ++b) {
+            store(t.scratch + (head + g) * padded + (block + b) * lanes, chain[g][b] * splat(t.scale));
+        }
+    }
+}
+
+/// The weighted sum of values for Group heads and Vectors * 16 dimensions: one chain over the positions each.
+template <int Group, int Vectors>
+inline void mix(AttentionArguments const& t, int head, int dimension, std::int64_t padded, float const* inverse) {
+    Vec chain[Group][Vectors];
+    for (int g = 0; g < Group; ++g) {
+        for (int j = 0; j < Vectors; ++j) chain[g][j] = splat(0.0F);
+    }
+    for (std::int64_t first = 0; first < t.length; first += lanes) {
+        auto const* const values = t.values + t.blocks[first / lanes] * t.block_stride + dimension;
+        auto const count = t.length - first < lanes ? t.length - first : lanes;
+        for (std::int64_t p = 0; p < count; ++p) {
+            Vec v[Vectors];
+            for (int j = 0; j < Vectors; ++j) v[j] = load(values + p * t.head_dim + j * lanes);
+            for (int g = 0; g < Group; ++g) {
+                auto const x = splat(t.scratch[(head + g) * padded + first + p]);
+                for (int j = 0; j < Vectors; ++j) chain[g][j] = fma(x, v[j], chain[g][j]);
+            }
+        }
+    }
+    for (int g = 0; g < Group; ++g) {
+        for (int j = 0; j < Vectors; ++j) {
+            store(t.out + (head + g) * t.head_dim + dimension + j * lanes, chain[g][j] * splat(inverse[head + g]));
+        }
+    }
+}
+
+/// x becomes e^(x - largest).
+float softmax(float* x, std::int64_t n, float& largest) {
+    auto top = splat(-infinity);
+    for_pieces(n, [&](std::int64_t i, std::int64_t count) {
+        auto const part = take(x + i, count);
+        if (count == lanes) {
+            top = max(part, top);
+        } else {
+            float padded[16];
+            for (int j = 0; j < 16; ++j) padded[j] = j < count ? x[i + j] : -infinity;
+            top = max(load(padded), top);
+        }
+    });
+    largest = largest_of(top);
+    auto total = splat(0.0F);
+    for_pieces(n, [&](std::int64_t i, std::int64_t count) {
+        put(x + i, exponential(take(x + i, count) - splat(largest)), count);
+        total = total + take(x + i, count);  // read again: lanes beyond the end are zero
+    });
+    return sum(total);
+}
+
+void attention(AttentionArguments const& t) {
+    auto const padded = round_up(t.length);
+    auto const blocks = padded / lanes;
+    float inverse[64];
+    auto const in_groups = [&](auto const& body) {
+        int head = 0;
+        for (; head + 3 <= t.group && t.group % 3 == 0; head += 3) body.template operator()<3>(head);
+        for (; head + 4 <= t.group; head += 4) body.template operator()<4>(head);
+        for (; head + 2 <= t.group; head += 2) body.template operator()<2>(head);
+        for (; head < t.group; ++head) body.template operator()<1>(head);
+    };
+    in_groups([&]<int Group>(int head) {
+        std::int64_t block = 0;
+        for (; block + 2 <= blocks; block += 2) scores<Group, 2>(t, block, head, padded);
+        for (; block < blocks; ++block) scores<Group, 1>(t, block, head, padded);
+    });
+    for (int g = 0; g < t.group; ++g) {
+        float largest = 0;
+        inverse[g] = 1.0F / softmax(t.scratch + g * padded, t.length, largest);
+        if (t.stats) {
+            t.stats[g] = largest;
+            t.stats[g + t.stats_stride] = inverse[g];
+        }
+    }
+    in_groups([&]<int Group>(int head) {
+        int d = 0;
+        for (; d + 32 <= t.head_dim; d += 32) mix<Group, 2>(t, head, d, padded, inverse);
+        for (; d < t.head_dim; d += 16) mix<Group, 1>(t, head, d, padded, inverse);
+    });
+}
+
+void attention_backward(AttentionBackwardArguments const& t) {
+    auto const padded = round_up(t.length);
+    auto* const weights = t.scratch;
+    auto* const d_scores = t.scratch + padded;
+    auto delta_lanes = splat(0.0F);
+    for (int d = 0; d < t.head_dim; d += lanes) delta_lanes = fma(load(t.d_out + d), load(t.out + d), delta_lanes);
+    auto const delta = splat(sum(delta_lanes));
+    for (std::int64_t first = 0; first < padded; first += lanes) {
+        auto score = splat(0.0F);
+        auto d_weight = splat(0.0F);
+        auto const* const keys = t.keys_transposed + first * t.head_dim;
+        auto const* const values = t.values_transposed + first * t.head_dim;
+        for (int d = 0; d < t.head_dim; ++d) {
+            score = fma(splat(t.q[d]), load(keys + d * lanes), score);
+            d_weight = fma(splat(t.d_out[d]), load(values + d * lanes), d_weight);
+        }
+        auto const weight = exponential(score * splat(t.scale) - splat(t.largest)) * splat(t.inverse_sum);
+        store(weights + first, weight);
+        store(d_scores + first, weight * (d_weight - delta) * splat(t.scale));
+    }
+    for (int d = 0; d < t.head_dim; d += lanes) {
+        auto dq = splat(0.0F);
+        auto const q = load(t.q + d);
+        auto const d_out = load(t.d_out + d);
+        for (std::int64_t p = 0; p < t.length; ++p) {
+            auto const offset = p * t.head_dim + d;
+            auto const d_score = splat(d_scores[p]);
+            dq = fma(d_score, load(t.keys + offset), dq);
+            store(t.dk + offset, fma(d_score, q, load(t.dk + offset)));
+            store(t.dv + offset, fma(splat(weights[p]), d_out, load(t.dv + offset)));
+        }
+        store(t.dq + d, dq);
+    }
+}
+
+/// 1 / sqrt(mean of squares + eps)
+inline float inverse_norm(float const* x, float eps, std::int64_t n) {
+    auto square = splat(0.0F);
+    for_pieces(n, [&](std::int64_t i, std::int64_t count) {
+        auto const part = take(x + i, count);
+        square = fma(part, part, square);
+    });
+    return 1.0F / __builtin_sqrtf(sum(square) / static_cast<float>(n) + eps);
+}
+
+void rms_norm(float const* x, float const* weight, float eps, std::int64_t n, float* y) {
+    auto const scale = splat(inverse_norm(x, eps, n));
+    for_pieces(n, [&](std::int64_t i, std::int64_t count) {
+        put(y + i, take(x + i, count) * scale * take(weight + i, count), count);
+    });
+}
+
+void rms_norm_backward(float const* x, float const* weight, float eps, float const* dy, std::int64_t n, float* dx, bool accumulate) {
+    auto const scale = inverse_norm(x, eps, n);
+    auto dot = splat(0.0F);
+    for_pieces(n, [&](std::int64_t i, std::int64_t count) {
+        dot = fma(take(dy + i, count) * take(weight + i, count), take(x + i, count), dot);
+    });
+    // dx = s (w dy - x s² mean(w dy x))
+    auto const pull = splat(-(sum(dot) / static_cast<float>(n)) * scale * scale * scale);
+    for_pieces(n, [&](std::int64_t i, std::int64_t count) {
+        auto const direct = take(dy + i, count) * take(weight + i, count) * splat(scale);
+        auto const gradient = fma(take(x + i, count), pull, direct);
+        put(dx + i, accumulate ? take(dx + i, count) + gradient : gradient, count);
+    });
+}
+
+void layer_norm(float const* x, float const* weight, float const* bias, float eps, std::int64_t n, float* y) {
+    auto total = splat(0.0F);
+    for_pieces(n, [&](std::int64_t i, std::int64_t count) { total = total + take(x + i, count); });
+    auto const mean = sum(total) / static_cast<float>(n);
+    auto square = splat(0.0F);
+    for_pieces(n, [&](std::int64_t i, std::int64_t count) {
+        auto const zero_beyond = count == lanes ? splat(mean) : [&] {
+            float padded[16];
+            for (int j = 0; j < 16; ++j) padded[j] = j < count ? mean : 0.0F;
+            return load(padded);
+        }();
+        auto const centred = take(x + i, count) - zero_beyond;
+        square = fma(centred, centred, square);
+    });
+    auto const scale = splat(1.0F / __builtin_sqrtf(sum(square) / static_cast<float>(n) + eps));
+    for_pieces(n, [&](std::int64_t i, std::int64_t count) {
+        auto const unit = (take(x + i, count) - splat(mean)) * scale;
+        put(y + i, fma(unit, take(weight + i, count), take(bias + i, count)), count);
+    });
+}
+
+void rope(float* head, std::int64_t half, float const* cos, float const* sin, bool inverse) {
+    for_pieces(half, [&](std::int64_t i, std::int64_t count) {
+        auto const first = take(head + i, count);
+        auto const second = take(head + half + i, count);
+        auto const c = take(cos + i, count);
+        auto const s = inverse ? splat(0.0F) - take(sin + i, count) : take(sin + i, count);
+        put(head + i, first * c - second * s, count);
+        put(head + half + i, second * c + first * s, count);
+    });
+}
+
+void swiglu(float const* gate, float const* up, float* out, std::int64_t n) {
+    for_pieces(n, [&](std::int64_t i, std::int64_t count) {
+        auto const g = take(gate + i, count);
+        put(out + i, g * sigmoid(g) * take(up + i, count), count);
+    });
+}
+
+void swiglu_backward(float const* gate, float const* up, float const* d_out, float* d_gate, float* d_up, std::int64_t n) {
+    for_pieces(n, [&](std::int64_t i, std::int64_t count) {
+        auto const g = take(gate + i, count);
+        auto const u = take(up + i, count);
+        auto const d = take(d_out + i, count);
+        auto const s = sigmoid(g);
+        auto const silu = g * s;
+        put(d_up + i, d * silu, count);
+        put(d_gate + i, d * u * fma(silu, splat(1.0F) - s, s), count);
+    });
+}
+
+void gelu(float const* x, float* y, std::int64_t n) {
+    for_pieces(n, [&](std::int64_t i, std::int64_t count) {
+        auto const v = take(x + i, count);
+        put(y + i, splat(0.5F) * v * (splat(1.0F) + error_function(v * splat(0.707106781F))), count);
+    });
+}
+
+void add(float const* x, float* y, std::int64_t n) {
+    for_pieces(n, [&](std::int64_t i, std::int64_t count) { put(y + i, take(y + i, count) + take(x + i, count), count); });
+}
+
+void scale(float factor, float* x, std::int64_t n) {
+    for_pieces(n, [&](std::int64_t i, std::int64_t count) { put(x + i, splat(factor) * take(x + i, count), count); });
+}
+
+void adamw(AdamWArguments const& s, float const* gradients, float* parameters, float* first, float* second, std::int64_t n) {
+    for_pieces(n, [&](std::int64_t i, std::int64_t count) {
+        auto const gradient = take(gradients + i, count);
+        auto const m = fma(splat(s.one_minus_beta1), gradient, splat(s.beta1) * take(first + i, count));
+        auto const v = fma(splat(s.one_minus_beta2) * gradient, gradient, splat(s.beta2) * take(second + i, count));
+        auto const denominator = fma(root(v), splat(s.inverse_root_correction), splat(s.eps));
+        auto const decayed = take(parameters + i, count) * splat(s.decay);
+        put(first + i, m, count);
+        put(second + i, v, count);
+        put(parameters + i, decayed - splat(s.step_size) * (m / denominator), count);
+    });
+}
+
+}  // namespace
+
+Table const& table() {
+    static constexpr Table kernels{gemm,   attention,       attention_backward, rms_norm, rms_norm_backward, layer_norm, rope,
+                                   swiglu, swiglu_backward, gelu,               add,      scale,             softmax,    adamw};
+    return kernels;
+}
