@@ -4,8 +4,10 @@
 #include <cmath>
 
 // The build's baseline is SSE2; the loader picks the widest version that the machine runs. Sanitizers instrument the
-// function that picks, which runs before they are ready, so they get the baseline.
-#if defined(__x86_64__) && defined(__ELF__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// function that picks, which runs before they are ready, so they get the baseline; so does clang, which names the
+// instruction sets differently.
+#if defined(__x86_64__) && defined(__ELF__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
 #define SAMNER_CLONES __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
 #else
 #define SAMNER_CLONES
@@ -24,6 +26,13 @@ SAMNER_CLONES std::size_t count_equal(float const* in, std::size_t size, std::ui
     std::uint32_t count = 0;
     for (std::size_t i = 0; i < size; ++i)
         count += (std::bit_cast<std::uint32_t>(in[i]) & magnitude_bits) == magnitude ? 1U : 0U;
+    return count;
+}
+
+SAMNER_CLONES std::size_t count_at_least(float const* in, std::size_t size, std::uint32_t magnitude) {
+    std::uint32_t count = 0;
+    for (std::size_t i = 0; i < size; ++i)
+        count += (std::bit_cast<std::uint32_t>(in[i]) & magnitude_bits) >= magnitude ? 1U : 0U;
     return count;
 }
 

@@ -86,11 +86,11 @@ TEST(MergeSelect, TheCutDoesNotDependOnThreads) {
 }
 
 TEST(MergeSelect, FindsTheFirstNonFiniteElement) {
-    std::vector<float> values(10, std::numeric_limits<float>::max());
+    std::vector<float> values(10000, std::numeric_limits<float>::max());
     EXPECT_EQ(find_nonfinite(values), std::nullopt);
-    values[7] = std::numeric_limits<float>::quiet_NaN();
-    values[4] = -std::numeric_limits<float>::infinity();
-    EXPECT_EQ(find_nonfinite(values), 4U);
+    values[9007] = std::numeric_limits<float>::quiet_NaN();
+    values[9004] = -std::numeric_limits<float>::infinity();
+    EXPECT_EQ(find_nonfinite(values), 9004U);
 }
 
 }  // namespace
