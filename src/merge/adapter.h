@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "merge/kernel.h"
+#include "merge/method.h"
+
+namespace samner::merge {
+
+/// One expert's LoRA update of one module, s B A. Rank 0 with empty spans: the expert does not have the module, which
+/// is a zero update (it still counts as an expert).
+struct Factors {
+    std::span<float const> a = {};  ///< row-major [rank, in]
+    std::span<float const> b = {};  ///< row-major [out, rank]
+    std::int64_t rank = 0;
+    double scaling = 1.0;            ///< s: alpha / rank, or alpha / sqrt(rank) with rslora
+    double weight = 1.0;             ///< the user's weight of the expert
+    std::string_view identity = {};  ///< of the expert's content (a hash): order of summation, DARE's mask
+};
+
+struct MergedFactors {
+    std::vector<float> a;  ///< row-major [rank, in]
+    std::vector<float> b;  ///< row-major [out, rank]
+    std::int64_t rank = 0;
+    double scaling = 1.0;
+
+    double alpha() const { return scaling * static_cast<double>(rank); }  ///< for a config without rslora
+};
+
+/// Merges one module in factor space (the operator on the A factors and, by itself, on the B factors, with
+/// coefficients sqrt|w s| on B and sgn(w s) sqrt|w s| on A), by stacking (cat), or, for the svd methods, merges the
+/// products and truncates them to a rank. The result has scaling 1, rank = the experts' (cat: the sum; svd:
+/// options.rank or the largest). One expert of weight 1 comes back as it is, bytes, rank and scaling. Does not depend
+/// on the order of the experts or the number of threads.
+/// @param module  name, for messages and DARE's masks
+/// @param out     its memory is used again
+/// @throws InputError when shapes disagree, the method cannot mix ranks, or no expert has the module
+void merge_factors(MergeOptions const& options, std::string_view module, std::span<Factors const> experts,
+                   MergedFactors& out);
+
+/// Merges one module in delta space: the operator on D_i = s_i B_i A_i with the weights as coefficients. `cat`,
+/// `linear` and `svd` are the same sum here, and an svd method's result is not truncated.
+/// @param out  row-major [out, in]; memory: the size of `out` for each expert that has the module
+/// @throws InputError when shapes disagree with each other or with `out`
+void merge_delta(MergeOptions const& options, std::string_view module, std::span<Factors const> experts,
+                 std::span<float> out);
+
+/// out = s B A, row-major [out, in], in float32 with the rank's terms added in their order.
+void expand(Factors const& factors, std::span<float> out);
+
+}  // namespace samner::merge

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+/// The inner loops, on blocks that stay in the first-level cache. Each is compiled for several instruction sets; the
+/// bits do not depend on which is used: elements are independent and nothing is contracted into fused operations.
+namespace samner::merge::loops {
+
+/// The magnitude of a float as an integer of the same order.
+inline constexpr std::uint32_t magnitude_bits = 0x7FFFFFFFU;
+
+/// out[i] = |in[i]| >= threshold ? in[i] : 0, with magnitudes as `magnitude_bits`.
+void keep_at_least(float const* in, float* out, std::size_t size, std::uint32_t threshold);
+
+/// How many elements (fewer than 2^32) have exactly, or at least, this magnitude.
+std::size_t count_equal(float const* in, std::size_t size, std::uint32_t magnitude);
+std::size_t count_at_least(float const* in, std::size_t size, std::uint32_t magnitude);
+
+/// out[i] = word[i] <= last ? in[i] / divisor : 0
+void keep_drawn(float const* in, std::uint32_t const* word, float* out, std::size_t size, std::uint32_t last,
+                float divisor);
+
+void multiply(float* values, std::size_t size, float factor);                      ///< values *= factor
+void add(float* sum, float const* values, std::size_t size);                       ///< sum += values
+void add_signs(float* sum, float const* values, std::size_t size);                 ///< sum += sign(values)
+void add_scaled(float* sum, float const* values, std::size_t size, float factor);  ///< sum += factor * values
+
+/// Where the value has the elected sign (elected >= 0 means +; a zero value never agrees):
+/// sum += factor * value, denominator += share.
+void add_agreeing(float* sum, float* denominator, float const* elected, float const* values, std::size_t size,
+                  float factor, float share);
+
+/// out = sum / denominator, with denominators of magnitude below `least` taken as 1.
+void divide(float* out, float const* sum, float const* denominator, std::size_t size, float least);
+
+/// out = left - right
+void subtract(float* out, float const* left, float const* right, std::size_t size);
+
+}  // namespace samner::merge::loops

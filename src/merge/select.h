@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace samner::merge {
+
+/// Which elements of a tensor are its k largest magnitudes: those with magnitude bits above `threshold`, and those at
+/// the threshold whose flat index is below `end_at_threshold`.
+struct Cut {
+    std::uint32_t threshold = 0;
+    std::size_t end_at_threshold = SIZE_MAX;
+};
+
+/// Of the k largest magnitudes; ties at the threshold go to the lowest flat index, so exactly k elements are kept
+/// (k >= size keeps all). A radix select on the magnitude bits: two passes over the tensor and one over about a
+/// twentieth of it. NaN counts as larger than infinity.
+Cut find_cut(std::span<float const> values, std::size_t k);
+
+/// Copies the elements that the cut keeps and writes zeros for the others. `values` is the piece of the tensor that
+/// begins at flat index `begin`.
+void apply_cut(Cut const& cut, std::span<float const> values, std::size_t begin, float* out);
+
+/// k of `trim_d`: trunc(density * size) in double, for a density in [0, 1].
+std::size_t kept_elements(double density, std::size_t size);
+
+/// Flat index of the first NaN or infinity.
+std::optional<std::size_t> find_nonfinite(std::span<float const> values);
+
+}  // namespace samner::merge

@@ -1,0 +1,37 @@
+#include "merge/method.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+
+namespace samner::merge {
+namespace {
+
+TEST(MergeMethod, NamesAreReadBack) {
+    for (auto const* name : {"linear", "task_arithmetic", "magnitude_prune", "ties", "dare_linear", "dare_ties", "cat",
+                             "svd", "magnitude_prune_svd", "ties_svd", "dare_linear_svd", "dare_ties_svd"})
+        EXPECT_EQ(to_string(parse_method(name)), name);
+    EXPECT_EQ(parse_sign("frequency"), Sign::frequency);
+    EXPECT_EQ(parse_space("delta"), Space::delta);
+}
+
+TEST(MergeMethod, AMisspeltNameGetsTheNearestOne) {
+    try {
+        parse_method("tiess");
+        FAIL();
+    } catch (InputError const& error) {
+        EXPECT_THAT(error.what(), testing::HasSubstr("'tiess'"));
+        EXPECT_THAT(error.remedy(), testing::HasSubstr("ties"));
+    }
+    EXPECT_THROW(parse_sign("majority"), InputError);
+}
+
+TEST(MergeMethod, ADensityOutsideTheUnitIntervalIsRefused) {
+    for (double const density : {0.0, -0.1, 1.0001, std::numeric_limits<double>::quiet_NaN()})
+        EXPECT_THROW(validate({.density = density}), InputError) << density;
+    EXPECT_NO_THROW(validate({.density = 1.0}));
+}
+
+}  // namespace
+}  // namespace samner::merge

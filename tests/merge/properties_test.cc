@@ -1,0 +1,268 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/parallel.h"
+#include "core/random.h"
+#include "merge/adapter.h"
+#include "merge/select.h"
+
+namespace samner::merge {
+namespace {
+
+constexpr Method all_methods[] = {Method::linear,
+                                  Method::task_arithmetic,
+                                  Method::magnitude_prune,
+                                  Method::ties,
+                                  Method::dare_linear,
+                                  Method::dare_ties,
+                                  Method::cat,
+                                  Method::svd,
+                                  Method::magnitude_prune_svd,
+                                  Method::ties_svd,
+                                  Method::dare_linear_svd,
+                                  Method::dare_ties_svd};
+constexpr double unit_roundoff = 0x1.0p-24;
+
+std::vector<float> normal_values(std::size_t size, std::string const& purpose) {
+    RandomStream const stream{11, purpose};
+    std::vector<float> values(size);
+    for (std::size_t i = 0; i < size; ++i) values[i] = static_cast<float>(stream.normal(i));
+    return values;
+}
+
+/// Adapters of one module, rank 4, update [30, 50].
+struct Experts {
+    std::vector<std::vector<float>> a;
+    std::vector<std::vector<float>> b;
+    std::vector<Factors> factors;
+
+    explicit Experts(std::size_t count) {
+        static constexpr std::string_view identities[] = {"f3", "0a", "77", "b2"};
+        for (std::size_t i = 0; i < count; ++i) {
+            a.push_back(normal_values(4 * 50, "a" + std::to_string(i)));
+            b.push_back(normal_values(30 * 4, "b" + std::to_string(i)));
+        }
+        for (std::size_t i = 0; i < count; ++i)
+            factors.push_back({a[i], b[i], 4, 2.0, 1.5 - 0.75 * static_cast<double>(i), identities[i]});
+    }
+};
+
+MergedFactors merged(MergeOptions const& options, std::span<Factors const> experts) {
+    MergedFactors out;
+    merge_factors(options, "layer.q", experts, out);
+    return out;
+}
+
+TEST(Merge, PermutingTheExpertsWithTheirWeightsChangesNoBit) {
+    for (auto const method : all_methods) {
+        MergeOptions const options{.method = method, .density = 0.4};
+        Experts experts{4};
+        auto const expected = merged(options, experts.factors);
+        for (std::size_t i = 0; i < 3; ++i) {
+            std::rotate(experts.factors.begin(), experts.factors.begin() + 1, experts.factors.end());
+            auto const permuted = merged(options, experts.factors);
+            EXPECT_EQ(permuted.a, expected.a) << to_string(method);
+            EXPECT_EQ(permuted.b, expected.b) << to_string(method);
+        }
+    }
+}
+
+TEST(Merge, OneExpertOfWeightOneComesBackAsItIs) {
+    for (auto const method : all_methods) {
+        Experts experts{1};
+        experts.factors[0].weight = 1.0;
+        auto const out = merged({.method = method}, experts.factors);
+        EXPECT_EQ(out.a, experts.a[0]) << to_string(method);
+        EXPECT_EQ(out.b, experts.b[0]) << to_string(method);
+        EXPECT_EQ(out.rank, 4);
+        EXPECT_EQ(out.alpha(), 8.0);
+    }
+}
+
+TEST(Merge, OneExpertIsTrimmedWhereThatIsAskedFor) {
+    Experts experts{1};
+    auto const out = merged({.method = Method::ties, .density = 0.5, .operate_on_single = true}, experts.factors);
+    EXPECT_EQ(std::count(out.a.begin(), out.a.end(), 0.0F), 100);
+}
+
+TEST(Merge, AnAbsentModuleCountsAsAZeroUpdate) {
+    Experts experts{2};
+    experts.factors[1] = {.weight = 1.0, .identity = "99"};
+    experts.factors[0].weight = 1.0;
+    auto const out = merged({.method = Method::ties, .density = 0.5}, experts.factors);
+    EXPECT_EQ(std::count(out.a.begin(), out.a.end(), 0.0F), 100) << "a module of one of two experts is trimmed";
+    EXPECT_EQ(out.scaling, 1.0);
+}
+
+TEST(Merge, TiesOfFullDensityOnAgreeingSignsIsTheMean) {
+    std::vector<std::vector<float>> tensors;
+    for (auto const* name : {"x", "y", "z"}) {
+        tensors.push_back(normal_values(5000, name));
+        for (std::size_t i = 0; i < tensors.back().size(); ++i)
+            tensors.back()[i] = std::copysign(tensors.back()[i], i % 3 == 0 ? -1.0F : 1.0F);
+    }
+    std::vector<Contribution> const contributions{
+        {tensors[0], 1.0F, 1.0, "a"}, {tensors[1], 1.0F, 1.0, "b"}, {tensors[2], 1.0F, 1.0, "c"}};
+    for (auto const sign : {Sign::total, Sign::frequency}) {
+        std::vector<float> out(5000);
+        merge_tensor(recipe_of({.method = Method::ties, .sign = sign}), "t", contributions, out);
+        for (std::size_t i = 0; i < out.size(); ++i)
+            ASSERT_EQ(out[i], (tensors[0][i] + tensors[1][i] + tensors[2][i]) / 3.0F);
+    }
+}
+
+/// Facts of the operator in double, by the definition: an independent loop, element by element.
+double ties_oracle(std::vector<std::vector<float>> const& trimmed, std::vector<float> const& weights, std::size_t at,
+                   Sign sign, double& terms) {
+    double elected = 0.0;
+    for (auto const& tensor : trimmed)
+        elected += sign == Sign::total ? double{tensor[at]} : double((tensor[at] > 0) - (tensor[at] < 0));
+    double sum = 0.0;
+    int count = 0;
+    terms = 0.0;
+    for (std::size_t i = 0; i < trimmed.size(); ++i) {
+        double const x = trimmed[i][at];
+        if (elected >= 0 ? x > 0 : x < 0) {
+            sum += weights[i] * x;
+            terms += std::fabs(weights[i] * x);
+            ++count;
+        }
+    }
+    return sum / std::max(1, count);
+}
+
+TEST(Merge, TiesAgreesWithADoubleOracleWithinTheRoundingOfItsSums) {
+    std::vector<std::vector<float>> tensors;
+    std::vector<std::vector<float>> trimmed;
+    std::vector<float> const weights{0.3F, 1.7F, -0.6F};
+    std::vector<Contribution> contributions;
+    for (auto const* name : {"p", "q", "r"}) tensors.push_back(normal_values(40000, name));
+    for (std::size_t i = 0; i < 3; ++i) {
+        static constexpr std::string_view identities[] = {"a", "b", "c"};
+        auto const cut = find_cut(tensors[i], kept_elements(0.3, tensors[i].size()));
+        trimmed.emplace_back(tensors[i].size());
+        apply_cut(cut, tensors[i], 0, trimmed[i].data());
+        contributions.push_back({tensors[i], weights[i], 0.3, identities[i]});
+    }
+    for (auto const sign : {Sign::total, Sign::frequency}) {
+        std::vector<float> out(40000);
+        merge_tensor(recipe_of({.method = Method::ties, .sign = sign}), "t", contributions, out);
+        for (std::size_t i = 0; i < out.size(); ++i) {
+            double terms = 0.0;
+            double const exact = ties_oracle(trimmed, weights, i, sign, terms);
+            // a product, at most two sums and a division: four roundings of at most the sum of the terms
+            ASSERT_NEAR(out[i], exact, 4.1 * unit_roundoff * terms) << i;
+        }
+    }
+}
+
+TEST(Merge, ThreadsDoNotChangeABit) {
+    std::vector<std::vector<float>> tensors;
+    for (auto const* name : {"s", "t", "u"}) tensors.push_back(normal_values(300001, name));
+    for (auto const method : {Method::linear, Method::ties, Method::dare_ties}) {
+        std::vector<std::vector<float>> results;
+        for (int const threads : {1, 2, 4}) {
+            set_num_threads(threads);
+            std::vector<Contribution> const contributions{
+                {tensors[0], 0.9F, 0.5, "a"}, {tensors[1], 1.0F, 0.5, "b"}, {tensors[2], -0.4F, 0.5, "c"}};
+            merge_tensor(recipe_of({.method = method}), "t", contributions, results.emplace_back(300001));
+        }
+        set_num_threads(1);
+        EXPECT_EQ(results[1], results[0]) << to_string(method);
+        EXPECT_EQ(results[2], results[0]) << to_string(method);
+    }
+}
+
+TEST(Merge, TheResultMayTakeAnInputsPlace) {
+    auto first = normal_values(5000, "first");
+    auto const second = normal_values(5000, "second");
+    auto const recipe = recipe_of({.method = Method::ties});
+    std::vector<Contribution> const contributions{{first, 1.0F, 0.5, "a"}, {second, 1.0F, 0.5, "b"}};
+    std::vector<float> expected(5000);
+    merge_tensor(recipe, "t", contributions, expected);
+    merge_tensor(recipe, "t", contributions, first);
+    EXPECT_EQ(first, expected);
+}
+
+TEST(Merge, DareKeepsTheDensityAndItsMaskDependsOnSeedExpertAndTensor) {
+    std::vector<float> const ones(100000, 1.0F);
+    auto draw = [&](std::uint64_t seed, std::string_view identity, std::string_view name, bool rescale) {
+        std::vector<float> out(ones.size());
+        std::vector<Contribution> const one{{ones, 1.0F, 0.3, identity}};
+        auto const recipe = recipe_of({.method = Method::dare_linear, .seed = seed, .rescale_dropped = rescale});
+        merge_tensor(recipe, name, one, out);
+        return out;
+    };
+    auto const mask = draw(1, "a", "t", true);
+    auto const kept = std::count(mask.begin(), mask.end(), 1.0F / 0.3F);
+    EXPECT_NEAR(static_cast<double>(kept), 30000.0, 6.0 * std::sqrt(100000 * 0.3 * 0.7));
+    EXPECT_EQ(std::count(mask.begin(), mask.end(), 0.0F), 100000 - kept);
+    EXPECT_EQ(draw(1, "a", "t", true), mask);
+    EXPECT_NE(draw(2, "a", "t", true), mask);
+    EXPECT_NE(draw(1, "b", "t", true), mask);
+    EXPECT_NE(draw(1, "a", "u", true), mask);
+    auto const plain = draw(1, "a", "t", false);
+    EXPECT_EQ(std::count(plain.begin(), plain.end(), 1.0F), kept) << "peft 0.9 to 0.18 does not rescale";
+}
+
+TEST(Merge, SvdOfALinearMergeEqualsTheTruncationOfItsDenseSum) {
+    Experts experts{3};
+    auto const low = merged({.method = Method::svd, .rank = 5}, experts.factors);
+    // density 1 keeps everything, but goes by the dense matrix
+    auto const dense = merged({.method = Method::magnitude_prune_svd, .density = 1.0, .rank = 5}, experts.factors);
+    std::vector<float> left(30 * 50);
+    std::vector<float> right(30 * 50);
+    expand({low.a, low.b, low.rank, 1.0, 1.0, "x"}, left);
+    expand({dense.a, dense.b, dense.rank, 1.0, 1.0, "x"}, right);
+    for (std::size_t i = 0; i < left.size(); ++i) ASSERT_NEAR(left[i], right[i], 2e-5);
+}
+
+TEST(Merge, AnSvdOfFullRankIsTheSum) {
+    Experts experts{3};
+    auto const low = merged({.method = Method::svd, .rank = 12}, experts.factors);
+    auto const stacked = merged({.method = Method::cat}, experts.factors);
+    std::vector<float> left(30 * 50);
+    std::vector<float> right(30 * 50);
+    std::vector<float> summed(30 * 50);
+    expand({low.a, low.b, low.rank, 1.0, 1.0, "x"}, left);
+    expand({stacked.a, stacked.b, stacked.rank, 1.0, 1.0, "x"}, right);
+    merge_delta({.method = Method::linear}, "layer.q", experts.factors, summed);
+    for (std::size_t i = 0; i < left.size(); ++i) {
+        ASSERT_NEAR(left[i], right[i], 2e-5);
+        ASSERT_NEAR(right[i], summed[i], 2e-5);
+    }
+}
+
+TEST(Merge, MixedRanksAreRefusedByNameWhereTheyCannotBeMerged) {
+    Experts experts{2};
+    experts.factors[1].rank = 2;
+    experts.factors[1].a = experts.factors[1].a.first(2 * 50);
+    experts.factors[1].b = experts.factors[1].b.first(30 * 2);
+    try {
+        merged({.method = Method::ties}, experts.factors);
+        FAIL();
+    } catch (InputError const& error) {
+        EXPECT_THAT(error.what(), testing::HasSubstr("layer.q"));
+        EXPECT_THAT(error.what(), testing::HasSubstr("rank"));
+    }
+    EXPECT_EQ(merged({.method = Method::cat}, experts.factors).rank, 6);
+    EXPECT_EQ(merged({.method = Method::ties_svd}, experts.factors).rank, 4);
+}
+
+TEST(Merge, ShapesOfDifferentBasesAreRefused) {
+    Experts experts{2};
+    experts.factors[1].b = experts.factors[1].b.first(20 * 4);
+    EXPECT_THROW(merged({.method = Method::linear}, experts.factors), InputError);
+    std::vector<float> out(30 * 49);
+    Experts const same{2};
+    EXPECT_THROW(merge_delta({}, "layer.q", same.factors, out), InputError);
+}
+
+}  // namespace
+}  // namespace samner::merge
