@@ -5,7 +5,10 @@
 namespace samner::token {
 
 AddedTokens::AddedTokens(std::vector<Entry> entries) : entries_{std::move(entries)} {
-    std::sort(entries_.begin(), entries_.end(), [](auto const& a, auto const& b) { return a.content < b.content; });
+    std::stable_sort(entries_.begin(), entries_.end(),
+                     [](auto const& a, auto const& b) { return a.content < b.content; });
+    auto const same = [](auto const& a, auto const& b) { return a.content == b.content; };
+    entries_.erase(std::unique(entries_.begin(), entries_.end(), same), entries_.end());
     for (auto const& entry : entries_) first_byte_.set(static_cast<unsigned char>(entry.content.front()));
 }
 

@@ -18,6 +18,7 @@ public:
         std::string content;  ///< not empty
         std::int32_t id;
     };
+    /// Of entries with the same content the first counts.
     explicit AddedTokens(std::vector<Entry> entries);
 
     bool empty() const noexcept { return entries_.empty(); }

@@ -12,6 +12,8 @@ namespace samner::token {
 namespace {
 
 constexpr std::size_t max_file_bytes = std::size_t{256} << 20;
+constexpr std::size_t max_steps = 32;                // of a normaliser or pre-tokeniser
+constexpr std::size_t max_added_token_bytes = 4096;  // each place of a text is compared with them
 
 /// A part of the file and where it is, for messages.
 struct Node {
@@ -49,10 +51,18 @@ struct Node {
                      fmt::format("supported: {}", supported)};
 }
 
+/// Refuses a value that is neither absent nor `expected`; where that is null, an empty text means the same.
 void require_default(Node const& node, std::string const& key, Json const& expected) {
-    if (node.has(key) && node.json.at(key) != expected && node.json.at(key) != "") {
-        unsupported(node, fmt::format("{}: {}", key, node.json.at(key).dump().substr(0, 60)), expected.dump());
-    }
+    if (!node.has(key)) return;
+    auto const& value = node.json.at(key);
+    if (value == expected || (expected.is_null() && value == "")) return;
+    unsupported(node, fmt::format("{}: {}", key, value.dump().substr(0, 60)), expected.dump());
+}
+
+void check_steps(Node const& node, std::string const& key) {
+    auto const count = node.at(key).json.size();
+    if (count <= max_steps) return;
+    throw InputError{fmt::format("{} steps, at most {} are allowed ({}.{})", count, max_steps, node.place, key)};
 }
 
 void read_normalizer(Node const& node, Normalizer& normalizer) {
@@ -60,6 +70,7 @@ void read_normalizer(Node const& node, Normalizer& normalizer) {
     if (type == "NFC") return normalizer.add(NormalForm::nfc);
     if (type == "NFD") return normalizer.add(NormalForm::nfd);
     if (type == "Sequence") {
+        check_steps(node, "normalizers");
         return node.for_each("normalizers", [&](Node const& step) { read_normalizer(step, normalizer); });
     }
     if (type != "BertNormalizer") unsupported(node, type, "NFC, NFD, BertNormalizer, Sequence");
@@ -92,6 +103,7 @@ void read_pre_tokenizer(Node const& node, PreTokenizer& pre_tokenizer, Seen& see
     // ByteLevel turns bytes into letters, which nothing after it could read.
     if (seen.byte_level) unsupported(node, type + " after ByteLevel", "ByteLevel as the last step");
     if (type == "Sequence") {
+        check_steps(node, "pretokenizers");
         return node.for_each("pretokenizers", [&](Node const& step) { read_pre_tokenizer(step, pre_tokenizer, seen); });
     }
     if (type == "ByteLevel") {
@@ -269,7 +281,10 @@ void read_added_tokens(Node const& root, Tokenizer::Parts& parts) {
         for (auto const* key : {"single_word", "lstrip", "rstrip"}) require_default(node, key, false);
         auto const in_normalised = node.get_or("normalized", false);
         auto const text = in_normalised ? parts.normalizer.apply(content) : content;
-        if (text.empty()) throw InputError{fmt::format("added token {} is empty ({})", id, node.place)};
+        if (text.empty() || text.size() > max_added_token_bytes) {
+            throw InputError{fmt::format("added token {} has {} bytes, allowed are 1 to {} ({})", id, text.size(),
+                                         max_added_token_bytes, node.place)};
+        }
         parts.vocabulary.add(content, id, node.place);
         (in_normalised ? normalised : plain).push_back({text, static_cast<std::int32_t>(id)});
         auto const index = static_cast<std::size_t>(id);

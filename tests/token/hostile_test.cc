@@ -80,7 +80,7 @@ TEST(TokenHostile, BrokenMembersAreNamedWithTheirPlace) {
         {"/added_tokens/0/id", "2147483648", "2147483648", "added_tokens[0]"},
         {"/added_tokens/0/id", "-5", "-5", "added_tokens[0]"},
         {"/added_tokens/0/id", "2", "'ab' and '<end>'", "added_tokens[0]"},
-        {"/added_tokens/0/content", R"("")", "empty", "added_tokens[0]"},
+        {"/added_tokens/0/content", R"("")", "0 bytes", "added_tokens[0]"},
         {"/added_tokens/0/content", "", "'content' is missing", "added_tokens[0]"},
         {"/model/unk_token", R"("?")", "'?' is not in the vocabulary", "model"},
         {"/post_processor",
@@ -136,6 +136,13 @@ Tokenizer split_at(std::string const& pattern) {
     json["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = pattern;
     write_atomically(folder / "tokenizer.json", json.dump());
     return Tokenizer::open(folder.path());
+}
+
+TEST(TokenHostile, ChainsOfManyStepsAreRefused) {
+    auto json = small();
+    json["pre_tokenizer"] = Json::parse(R"({"type": "Sequence", "pretokenizers": []})");
+    for (int i = 0; i < 33; ++i) json["pre_tokenizer"]["pretokenizers"].push_back(Json::parse(R"({"type": "Digits"})"));
+    EXPECT_THAT(complaint_about(json.dump()), AllOf(HasSubstr("33 steps"), HasSubstr("pre_tokenizer.pretokenizers")));
 }
 
 TEST(TokenHostile, TextThatIsNoJsonOrTooDeepIsRefused) {
