@@ -23,8 +23,10 @@ struct GgufVocabulary {
     std::string place;                      ///< the file, for messages
 };
 
-/// Text to token ids and back, equal to the `tokenizers` library. Copies share their tables; const members may be
-/// called from several threads at once.
+/// Text to token ids and back, equal to the `tokenizers` library (0.23.3, compared on every code point) but where
+/// Unicode versions differ: the order of the marks U+1DF6, U+1E4EC and U+1E4ED under NFC, and, with BERT's normaliser,
+/// 568 characters whose category Unicode changed or gave after version 8. Copies share their tables; const members may
+/// be called from several threads at once.
 class Tokenizer {
 public:
     /// Reads a tokenizer.json: BPE with ByteLevel or Split and ByteLevel pre-tokenisers, or WordPiece with BERT's;
