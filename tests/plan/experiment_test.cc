@@ -1,0 +1,78 @@
+#include "plan/experiment.h"
+
+#include <gmock/gmock.h>
+
+#include "core/file.h"
+
+namespace samner::plan {
+namespace {
+
+using testing::HasSubstr;
+std::filesystem::path const source{SAMNER_SOURCE_DIR};
+
+class ExperimentFile : public testing::Test {
+protected:
+    std::filesystem::path folder =
+        std::filesystem::path{testing::TempDir()} / testing::UnitTest::GetInstance()->current_test_info()->name();
+    void SetUp() override { std::filesystem::create_directories(folder); }
+    void TearDown() override { std::filesystem::remove_all(folder); }
+    std::filesystem::path write(std::string const& name, std::string const& text) const {
+        write_atomically(folder / name, text);
+        return folder / name;
+    }
+    std::string error_of(std::string const& text) const {
+        try {
+            load_experiment(write("x.yaml", text));
+        } catch (InputError const& error) {
+            return describe(error);
+        }
+        return "no error";
+    }
+};
+
+TEST_F(ExperimentFile, TheDemoHasEightSystemsInTheOrderOfTheFile) {
+    auto const demo = load_experiment(source / "experiments/demo.yaml");
+    std::vector<std::string> names;
+    for (auto const& row : demo.rows) names.push_back(row.name);
+    EXPECT_THAT(names, testing::ElementsAre("base", "unified", "expert_biomedical", "expert_social_media",
+                                            "expert_stem", "similarity_only", "sampling_only", "sam"));
+    EXPECT_THAT(demo.targets, testing::ElementsAre("science", "politics"));
+    EXPECT_TRUE(demo.average);
+}
+
+TEST_F(ExperimentFile, ErrorsNameTheLineAndColumnInTheFile) {
+    EXPECT_THAT(error_of("experiment: x\ntargets: [a]\nrows:\n  r: \"merg(six)\"\n"), HasSubstr("x.yaml:4:7"));
+    EXPECT_THAT(error_of("experiment: x\ntargets: [a, a]\nrows: {r: base}\n"), HasSubstr("target 'a' is named twice"));
+    EXPECT_THAT(error_of("experiment: x\ntargets: [a]\nrow: {r: base}\n"), HasSubstr("no rows"));
+    EXPECT_THAT(error_of("experiment: x\ntargets: [a]\nrows: {r: base}\naverag: mean\n"), HasSubstr("did you mean"));
+    EXPECT_THAT(error_of("experiment: x\ntargets: {pooled: [a]}\nrows: {r: base}\n"), HasSubstr("not there yet"));
+    EXPECT_THAT(error_of("experiment: x\ntargets: [a]\nfor: {i: [1, 2]}\nrows: {r: \"expert(pool(a, b), {i})\"}\n"),
+                HasSubstr("row 'r' is named twice"));
+}
+
+TEST_F(ExperimentFile, CyclicIncludesAreAnErrorAndSharedOnesAreReadOnce) {
+    write("a.yaml", "include: [b.yaml]\n");
+    write("b.yaml", "include: [a.yaml]\n");
+    EXPECT_THAT(error_of("experiment: x\ninclude: [a.yaml]\ntargets: [a]\nrows: {r: base}\n"),
+                HasSubstr("includes itself"));
+    write("c.yaml", "let: {p: pool(u)}\n");
+    write("d.yaml", "include: [c.yaml]\n");
+    EXPECT_EQ(error_of("experiment: x\ninclude: [c.yaml, d.yaml]\ntargets: [a]\nrows: {r: unified(p)}\n"), "no error");
+}
+
+TEST_F(ExperimentFile, TheSharedDefinitionsAreWellTypedWhenUsed) {
+    EXPECT_EQ(
+        error_of("experiment: x\ninclude: ['" + (source / "experiments/common.yaml").string() +
+                 "']\ntargets: [ai]\nrows: {a: sam(three), b: sam(nine), c: sam(mixed), d: 'expert(langs, ru)', e: "
+                 "'merge(unite(ds(), se(), cut=3))'}\n"),
+        "no error");
+}
+
+TEST_F(ExperimentFile, TwoExperimentsOfOneNameAreAnError) {
+    auto const first = write("1.yaml", "experiment: x\ntargets: [a]\nrows: {r: base}\n");
+    auto const second = write("2.yaml", "experiment: x\ntargets: [a]\nrows: {r: base}\n");
+    EXPECT_THROW(load_experiments({first, second}), InputError);
+}
+
+}  // namespace
+}  // namespace samner::plan
