@@ -119,9 +119,5 @@ TEST(Journal, WritesNothingOnceItsGuardThrows) {
     EXPECT_EQ(read_text(folder / "journal"), before);
 }
 
-TEST(Journal, FullDiskIsAStorageError) {
-    EXPECT_THROW((Journal{"/dev/full", 1}), Error);
-}
-
 }  // namespace
 }  // namespace samner::store
