@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace samner::comm {
+
+/// A group of ranks. All calls but rank and size are collective: every rank of the group makes them in the same order.
+/// A failure is an InfrastructureError, after which the job must end (Session::abort).
+class Comm {
+public:
+    Comm(Comm&&) noexcept;
+    Comm& operator=(Comm&&) noexcept;
+    ~Comm();
+
+    int rank() const noexcept;
+    int size() const noexcept;
+
+    Comm duplicate() const;
+    void barrier() const;
+
+    /// Gives every rank root's bytes. Any size.
+    void broadcast(std::string& bytes, int root = 0) const;
+
+    /// Every rank's bytes in rank order; on root only for gather, elsewhere empty.
+    std::vector<std::string> gather(std::string_view bytes, int root = 0) const;
+    std::vector<std::string> all_gather(std::string_view bytes) const;
+
+    /// Adds up over the ranks, in place; all ranks give as many values.
+    void sum(std::span<std::int64_t> values) const;
+
+private:
+    struct Impl;
+    friend class Session;
+    friend class Messenger;
+    explicit Comm(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+/// MPI for the time of this object: one a process. control is for messages (Messenger), teams for all else; both are
+/// duplicates of the world, so that a message of one is never taken for one of the other.
+class Session {
+public:
+    /// @throws InfrastructureError when MPI does not start or cannot be called from several threads
+    Session(int& argc, char**& argv);
+    Session(Session const&) = delete;
+    Session& operator=(Session const&) = delete;
+    ~Session();  ///< finalises, which waits for the other ranks
+
+    Comm const& control() const noexcept { return *control_; }
+    Comm const& teams() const noexcept { return *teams_; }
+    int rank() const noexcept { return teams_->rank(); }
+    int size() const noexcept { return teams_->size(); }
+    int local_rank() const noexcept { return local_rank_; }  ///< among the ranks of this node
+    int local_size() const noexcept { return local_size_; }
+
+    /// Ends all ranks at once with this exit code.
+    [[noreturn]] static void abort(int code);
+
+private:
+    std::unique_ptr<Comm> control_;
+    std::unique_ptr<Comm> teams_;
+    int local_rank_ = 0;
+    int local_size_ = 1;
+};
+
+}  // namespace samner::comm

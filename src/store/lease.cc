@@ -1,0 +1,220 @@
+#include "store/lease.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <condition_variable>
+#include <cstring>
+#include <fstream>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/json.h"
+
+namespace samner::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+StorageError failure(std::string_view action, fs::path const& path) {
+    return StorageError{fmt::format("cannot {} '{}': {}", action, path.string(), std::strerror(errno)),
+                        "check free space and permissions"};
+}
+
+std::string first_line(fs::path const& path) {
+    std::ifstream file{path};
+    std::string line;
+    std::getline(file, line);
+    return line;
+}
+
+/// When the kernel started a process, in ticks since boot (field 22 of /proc/PID/stat); empty when there is none.
+/// It tells a process from a later one with the same number.
+std::string start_of(long pid) {
+    auto const line = first_line(fmt::format("/proc/{}/stat", pid));
+    auto position = line.rfind(')');
+    for (int field = 2; field < 22 && position != std::string::npos; ++field) position = line.find(' ', position + 1);
+    if (position == std::string::npos) return {};
+    return line.substr(position + 1, line.find(' ', position + 1) - position - 1);
+}
+
+/// Names the machine's run and the process namespace: only under the same one do process numbers say anything.
+Json this_process() {
+    char host[256] = {};
+    ::gethostname(host, sizeof host - 1);
+    std::error_code ignored;
+    return {{"host", host},
+            {"boot", first_line("/proc/sys/kernel/random/boot_id")},
+            {"namespace", fs::read_symlink("/proc/self/ns/pid", ignored).string()},
+            {"pid", ::getpid()},
+            {"start", start_of(::getpid())}};
+}
+
+std::chrono::nanoseconds touched(fs::path const& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) throw failure("read", path);
+    return std::chrono::seconds{status.st_mtim.tv_sec} + std::chrono::nanoseconds{status.st_mtim.tv_nsec};
+}
+
+void touch(fs::path const& path) {
+    if (::utimensat(AT_FDCWD, path.c_str(), nullptr, 0) != 0) throw failure("touch", path);
+}
+
+/// The file system's present time, so that clocks of nodes do not matter.
+std::chrono::nanoseconds now(fs::path const& folder) {
+    auto const probe = folder / fmt::format("probe-{}", ::getpid());
+    std::ofstream{probe}.put('\n');
+    auto const time = touched(probe);
+    std::error_code ignored;
+    fs::remove(probe, ignored);
+    return time;
+}
+
+fs::path epoch_path(fs::path const& folder, std::int64_t epoch) {
+    return folder / fmt::format("epoch-{}", epoch);
+}
+
+std::int64_t last_epoch(fs::path const& folder) {
+    std::int64_t last = 0;
+    for (auto const& entry : fs::directory_iterator{folder}) {
+        auto const name = entry.path().filename().string();
+        if (!name.starts_with("epoch-")) continue;
+        std::int64_t epoch = 0;
+        std::from_chars(name.data() + 6, name.data() + name.size(), epoch);
+        last = std::max(last, epoch);
+    }
+    return last;
+}
+
+/// @throws RunInUseError when the holder of an epoch lives
+void require_gone(fs::path const& folder, std::int64_t epoch, std::chrono::milliseconds limit) {
+    auto const path = epoch_path(folder, epoch);
+    auto const text = read_text(path);
+    auto const holder = Json::parse(text, nullptr, false);  // a holder that died while writing it left half a line
+    auto const age = now(folder) - touched(path);
+    if (age > limit) return;
+    auto const field = [&](char const* name) {
+        return holder.is_object() && holder.contains(name) ? holder[name] : Json{};
+    };
+    if (field("released") == true) return;
+    auto const self = this_process();
+    bool const comparable = field("host") == self["host"] && field("boot") == self["boot"] &&
+                            field("namespace") == self["namespace"] && field("pid").is_number_integer();
+    if (comparable) {
+        auto const pid = field("pid").get<long>();
+        bool const exists = ::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM;
+        if (!exists || field("start") != start_of(pid)) return;
+    }
+    throw RunInUseError{
+        fmt::format("run folder '{}' is held by process {} on {}, alive {:.1f} s ago", folder.parent_path().string(),
+                    field("pid").dump(), field("host").dump(), std::chrono::duration<double>(age).count()),
+        fmt::format("wait for that run, stop it, or name another folder with --out; a dead holder is taken over after "
+                    "{} s",
+                    limit.count() / 1000)};
+}
+
+/// @returns false when another process was faster
+bool create(fs::path const& path, Json const& holder) {
+    int const file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (file < 0 && errno == EEXIST) return false;
+    if (file < 0) throw failure("create", path);
+    auto const text = holder.dump() + "\n";
+    bool const good =
+        ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(file) == 0;
+    bool const closed = ::close(file) == 0;
+    if (!good || !closed) throw failure("write", path);
+    return true;
+}
+
+}  // namespace
+
+struct Lease::Impl {
+    fs::path folder;
+    std::int64_t epoch = 0;
+    LeaseOptions options;
+    Json holder;
+    std::mutex mutex;
+    std::condition_variable wake;
+    bool ending = false;
+    std::string error;  ///< why the last refresh failed; empty after one that worked
+    std::thread refresher;
+
+    void refresh() {
+        std::unique_lock lock{mutex};
+        while (!wake.wait_for(lock, options.refresh, [&] { return ending; })) {
+            try {
+                touch(epoch_path(folder, epoch));
+                error.clear();
+            } catch (std::exception const& failed) {
+                error = failed.what();
+            }
+        }
+    }
+};
+
+Lease::Lease(fs::path const& run, LeaseOptions options) : impl_{std::make_unique<Impl>()} {
+    impl_->folder = run / ".lease";
+    impl_->options = options;
+    impl_->holder = this_process();
+    try {
+        fs::create_directories(impl_->folder);
+        for (;;) {
+            auto const last = last_epoch(impl_->folder);
+            if (last > 0) require_gone(impl_->folder, last, options.limit);
+            impl_->epoch = last + 1;
+            if (create(epoch_path(impl_->folder, impl_->epoch), impl_->holder)) break;
+        }
+    } catch (fs::filesystem_error const& error) {
+        throw StorageError{fmt::format("cannot use run folder '{}': {}", run.string(), error.code().message()),
+                           "check free space and permissions"};
+    }
+    sync_to_disk(impl_->folder);
+    impl_->refresher = std::thread{[impl = impl_.get()] { impl->refresh(); }};
+}
+
+Lease::Lease(Lease&&) noexcept = default;
+
+Lease::~Lease() {
+    if (!impl_) return;
+    {
+        std::lock_guard const lock{impl_->mutex};
+        impl_->ending = true;
+    }
+    impl_->wake.notify_all();
+    impl_->refresher.join();
+    try {
+        impl_->holder["released"] = true;
+        write_atomically(epoch_path(impl_->folder, impl_->epoch), impl_->holder.dump() + "\n");
+    } catch (std::exception const&) {
+        // The next holder sees that this process is gone, or waits for the limit.
+    }
+}
+
+std::int64_t Lease::epoch() const noexcept {
+    return impl_->epoch;
+}
+
+void Lease::check() const {
+    if (::access(epoch_path(impl_->folder, impl_->epoch + 1).c_str(), F_OK) == 0) {
+        throw RunInUseError{
+            fmt::format("run folder '{}' was taken over by another run (epoch {} is no longer the last)",
+                        impl_->folder.parent_path().string(), impl_->epoch),
+            "this run fell silent for too long; the other one goes on with its work"};
+    }
+    if (::access(epoch_path(impl_->folder, impl_->epoch).c_str(), F_OK) != 0) {
+        throw failure("find the lease of this run,", epoch_path(impl_->folder, impl_->epoch));
+    }
+    std::lock_guard const lock{impl_->mutex};
+    if (!impl_->error.empty()) throw StorageError{impl_->error, "check free space and permissions"};
+}
+
+}  // namespace samner::store
