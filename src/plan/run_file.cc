@@ -1,0 +1,247 @@
+#include "plan/run_file.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <functional>
+#include <set>
+
+#include "core/error.h"
+#include "core/yaml.h"
+
+namespace samner::plan {
+namespace {
+
+Json to_json(YAML::Node const& node) {
+    if (node.IsMap()) {
+        auto object = Json::object();
+        for (auto const& entry : node) object[entry.first.Scalar()] = to_json(entry.second);
+        return object;
+    }
+    if (node.IsSequence()) {
+        auto list = Json::array();
+        for (auto const& item : node) list.push_back(to_json(item));
+        return list;
+    }
+    if (!node.IsScalar()) return nullptr;
+    if (node.Tag() == "!") return node.Scalar();
+    auto const parsed = Json::parse(node.Scalar(), nullptr, false);
+    return parsed.is_number() || parsed.is_boolean() ? parsed : Json(node.Scalar());
+}
+
+void emit(YAML::Emitter& out, Json const& value) {
+    if (value.is_object()) {
+        out << YAML::BeginMap;
+        for (auto const& [key, item] : value.items()) {
+            out << YAML::Key << key << YAML::Value;
+            emit(out, item);
+        }
+        out << YAML::EndMap;
+    } else if (value.is_array()) {
+        out << YAML::Flow << YAML::BeginSeq;
+        for (auto const& item : value) emit(out, item);
+        out << YAML::EndSeq;
+    } else if (value.is_string()) {
+        out << YAML::DoubleQuoted << value.get<std::string>();
+    } else {
+        out << value.dump();
+    }
+}
+
+std::string to_yaml(Json const& value) {
+    YAML::Emitter out;
+    emit(out, value);
+    return std::string{out.c_str()} + "\n";
+}
+
+void demand(bool holds, YamlMap const& map, std::string const& what, std::string const& remedy) {
+    if (!holds) throw InputError{fmt::format("{} ({})", what, map.place()), remedy};
+}
+
+void flatten(Json const& value, std::string const& path, std::map<std::string, std::string>& out) {
+    if (value.is_object()) {
+        for (auto const& [key, item] : value.items()) flatten(item, path.empty() ? key : path + "." + key, out);
+    } else {
+        out[path] = value.dump();
+    }
+}
+
+/// Calls visit with every pool's expert name in a term.
+void visit_experts(Term const& term, std::function<void(Term const&)> const& visit) {
+    for (auto const& [parameter, argument] : term.arguments) {
+        if (term.op == "pool" && argument->type == Type::name) visit(*argument);
+        visit_experts(*argument, visit);
+    }
+}
+
+template <class Map>
+std::vector<std::string> keys_of(Map const& map) {
+    std::vector<std::string> keys;
+    for (auto const& [key, value] : map) keys.push_back(key);
+    return keys;
+}
+
+std::string suggestion(std::string const& word, std::vector<std::string> const& known) {
+    if (auto const near = did_you_mean(word, known)) return fmt::format("did you mean '{}'?", *near);
+    return fmt::format("the run file has {}", fmt::join(known, ", "));
+}
+
+}  // namespace
+
+Json RunFile::json() const {
+    Json result{{"base", base},
+                {"encoder", encoder},
+                {"data", data},
+                {"datasets", datasets},
+                {"train", train},
+                {"prompt", {{"layout", prompt.layout}, {"format", prompt.format}}},
+                {"infer", {{"max_new_tokens", infer.max_new_tokens}, {"num_slots", infer.num_slots}}},
+                {"merge", {{"space", merge.space}, {"density", merge.density}, {"sign", merge.sign}}},
+                {"keep_empty", keep_empty},
+                {"seeds", seeds},
+                {"threads", threads},
+                {"device", device},
+                {"dtype", dtype}};
+    for (auto const& [name, expert] : experts)
+        result["experts"][name] = {{"datasets", expert.datasets}, {"samples", expert.samples}};
+    for (auto const& [name, target] : targets) {
+        result["targets"][name] = {
+            {"dataset", target.dataset}, {"split", target.split}, {"sentences", target.sentences}};
+    }
+    return result;
+}
+
+RunFile load_run_file(std::filesystem::path const& path, std::vector<std::string> const& overrides) {
+    auto root = read_yaml(path);
+    for (auto const& assignment : overrides) set_yaml(root, assignment);
+    YamlMap map{root, path.string()};
+    RunFile run;
+    run.base = map.require<std::string>("base");
+    run.encoder = map.require<std::string>("encoder");
+    run.data = map.get("data", run.data);
+    run.datasets = map.get("datasets", run.datasets);
+
+    auto experts = map.map("experts");
+    for (auto const& name : experts.keys()) {
+        auto expert = experts.map(name);
+        auto& recipe = run.experts[name];
+        recipe.datasets = expert.require<std::vector<std::string>>("datasets");
+        recipe.samples = expert.get("samples", recipe.samples);
+        expert.finish();
+        demand(!recipe.datasets.empty(), expert, fmt::format("expert '{}' has no data sets", name),
+               "name at least one");
+        std::set<std::string> const distinct{recipe.datasets.begin(), recipe.datasets.end()};
+        demand(distinct.size() == recipe.datasets.size(), expert,
+               fmt::format("expert '{}' names a data set twice", name), "name each once");
+        demand(recipe.samples > 0, expert, fmt::format("experts.{}.samples is {}", name, recipe.samples),
+               "give it 1 or more");
+    }
+    auto targets = map.map("targets");
+    for (auto const& name : targets.keys()) {
+        auto entry = targets.map(name);
+        auto& target = run.targets[name];
+        target.dataset = entry.require<std::string>("dataset");
+        target.split = entry.get("split", target.split);
+        target.sentences = entry.get("sentences", target.sentences);
+        entry.finish();
+        demand(target.sentences >= 0, entry, fmt::format("targets.{}.sentences is {}", name, target.sentences),
+               "give it 0 (all) or more");
+    }
+    if (map.has("train")) run.train = to_json(map.node("train"));
+
+    auto prompt = map.map("prompt");
+    run.prompt.layout = prompt.get("layout", run.prompt.layout);
+    run.prompt.format = prompt.get("format", run.prompt.format);
+    prompt.finish();
+    auto infer = map.map("infer");
+    run.infer.max_new_tokens = infer.get("max_new_tokens", run.infer.max_new_tokens);
+    run.infer.num_slots = infer.get("num_slots", run.infer.num_slots);
+    infer.finish();
+    demand(run.infer.max_new_tokens > 0, infer, fmt::format("infer.max_new_tokens is {}", run.infer.max_new_tokens),
+           "give it 1 or more");
+    demand(run.infer.num_slots > 0, infer, fmt::format("infer.num_slots is {}", run.infer.num_slots),
+           "give it 1 or more");
+    auto merge = map.map("merge");
+    run.merge.space = merge.get("space", run.merge.space);
+    run.merge.density = merge.get("density", run.merge.density);
+    run.merge.sign = merge.get("sign", run.merge.sign);
+    merge.finish();
+    demand(run.merge.space == "factor", merge, fmt::format("merge.space is '{}'", run.merge.space),
+           "only factor is there yet");
+    demand(run.merge.density > 0 && run.merge.density <= 1, merge,
+           fmt::format("merge.density is {}", run.merge.density), "give it more than 0, at most 1");
+    demand(run.merge.sign == "total" || run.merge.sign == "frequency", merge,
+           fmt::format("merge.sign is '{}'", run.merge.sign), "use total or frequency");
+
+    run.keep_empty = map.get("keep_empty", run.keep_empty);
+    run.seeds = map.get("seeds", run.seeds);
+    run.threads = map.get("threads", run.threads);
+    run.device = map.get("device", run.device);
+    run.dtype = map.get("dtype", run.dtype);
+    map.finish();
+    demand(run.keep_empty >= 0 && run.keep_empty <= 1, map, fmt::format("keep_empty is {}", run.keep_empty),
+           "give it 0 to 1");
+    demand(!run.seeds.empty() && run.seeds.front() >= 0, map, "seeds is empty or negative",
+           "give at least one, 0 or more");
+    demand(std::set(run.seeds.begin(), run.seeds.end()).size() == run.seeds.size(), map, "a seed stands twice",
+           "name each once");
+    demand(run.threads >= 0, map, fmt::format("threads is {}", run.threads), "give it 0 (automatic) or more");
+    demand(run.dtype == "fp32", map, fmt::format("dtype is '{}'", run.dtype), "only fp32 is there yet");
+    return run;
+}
+
+std::string frozen(std::vector<Experiment> const& experiments, RunFile const& run) {
+    auto settings = run.json();
+    settings.erase("threads");
+    settings["infer"].erase("num_slots");
+    auto tables = Json::object();
+    for (auto const& experiment : experiments) {
+        auto& table = tables[experiment.name];
+        table["title"] = experiment.title;
+        table["targets"] = experiment.targets;
+        table["average"] = experiment.average;
+        for (auto const& row : experiment.rows) table["rows"].push_back(Json{{row.name, canonical(row.term->json())}});
+    }
+    return to_yaml({{"run", settings}, {"experiments", tables}});
+}
+
+std::vector<std::string> differences(std::string const& frozen, std::string const& other) {
+    std::map<std::string, std::string> ours;
+    std::map<std::string, std::string> theirs;
+    flatten(to_json(parse_yaml(frozen, "frozen configuration")), "", ours);
+    flatten(to_json(parse_yaml(other, "frozen configuration")), "", theirs);
+    std::vector<std::string> names;
+    auto const compare = [&](auto const& a, auto const& b) {
+        for (auto const& [key, value] : a) {
+            auto const found = b.find(key);
+            bool const differs = found == b.end() || found->second != value;
+            if (differs && std::ranges::find(names, key) == names.end() && names.size() < 5) names.push_back(key);
+        }
+    };
+    compare(ours, theirs);
+    compare(theirs, ours);
+    return names;
+}
+
+void check_names(std::vector<Experiment> const& experiments, RunFile const& run) {
+    for (auto const& experiment : experiments) {
+        for (auto const& target : experiment.targets) {
+            if (run.targets.contains(target)) continue;
+            throw InputError{
+                fmt::format("experiment {} has the target '{}', which the run file does not", experiment.name, target),
+                suggestion(target, keys_of(run.targets))};
+        }
+        for (auto const& row : experiment.rows) {
+            visit_experts(*row.term, [&](Term const& name) {
+                if (run.experts.contains(name.name)) return;
+                throw InputError{
+                    fmt::format("row {} of {} names the expert '{}', which the run file does not have ({})", row.name,
+                                experiment.name, name.name, name.place.text()),
+                    suggestion(name.name, keys_of(run.experts))};
+            });
+        }
+    }
+}
+
+}  // namespace samner::plan

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+#include "plan/experiment.h"
+
+namespace samner::plan {
+
+/// An expert's training data: data sets, and how many samples are drawn from their training splits together.
+struct ExpertRecipe {
+    std::vector<std::string> datasets;
+    std::int64_t samples = 10'000;
+};
+
+struct Target {
+    std::string dataset;
+    std::string split = "test";
+    std::int64_t sentences = 0;  ///< the first so many; 0: all
+};
+
+/// With what an experiment runs: models, data, sizes (configs/runs/*.yaml). Paths are relative to the current folder.
+struct RunFile {
+    std::string base;     ///< Hugging Face folder or .gguf file
+    std::string encoder;  ///< sentence-transformers folder
+    std::string data;     ///< root of the corpora; empty: the environment variable SAMNER_DATA
+    std::vector<std::string> datasets{"configs/data"};  ///< folders of data set descriptions
+    std::map<std::string, ExpertRecipe> experts;
+    std::map<std::string, Target> targets;
+    Json train = Json::object();  ///< as `samner train`'s key=value settings (train::Options)
+    struct Prompt {
+        std::string layout = "full";
+        std::string format = "json";
+    } prompt;
+    struct Infer {
+        std::int64_t max_new_tokens = 256;
+        std::int64_t num_slots = 32;
+    } infer;
+    struct Merge {
+        std::string space = "factor";
+        double density = 0.5;
+        std::string sign = "total";
+    } merge;
+    double keep_empty = 0.1;             ///< share of the sentences without entities that training keeps (section 3.1)
+    std::vector<std::int64_t> seeds{0};  ///< each is a repeat of everything
+    std::int64_t threads = 0;            ///< a rank; 0: the processors of its node divided by its ranks there
+    std::string device = "cpu";
+    std::string dtype = "fp32";
+
+    Json json() const;  ///< everything, defaults too
+};
+
+/// @param overrides  key=value, as a.b=3, applied before reading
+/// @throws InputError with file, line and column for unknown keys, missing ones and values out of range
+RunFile load_run_file(std::filesystem::path const& path, std::vector<std::string> const& overrides = {});
+
+/// What runs, as YAML, with every default written out: two runs with the same text are the same run. Threads and slots
+/// do not change results and are left out.
+std::string frozen(std::vector<Experiment> const& experiments, RunFile const& run);
+
+/// Names of the settings in which two frozen texts differ, at most five.
+std::vector<std::string> differences(std::string const& frozen, std::string const& other);
+
+/// Checks that every expert and target that the experiments name is in the run file.
+/// @throws InputError naming the row, with did-you-mean
+void check_names(std::vector<Experiment> const& experiments, RunFile const& run);
+
+}  // namespace samner::plan

@@ -1,0 +1,254 @@
+#include "plan/planner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "temporary_folder.h"
+
+namespace samner::plan {
+namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+constexpr auto run_text = R"(
+base: base.gguf
+encoder: minilm
+experts:
+  biomedical: {datasets: [bc5cdr, ncbi], samples: 100}
+  social_media: {datasets: [broadtweet], samples: 100}
+  stem: {datasets: [wlpc], samples: 100}
+targets:
+  science: {dataset: crossner-science, sentences: 50}
+  politics: {dataset: crossner-politics, sentences: 60}
+train: {r: 8, learning_rate: 1.0e-3}
+)";
+
+Inputs inputs() {
+    return {"base-hash",
+            "encoder-hash",
+            {{"bc5cdr/train", "a"},
+             {"ncbi/train", "b"},
+             {"broadtweet/train", "c"},
+             {"wlpc/train", "d"},
+             {"crossner-science/test", "e"},
+             {"crossner-politics/test", "f"}},
+            {{"science", 50}, {"politics", 60}}};
+}
+
+class Planning : public testing::Test {
+protected:
+    RunFile run(std::vector<std::string> const& overrides = {}) {
+        write_atomically(folder / "run.yaml", run_text);
+        return load_run_file(folder / "run.yaml", overrides);
+    }
+    Plan plan(std::string const& rows, std::vector<std::string> const& overrides = {},
+              std::string const& name = "demo") {
+        write_atomically(
+            folder / "experiment.yaml",
+            "experiment: " + name +
+                "\ntargets: [science, politics]\nlet:\n  ours: pool(biomedical, social_media, stem)\nrows:\n" + rows);
+        return Plan{{load_experiment(folder / "experiment.yaml")}, run(overrides), inputs()};
+    }
+    static std::map<std::string, int> kinds(Plan const& plan) {
+        std::map<std::string, int> counts;
+        for (auto const& [key, task] : plan.tasks()) ++counts[task.kind];
+        return counts;
+    }
+    /// Finishes every known task; selections take the first m experts in the pool's order, or the last.
+    static void finish_all(Plan& plan, bool first = true) {
+        for (auto tasks = plan.take_new(); !tasks.empty(); tasks = plan.take_new()) {
+            for (auto const& task : tasks) {
+                Json result = nullptr;
+                if (task.kind == "select") {
+                    result = {{"chosen", Json::array()}, {"metrics", Json::object()}};
+                    auto experts = task.payload["experts"];
+                    if (!first) std::reverse(experts.begin(), experts.end());
+                    for (std::size_t i = 0; i < task.payload["m"].get<std::size_t>(); ++i) {
+                        result["chosen"].push_back(experts[i]["name"]);
+                        result["metrics"][experts[i]["name"].get<std::string>()] = 0.9 - 0.1 * static_cast<double>(i);
+                    }
+                }
+                plan.finished(task.key, result);
+            }
+        }
+    }
+    TemporaryFolder folder;
+};
+
+TEST_F(Planning, TrainsAnExpertOnceWhateverRowsNeedIt) {
+    auto const made = plan("  a: expert(ours, stem)\n  b: merge(ours)\n  c: best_by_gold(ours)\n  base: base\n");
+    // Three experts; one merge of all; on each of two targets: three experts, the merge, the base.
+    EXPECT_EQ(kinds(made), (std::map<std::string, int>{{"train", 3}, {"merge", 1}, {"infer", 10}}));
+    auto const totals = made.totals();
+    EXPECT_EQ(totals.passes_asked, 2 * (1 + 1 + 3 + 1));
+    EXPECT_EQ(totals.passes_run, 10);
+    EXPECT_EQ(totals.sentences_asked, 6 * 110);
+    EXPECT_EQ(totals.sentences_run, 5 * 110);
+}
+
+TEST_F(Planning, ReleasesAMergeWhenItsSelectionIsKnownAndSharesEqualOnes) {
+    auto made = plan(
+        "  ds: merge(select(ours, similarity, 2))\n  se: merge(select(ours, sampling, 2))\n  sam: "
+        "union(merge(select(ours, similarity, 2)), merge(select(ours, sampling, 2)))\n");
+    // Per target two selections; three encoded experts and two targets; sampling on ten sentences by three experts a
+    // target.
+    EXPECT_EQ(kinds(made), (std::map<std::string, int>{{"train", 3}, {"encode", 5}, {"infer", 6}, {"select", 4}}));
+    EXPECT_EQ(made.totals().open, 6);
+    finish_all(made);
+    // Both strategies chose the same two on both targets: one merge, one pass a target.
+    EXPECT_EQ(kinds(made)["merge"], 1);
+    EXPECT_EQ(kinds(made)["infer"], 6 + 2);
+    for (auto const& cell : made.cells()) {
+        EXPECT_EQ(cell.status, Cell::Status::done);
+        EXPECT_EQ(cell.predictions->keys().size(), 1U);
+    }
+}
+
+TEST_F(Planning, OfOneChosenExpertIsThatExpertAndNoMerge) {
+    auto made = plan("  one: merge(select(ours, similarity, 1))\n  expert: expert(ours, biomedical)\n");
+    finish_all(made);
+    EXPECT_EQ(kinds(made)["merge"], 0);
+    EXPECT_EQ(made.cells()[0].predictions->key, made.cells()[2].predictions->key);
+}
+
+TEST_F(Planning, GivesWeightsInTheOrderOfTheSelectionOrByMetric) {
+    auto made = plan(
+        "  fixed: merge(select(ours, similarity, 3), weights=[1.5, 1, 0.5])\n  metric: merge(select(ours, similarity, "
+        "3), weights=metric)\n");
+    finish_all(made);
+    std::vector<double> sums;
+    for (auto const& [key, task] : made.tasks()) {
+        if (task.kind != "merge") continue;
+        auto weights = task.payload["weights"].get<std::vector<double>>();
+        std::ranges::sort(weights);
+        sums.push_back(weights.back());
+    }
+    std::ranges::sort(sums);
+    EXPECT_THAT(sums, testing::ElementsAre(testing::DoubleNear(0.9 / 0.8, 1e-12), 1.5));
+}
+
+TEST_F(Planning, RepeatsEverythingForEachSeedButTheTargetsOwnTasks) {
+    auto const made =
+        plan("  unified: unified(ours)\n  base: base\n  ds: merge(select(ours, similarity, 2))\n", {"seeds=[0, 1]"});
+    auto const counts = kinds(made);
+    EXPECT_EQ(counts.at("train"), 2);
+    EXPECT_EQ(counts.at("infer"), 2 * 2 + 2);  // the base model draws nothing at random
+    EXPECT_EQ(counts.at("encode"), 2 * 3 + 2);
+    EXPECT_EQ(made.cells().size(), 12U);
+}
+
+TEST_F(Planning, FailsTheCellsOfAFailedTaskAndNoOthers) {
+    auto made = plan("  a: expert(ours, stem)\n  b: expert(ours, biomedical)\n");
+    auto const tasks = made.take_new();
+    auto const broken = std::ranges::find_if(
+        tasks, [](Task const& task) { return task.kind == "train" && task.payload["parts"][0]["expert"] == "stem"; });
+    made.failed(broken->key);
+    for (auto const& task : tasks) {
+        if (task.key != broken->key && std::ranges::find(task.after, broken->key) == task.after.end())
+            made.finished(task.key, nullptr);
+    }
+    for (auto const& cell : made.cells())
+        EXPECT_EQ(cell.status, cell.system == "a" ? Cell::Status::failed : Cell::Status::done);
+}
+
+TEST_F(Planning, FailsTheCellsThatWaitForALostSelection) {
+    auto made = plan("  a: merge(select(ours, similarity, 2))\n  b: base\n");
+    for (auto const& task : made.take_new()) {
+        if (task.kind == "encode") made.failed(task.key);
+        if (task.kind == "infer") made.finished(task.key, nullptr);
+    }
+    for (auto const& cell : made.cells())
+        EXPECT_EQ(cell.status, cell.system == "a" ? Cell::Status::failed : Cell::Status::done);
+}
+
+TEST_F(Planning, RefusesWhatIsNotThereYetAndUnknownNames) {
+    EXPECT_THAT([&] { plan("  a: split(target, 2, merge(ours))\n"); },
+                ThrowsMessage<InputError>(HasSubstr("'split' is not there yet")));
+    EXPECT_THAT([&] { plan("  a: vote(sample(unified(ours)))\n"); },
+                ThrowsMessage<InputError>(HasSubstr("'sample' is not there yet")));
+    EXPECT_THAT([&] { plan("  a: merge(unite(select(ours, similarity, 2), select(ours, sampling, 2)))\n"); },
+                ThrowsMessage<InputError>(HasSubstr("'unite' is not there yet")));
+    try {
+        plan("  a: expert(pool(stem, biomedcal), stem)\n");
+        FAIL();
+    } catch (InputError const& error) {
+        EXPECT_THAT(error.what(), HasSubstr("names the expert 'biomedcal'"));
+        EXPECT_EQ(error.remedy(), "did you mean 'biomedical'?");
+    }
+}
+
+TEST_F(Planning, KeysChangeWithWhatIsAskedAndWithNothingElse) {
+    auto const key = [&](std::vector<std::string> const& overrides, std::string const& kind) {
+        auto const made = plan("  b: merge(ours)\n", overrides);
+        for (auto const& [hash, task] : made.tasks()) {
+            if (task.kind == kind) return hash;
+        }
+        return std::string{};
+    };
+    for (auto const* kind : {"train", "merge", "infer"}) {
+        EXPECT_EQ(key({}, kind), key({"threads=7", "infer.num_slots=3"}, kind));
+        EXPECT_NE(key({}, kind), key({"train.learning_rate=2.0e-3"}, kind)) << kind;
+    }
+    EXPECT_EQ(key({}, "train"), key({"merge.density=0.7"}, "train"));
+    EXPECT_NE(key({}, "merge"), key({"merge.density=0.7"}, "merge"));
+}
+
+/// A key is a promise to the artifacts of every earlier run. When this fails, results have changed: raise the
+/// operator's revision and put the new hash here. When results have not changed, keep the key as it was.
+TEST_F(Planning, KeysOfARevisionStayAsTheyAre) {
+    auto made = plan("  sam: union(merge(select(ours, similarity, 2)), merge(select(ours, sampling, 2)))\n");
+    finish_all(made);
+    std::map<std::string, std::string> least;
+    for (auto const& [key, task] : made.tasks()) {
+        auto& known = least[task.kind];
+        if (known.empty() || key < known) known = key.substr(0, 16);
+    }
+    EXPECT_EQ(least, (std::map<std::string, std::string>{{"encode", "710dda58631e8bca"},
+                                                         {"infer", "14db0412a4b9dec9"},
+                                                         {"merge", "d46473a17544e3e0"},
+                                                         {"select", "453051756ce033a1"},
+                                                         {"train", "1f86164033a09007"}}));
+}
+
+TEST_F(Planning, OfAFewThousandCellsKeepsUpWithSelections) {
+    std::string seeds = "seeds=[0";
+    for (int i = 1; i < 100; ++i) seeds += ", " + std::to_string(i);
+    auto made =
+        plan("  sam: union(merge(select(ours, similarity, 2)), merge(select(ours, sampling, 2)))\n  all: merge(ours)\n",
+             {seeds + "]"});
+    finish_all(made, false);
+    EXPECT_EQ(made.cells().size(), 400U);
+    for (auto const& cell : made.cells()) EXPECT_EQ(cell.status, Cell::Status::done);
+}
+
+TEST_F(Planning, FreezesEveryDefaultAndNamesWhatDiffers) {
+    auto const experiment = [&] {
+        plan("  b: merge(ours)\n");
+        return load_experiment(folder / "experiment.yaml");
+    }();
+    auto const text = frozen({experiment}, run());
+    EXPECT_THAT(text, HasSubstr("max_new_tokens: 256"));
+    EXPECT_THAT(text, HasSubstr("density: 0.5"));
+    EXPECT_EQ(text, frozen({experiment}, run({"threads=3"})));
+    EXPECT_THAT(differences(text, frozen({experiment}, run({"merge.density=0.7", "seeds=[1]"}))),
+                testing::ElementsAre("run.merge.density", "run.seeds"));
+    EXPECT_TRUE(differences(text, text).empty());
+}
+
+TEST_F(Planning, RefusesARunFileWithUnknownKeysOrValuesOutOfRange) {
+    EXPECT_THAT([&] { run({"merge.densty=0.5"}); }, ThrowsMessage<InputError>(HasSubstr("unknown key merge.densty")));
+    EXPECT_THROW(run({"merge.density=0"}), InputError);
+    EXPECT_THROW(run({"experts.stem.samples=0"}), InputError);
+    EXPECT_THROW(run({"experts.stem.datasets=[]"}), InputError);
+    EXPECT_THROW(run({"seeds=[1, 1]"}), InputError);
+    EXPECT_THROW(run({"dtype=bf16"}), InputError);
+    EXPECT_THROW(run({"targets.science.sentences=-1"}), InputError);
+}
+
+}  // namespace
+}  // namespace samner::plan
