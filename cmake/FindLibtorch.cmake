@@ -5,7 +5,6 @@
 # Libtorch_ROOT names the folder that holds include/ and lib/ (a wheel's torch/ folder, or a libtorch archive).
 # The wheel's own TorchConfig.cmake is not used: it needs nvcc and links every library it has.
 find_path(Libtorch_INCLUDE_DIR ATen/ATen.h HINTS ${Libtorch_ROOT}/include NO_DEFAULT_PATH)
-find_path(Libtorch_API_INCLUDE_DIR torch/torch.h HINTS ${Libtorch_ROOT}/include/torch/csrc/api/include NO_DEFAULT_PATH)
 foreach(library c10 torch_cpu c10_cuda torch_cuda)
   find_library(Libtorch_${library}_LIBRARY ${library} HINTS ${Libtorch_ROOT}/lib NO_DEFAULT_PATH)
 endforeach()
@@ -14,6 +13,18 @@ include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(Libtorch REQUIRED_VARS Libtorch_torch_cpu_LIBRARY Libtorch_c10_LIBRARY Libtorch_INCLUDE_DIR
   REASON_FAILURE_MESSAGE "set Libtorch_ROOT to the torch folder of the wheel, or run ./bootstrap")
 
+# The wheel's include folder also holds headers of fmt, which would hide those of the fmt that samner links. So only
+# libtorch's own folders are made visible.
+set(_libtorch_include ${CMAKE_BINARY_DIR}/libtorch-include)
+if(Libtorch_FOUND)
+  file(MAKE_DIRECTORY ${_libtorch_include})
+  foreach(folder ATen c10 caffe2 torch)
+    if(EXISTS ${Libtorch_INCLUDE_DIR}/${folder} AND NOT EXISTS ${_libtorch_include}/${folder})
+      file(CREATE_LINK ${Libtorch_INCLUDE_DIR}/${folder} ${_libtorch_include}/${folder} SYMBOLIC)
+    endif()
+  endforeach()
+endif()
+
 function(_libtorch_import name dependencies)
   if(TARGET Libtorch::${name})
     return()
@@ -21,7 +32,7 @@ function(_libtorch_import name dependencies)
   add_library(Libtorch::${name} SHARED IMPORTED)
   set_target_properties(Libtorch::${name} PROPERTIES
     IMPORTED_LOCATION ${Libtorch_${name}_LIBRARY}
-    INTERFACE_INCLUDE_DIRECTORIES "${Libtorch_INCLUDE_DIR}"
+    INTERFACE_INCLUDE_DIRECTORIES "${_libtorch_include}"
     INTERFACE_LINK_LIBRARIES "${dependencies}")
 endfunction()
 
@@ -44,4 +55,4 @@ if(Libtorch_FOUND)
       "Libtorch::cpu;-Wl,--no-as-needed,${Libtorch_torch_cuda_LIBRARY},${Libtorch_c10_cuda_LIBRARY},--as-needed;Libtorch::c10_cuda;CUDA::cudart")
   endif()
 endif()
-mark_as_advanced(Libtorch_INCLUDE_DIR Libtorch_API_INCLUDE_DIR)
+mark_as_advanced(Libtorch_INCLUDE_DIR)

@@ -102,27 +102,28 @@ void sync_to_disk(std::filesystem::path const& path) {
 }
 
 void write_atomically(std::filesystem::path const& path, std::string_view bytes) {
+    write_atomically(path, [bytes](auto const& append) { append(bytes); });
+}
+
+void write_atomically(std::filesystem::path const& path,
+                      std::function<void(std::function<void(std::string_view)> const& append)> const& produce) {
     auto partial = path;
     partial += ".partial";
-    {
-        Descriptor file{partial, O_WRONLY | O_CREAT | O_TRUNC, 0644};
-        if (!file) throw storage_error("create", partial);
-        auto left = bytes;
-        while (!left.empty()) {
-            auto const written = ::write(file.get(), left.data(), left.size());
-            if (written < 0) {
-                if (errno == EINTR) continue;
-                auto error = storage_error("write", partial);
-                ::unlink(partial.c_str());
-                throw error;
+    Descriptor file{partial, O_WRONLY | O_CREAT | O_TRUNC, 0644};
+    if (!file) throw storage_error("create", partial);
+    try {
+        produce([&](std::string_view bytes) {
+            while (!bytes.empty()) {
+                auto const written = ::write(file.get(), bytes.data(), bytes.size());
+                if (written < 0 && errno == EINTR) continue;
+                if (written < 0) throw storage_error("write", partial);
+                bytes.remove_prefix(static_cast<std::size_t>(written));
             }
-            left.remove_prefix(static_cast<std::size_t>(written));
-        }
-        if (::fsync(file.get()) != 0 || !file.close()) {
-            auto error = storage_error("write", partial);
-            ::unlink(partial.c_str());
-            throw error;
-        }
+        });
+        if (::fsync(file.get()) != 0 || !file.close()) throw storage_error("write", partial);
+    } catch (...) {
+        ::unlink(partial.c_str());
+        throw;
     }
     rename_and_sync(partial, path);
 }

@@ -39,6 +39,11 @@ void for_each_line(std::string_view text, std::function<void(std::string_view, s
 /// @throws StorageError
 void write_atomically(std::filesystem::path const& path, std::string_view bytes);
 
+/// The same for a file that comes piece by piece: `produce(append)` calls `append(bytes)` in file order. What it throws
+/// passes through after the partial file is removed.
+void write_atomically(std::filesystem::path const& path,
+                      std::function<void(std::function<void(std::string_view)> const& append)> const& produce);
+
 /// Fills a folder so that it appears whole or not at all: `fill(partial)` writes into `path.partial`, then everything
 /// is fsynced and renamed to `path`. What stood at `path.partial` is removed first; `path` must not exist, or be a
 /// folder when `replace` is set.

@@ -15,6 +15,15 @@ namespace {
 
 static_assert(kv_block == lanes, "a block of keys is one vector wide");
 
+void check(AttentionShape const& shape) {
+    if (shape.kv_heads < 1 || shape.heads < 1 || shape.heads % shape.kv_heads != 0 ||
+        shape.heads / shape.kv_heads > 64 || shape.head_dim < 1) {
+        throw InputError{fmt::format("attention with {} heads, {} key/value heads of dimension {}", shape.heads,
+                                     shape.kv_heads, shape.head_dim),
+                         "heads must be a multiple (at most 64) of key/value heads"};
+    }
+}
+
 std::int64_t block_floats(AttentionShape const& shape) {
     return std::int64_t{shape.kv_heads} * shape.head_dim * kv_block;
 }
@@ -50,15 +59,6 @@ void for_each_head(AttentionShape const& shape, std::span<std::int32_t const> of
 
 }  // namespace
 
-void check(AttentionShape const& shape) {
-    if (shape.kv_heads < 1 || shape.heads < 1 || shape.heads % shape.kv_heads != 0 ||
-        shape.heads / shape.kv_heads > 64 || shape.head_dim < 16 || shape.head_dim % 16 != 0) {
-        throw InputError{fmt::format("attention with {} heads, {} key/value heads of dimension {}", shape.heads,
-                                     shape.kv_heads, shape.head_dim),
-                         "heads must be a multiple (at most 64) of key/value heads, the dimension a multiple of 16"};
-    }
-}
-
 void store_kv(AttentionShape const& shape, KvPool const& pool, std::int32_t block, std::int32_t slot, float const* k,
               float const* v) {
     auto* keys = pool.keys + block * block_floats(shape) + slot;
@@ -75,6 +75,7 @@ void store_kv(AttentionShape const& shape, KvPool const& pool, std::int32_t bloc
 
 void paged_attention(AttentionShape const& shape, KvPool const& pool, std::span<AttentionRow const> rows,
                      float const* q, std::int64_t ldq, float* out, std::int64_t ldo) {
+    check(shape);
     auto const group = shape.heads / shape.kv_heads;
     auto const& kernels = table();
     // Heads outermost: the rows of one head share the blocks of a common prefix.
@@ -98,6 +99,7 @@ void paged_attention(AttentionShape const& shape, KvPool const& pool, std::span<
 void attention_forward(AttentionShape const& shape, std::span<std::int32_t const> offsets, bool causal, float const* q,
                        std::int64_t ldq, float const* k, std::int64_t ldk, float const* v, std::int64_t ldv, float* out,
                        std::int64_t ldo, float* stats) {
+    check(shape);
     auto const group = shape.heads / shape.kv_heads;
     auto const dim = shape.head_dim;
     auto const& kernels = table();
@@ -124,6 +126,7 @@ void attention_backward(AttentionShape const& shape, std::span<std::int32_t cons
                         float const* out, std::int64_t ldo, float const* stats, float const* d_out,
                         std::int64_t ld_out_gradient, float* dq, std::int64_t lddq, float* dk, std::int64_t lddk,
                         float* dv, std::int64_t lddv) {
+    check(shape);
     auto const group = shape.heads / shape.kv_heads;
     auto const dim = shape.head_dim;
     auto const& kernels = table();

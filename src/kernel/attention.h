@@ -5,16 +5,13 @@
 
 namespace samner::kernel {
 
-/// Grouped-query attention: `heads` query heads, a multiple of `kv_heads`; head_dim is a multiple of 16.
+/// Grouped-query attention: `heads` query heads, a multiple (at most 64) of `kv_heads`.
 struct AttentionShape {
     int heads;
     int kv_heads;
     int head_dim;
     float scale;  ///< of the scores
 };
-
-/// @throws InputError for a shape that the kernels do not have
-void check(AttentionShape const& shape);
 
 constexpr int kv_block = 16;  ///< positions in a block of the key/value cache
 

@@ -179,19 +179,21 @@ inline void scores(AttentionArguments const& t, std::int64_t block, int head, st
     }
 }
 
-/// The weighted sum of values for Group heads and Vectors * 16 dimensions: one chain over the positions each.
-template <int Group, int Vectors>
-inline void mix(AttentionArguments const& t, int head, int dimension, std::int64_t padded, float const* inverse) {
+/// The weighted sum of values for Group heads and Vectors * 16 dimensions (or, with Part, the last `count`): one chain over
+/// the positions each.
+template <int Group, int Vectors, bool Part>
+inline void mix(AttentionArguments const& t, int head, int dimension, std::int64_t padded, float const* inverse, std::int64_t count) {
     Vec chain[Group][Vectors];
+    auto const read = [&](float const* p) { return Part ? load_part(p, count) : load(p); };
     for (int g = 0; g < Group; ++g) {
         for (int j = 0; j < Vectors; ++j) chain[g][j] = splat(0.0F);
     }
     for (std::int64_t first = 0; first < t.length; first += lanes) {
         auto const* const values = t.values + t.blocks[first / lanes] * t.block_stride + dimension;
-        auto const count = t.length - first < lanes ? t.length - first : lanes;
-        for (std::int64_t p = 0; p < count; ++p) {
+        auto const positions = t.length - first < lanes ? t.length - first : lanes;
+        for (std::int64_t p = 0; p < positions; ++p) {
             Vec v[Vectors];
-            for (int j = 0; j < Vectors; ++j) v[j] = load(values + p * t.head_dim + j * lanes);
+            for (int j = 0; j < Vectors; ++j) v[j] = read(values + p * t.head_dim + j * lanes);
             for (int g = 0; g < Group; ++g) {
                 auto const x = splat(t.scratch[(head + g) * padded + first + p]);
                 for (int j = 0; j < Vectors; ++j) chain[g][j] = fma(x, v[j], chain[g][j]);
@@ -200,7 +202,13 @@ inline void mix(AttentionArguments const& t, int head, int dimension, std::int64
     }
     for (int g = 0; g < Group; ++g) {
         for (int j = 0; j < Vectors; ++j) {
-            store(t.out + (head + g) * t.head_dim + dimension + j * lanes, chain[g][j] * splat(inverse[head + g]));
+            auto* const out = t.out + (head + g) * t.head_dim + dimension + j * lanes;
+            auto const mixed = chain[g][j] * splat(inverse[head + g]);
+            if (Part) {
+                store_part(out, mixed, count);
+            } else {
+                store(out, mixed);
+            }
         }
     }
 }
@@ -253,8 +261,9 @@ void attention(AttentionArguments const& t) {
     }
     in_groups([&]<int Group>(int head) {
         int d = 0;
-        for (; d + 32 <= t.head_dim; d += 32) mix<Group, 2>(t, head, d, padded, inverse);
-        for (; d < t.head_dim; d += 16) mix<Group, 1>(t, head, d, padded, inverse);
+        for (; d + 32 <= t.head_dim; d += 32) mix<Group, 2, false>(t, head, d, padded, inverse, lanes);
+        for (; d + 16 <= t.head_dim; d += 16) mix<Group, 1, false>(t, head, d, padded, inverse, lanes);
+        if (d < t.head_dim) mix<Group, 1, true>(t, head, d, padded, inverse, t.head_dim - d);
     });
 }
 
@@ -263,7 +272,9 @@ void attention_backward(AttentionBackwardArguments const& t) {
     auto* const weights = t.scratch;
     auto* const d_scores = t.scratch + padded;
     auto delta_lanes = splat(0.0F);
-    for (int d = 0; d < t.head_dim; d += lanes) delta_lanes = fma(load(t.d_out + d), load(t.out + d), delta_lanes);
+    for_pieces(t.head_dim, [&](std::int64_t d, std::int64_t count) {
+        delta_lanes = fma(take(t.d_out + d, count), take(t.out + d, count), delta_lanes);
+    });
     auto const delta = splat(sum(delta_lanes));
     for (std::int64_t first = 0; first < padded; first += lanes) {
         auto score = splat(0.0F);
@@ -278,19 +289,19 @@ void attention_backward(AttentionBackwardArguments const& t) {
         store(weights + first, weight);
         store(d_scores + first, weight * (d_weight - delta) * splat(t.scale));
     }
-    for (int d = 0; d < t.head_dim; d += lanes) {
+    for_pieces(t.head_dim, [&](std::int64_t d, std::int64_t count) {
         auto dq = splat(0.0F);
-        auto const q = load(t.q + d);
-        auto const d_out = load(t.d_out + d);
+        auto const q = take(t.q + d, count);
+        auto const d_out = take(t.d_out + d, count);
         for (std::int64_t p = 0; p < t.length; ++p) {
             auto const offset = p * t.head_dim + d;
             auto const d_score = splat(d_scores[p]);
-            dq = fma(d_score, load(t.keys + offset), dq);
-            store(t.dk + offset, fma(d_score, q, load(t.dk + offset)));
-            store(t.dv + offset, fma(splat(weights[p]), d_out, load(t.dv + offset)));
+            dq = fma(d_score, take(t.keys + offset, count), dq);
+            put(t.dk + offset, fma(d_score, q, take(t.dk + offset, count)), count);
+            put(t.dv + offset, fma(splat(weights[p]), d_out, take(t.dv + offset, count)), count);
         }
-        store(t.dq + d, dq);
-    }
+        put(t.dq + d, dq, count);
+    });
 }
 
 /// 1 / sqrt(mean of squares + eps)

@@ -34,7 +34,8 @@ public:
     /// @throws InputError with file and member when the file is broken or has a component that is not supported
     static Tokenizer from_json(std::filesystem::path const& path);
 
-    /// Reads a model folder's tokenizer.json, or a tokenizer.json. @throws InputError as from_json
+    /// Reads what a model comes with: a folder's tokenizer.json, a tokenizer.json, or a .gguf file's vocabulary.
+    /// @throws InputError as from_json
     static Tokenizer open(std::filesystem::path const& path);
 
     /// @throws InputError as from_json

@@ -1,9 +1,13 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "core/error.h"
 #include "core/hash.h"
 #include "token/byte_alphabet.h"
 #include "token/parts.h"
+#include "weights/gguf.h"
 
 namespace samner::token {
 
@@ -92,6 +96,33 @@ Tokenizer Tokenizer::from_gguf_metadata(GgufVocabulary const& file) {
     if (file.add_eos) parts->end.push_back(special_id(file, file.eos, "eos"));
     parts->hash = hash_of(file);
     return Tokenizer{std::move(parts)};
+}
+
+Tokenizer Tokenizer::open(std::filesystem::path const& path) {
+    if (path.extension() != ".gguf") return from_json(path.extension() == ".json" ? path : path / "tokenizer.json");
+    weights::GgufFile const file{path};
+    auto const key = [](std::string_view name) { return fmt::format("tokenizer.ggml.{}", name); };
+    auto const id = [&](std::string_view name) -> std::optional<std::int32_t> {
+        auto const value = file.get<std::int64_t>(key(name));
+        if (value && !std::in_range<std::int32_t>(*value)) {
+            throw InputError{fmt::format("{} is {} ({})", key(name), *value, path.string()), "give it a token id"};
+        }
+        return value ? std::optional{static_cast<std::int32_t>(*value)} : std::nullopt;
+    };
+    GgufVocabulary vocabulary;
+    vocabulary.model = file.require<std::string>(key("model"));
+    vocabulary.pre = file.require<std::string>(key("pre"));
+    vocabulary.tokens = file.require<std::vector<std::string>>(key("tokens"));
+    vocabulary.merges = file.require<std::vector<std::string>>(key("merges"));
+    for (auto const type : file.require<std::vector<std::int64_t>>(key("token_type"))) {
+        vocabulary.types.push_back(static_cast<std::int32_t>(std::clamp<std::int64_t>(type, -1, 100)));
+    }
+    vocabulary.bos = id("bos_token_id");
+    vocabulary.eos = id("eos_token_id");
+    vocabulary.add_bos = file.get<bool>(key("add_bos_token")).value_or(false);
+    vocabulary.add_eos = file.get<bool>(key("add_eos_token")).value_or(false);
+    vocabulary.place = path.string();
+    return from_gguf_metadata(vocabulary);
 }
 
 }  // namespace samner::token

@@ -315,11 +315,4 @@ Tokenizer Tokenizer::from_json(std::filesystem::path const& path) {
     return Tokenizer{std::move(parts)};
 }
 
-Tokenizer Tokenizer::open(std::filesystem::path const& path) {
-    if (std::filesystem::is_directory(path)) return from_json(path / "tokenizer.json");
-    if (path.extension() == ".json") return from_json(path);
-    throw InputError{fmt::format("no tokenizer is read from '{}'", path.string()),
-                     "name a model folder with tokenizer.json or a tokenizer.json"};
-}
-
 }  // namespace samner::token

@@ -298,17 +298,17 @@ TEST_P(Attention, HasTheGradientsOfCentralDifferences) {
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Attention,
                          testing::Values(Heads{1, 1, 16}, Heads{6, 2, 64}, Heads{4, 4, 32}, Heads{7, 1, 48},
-                                         Heads{10, 2, 80}),
+                                         Heads{10, 2, 80}, Heads{4, 2, 24}, Heads{2, 1, 6}),
                          [](auto const& p) {
                              return std::to_string(p.param.heads) + "_" + std::to_string(p.param.kv_heads) + "_" +
                                     std::to_string(p.param.head_dim);
                          });
 
 TEST(AttentionShapes, ThatTheKernelsLackAreErrors) {
-    EXPECT_THROW(check({4, 3, 64, 1}), InputError);
-    EXPECT_THROW(check({4, 2, 40, 1}), InputError);
-    EXPECT_THROW(check({130, 1, 64, 1}), InputError);
-    EXPECT_NO_THROW(check({9, 3, 64, 1}));
+    KvPool const pool{nullptr, nullptr};
+    EXPECT_THROW(paged_attention({4, 3, 64, 1}, pool, {}, nullptr, 0, nullptr, 0), InputError);
+    EXPECT_THROW(paged_attention({130, 1, 64, 1}, pool, {}, nullptr, 0, nullptr, 0), InputError);
+    EXPECT_NO_THROW(paged_attention({9, 3, 64, 1}, pool, {}, nullptr, 0, nullptr, 0));
 }
 
 // ---- rows and elements ----

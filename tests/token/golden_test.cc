@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "gguf_vocabulary.h"
-
 namespace samner::token {
 namespace {
 
@@ -56,7 +54,7 @@ TEST(TokenGolden, Qwen2StyleEqualsTheReference) {
 
 TEST(TokenGolden, SmolLm2FromGgufEqualsTheReference) {
     auto const file = std::filesystem::path{SAMNER_SOURCE_DIR} / ".deps/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
-    auto const tokenizer = Tokenizer::from_gguf_metadata(GgufMembers{file}.vocabulary());
+    auto const tokenizer = Tokenizer::open(file);
     EXPECT_EQ(tokenizer.vocabulary_size(), 49152);
     expect_golden(tokenizer, "smollm2");
     expect_prefixes(tokenizer, "smollm2");
@@ -64,7 +62,7 @@ TEST(TokenGolden, SmolLm2FromGgufEqualsTheReference) {
 
 TEST(TokenGolden, ASmallGgufVocabularyEqualsTheReference) {
     auto const file = golden / "gguf/llama-tiny.Q4_0.gguf";
-    auto const tokenizer = Tokenizer::from_gguf_metadata(GgufMembers{file}.vocabulary());
+    auto const tokenizer = Tokenizer::open(file);
     auto const encodings = read_json(golden / "gguf/llama-tiny.expected.json").at("encodings");
     EXPECT_FALSE(encodings.empty());
     for (auto const& entry : encodings) {

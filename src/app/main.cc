@@ -1,0 +1,52 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+
+#include "app/verbs.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "core/stop.h"
+
+namespace samner::app {
+namespace {
+
+int run(int argc, char** argv) {
+    CLI::App app{
+        "Select-and-Merge experiments on NER with LLMs: train experts, select, merge with TIES, decode, score.",
+        "samner"};
+    app.set_version_flag("--version", SAMNER_VERSION);
+    app.require_subcommand(1);
+    app.fallthrough(false);
+    ExitCode code = ExitCode::done;
+    // add_run_verbs(app, code);
+    add_engine_verbs(app);
+    add_merge_verb(app);
+    // add_score_verb(app);
+    // add_data_verbs(app);
+    add_model_verbs(app);
+    add_doctor_verb(app, code);
+    try {
+        app.parse(argc, argv);
+        return static_cast<int>(code);
+    } catch (CLI::ParseError const& error) {
+        if (error.get_exit_code() == 0) return app.exit(error);
+        fmt::print(stderr, "error: {} (command line) — see samner{} --help\n", error.what(),
+                   app.get_subcommands().empty() ? "" : " " + app.get_subcommands().front()->get_name());
+        return static_cast<int>(ExitCode::bad_input);
+    }
+}
+
+}  // namespace
+}  // namespace samner::app
+
+int main(int argc, char** argv) {
+    samner::watch_signals();
+    samner::start_logging(0);
+    try {
+        return samner::app::run(argc, argv);
+    } catch (std::exception const& error) {
+        fmt::print(stderr, "error: {}\n", samner::describe(error));
+        return static_cast<int>(samner::exit_code(error));
+    }
+}

@@ -1,0 +1,121 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "app/shared_options.h"
+#include "app/verbs.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "core/parallel.h"
+#include "task/engine.h"
+#include "token/tokenizer.h"
+#include "weights/checkpoint.h"
+#include "weights/safetensors.h"
+
+namespace samner::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+    ModelOptions model;
+    fs::path in;
+    fs::path out;
+    bool json = false;
+};
+
+void info(Options const& options) {
+    auto const checkpoint = weights::Checkpoint::open(options.model.base);
+    auto const& config = checkpoint.config();
+    std::int64_t parameters = 0;
+    for (auto const& name : checkpoint.names()) {
+        std::int64_t size = 1;
+        for (auto const n : checkpoint.shape(name)) size *= n;
+        parameters += size;
+    }
+    Json const description{{"path", checkpoint.path().string()},
+                           {"architecture", config.architecture},
+                           {"parameters", parameters},
+                           {"vocab_size", config.vocab_size},
+                           {"hidden_size", config.hidden_size},
+                           {"intermediate_size", config.intermediate_size},
+                           {"num_layers", config.num_layers},
+                           {"num_heads", config.num_heads},
+                           {"num_kv_heads", config.num_kv_heads},
+                           {"head_dim", config.head_dim},
+                           {"rope_theta", config.rope_theta},
+                           {"tie_word_embeddings", config.tie_word_embeddings},
+                           {"max_position_embeddings", config.max_position_embeddings},
+                           {"end_tokens", config.end_tokens},
+                           {"content_hash", checkpoint.content_hash()}};
+    if (options.json) {
+        fmt::print("{}\n", description.dump(1));
+        return;
+    }
+    for (auto const& [key, value] : description.items())
+        fmt::print("{:<24} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+}
+
+void tokenize(Options const& options) {
+    auto const tokenizer = token::Tokenizer::open(options.model.base);
+    std::string lines;
+    for_each_jsonl(options.in, [&](Json const& line, std::string const& place) {
+        Json const ids{{"id", member<Json>(line, "id", place)},
+                       {"ids", tokenizer.encode(member<std::string>(line, "text", place), true)}};
+        lines += ids.dump() + "\n";
+    });
+    write_atomically(options.out, lines);
+}
+
+void logits(Options const& options) {
+    task::Engine engine{options.model.base, options.model.device};
+    std::vector<std::pair<std::string, std::vector<std::int32_t>>> sequences;
+    for_each_jsonl(options.in, [&](Json const& line, std::string const& place) {
+        auto const id = member<Json>(line, "id", place);
+        sequences.emplace_back(id.is_string() ? id.get<std::string>() : id.dump(),
+                               member<std::vector<std::int32_t>>(line, "ids", place));
+    });
+    std::vector<std::vector<float>> values;
+    std::vector<weights::TensorView> tensors;
+    auto const vocabulary = engine.checkpoint().config().vocab_size;
+    for (auto const& [id, ids] : sequences) values.push_back(engine.logits(ids, options.model.adapter));
+    for (std::size_t i = 0; i < sequences.size(); ++i) {
+        tensors.push_back({sequences[i].first,
+                           weights::Dtype::f32,
+                           {std::ssize(sequences[i].second), vocabulary},
+                           std::as_bytes(std::span{values[i]})});
+    }
+    weights::write_safetensors(options.out, tensors, {});
+}
+
+}  // namespace
+
+void add_model_verbs(CLI::App& app) {
+    auto* const model = app.add_subcommand("model", "Look at a model, tokenise, compute logits");
+    model->require_subcommand(1);
+    auto options = std::make_shared<Options>();
+
+    auto* const info_verb = model->add_subcommand("info", "Shape, size and hash of a model");
+    info_verb->add_option("MODEL", options->model.base, "Hugging Face folder or .gguf file")->required();
+    info_verb->add_flag("--json", options->json, "one JSON document");
+    info_verb->callback([options] { info(*options); });
+
+    auto* const tokenize_verb = model->add_subcommand("tokenize", "Texts to token ids");
+    tokenize_verb->add_option("MODEL", options->model.base, "Hugging Face folder or .gguf file")->required();
+    tokenize_verb->add_option("--in", options->in, "TEXTS.jsonl: {\"id\", \"text\"} a line")->required();
+    tokenize_verb->add_option("--out", options->out, "IDS.jsonl")->required();
+    tokenize_verb->callback([options] { tokenize(*options); });
+
+    auto* const logits_verb = model->add_subcommand("logits", "Logits of every position of token sequences");
+    logits_verb->add_option("MODEL", options->model.base, "Hugging Face folder or .gguf file")->required();
+    add_adapter_options(*logits_verb, options->model);
+    logits_verb->add_option("--in", options->in, "IDS.jsonl: {\"id\", \"ids\"} a line")->required();
+    logits_verb->add_option("--out", options->out, "LOGITS.safetensors: one f32 tensor [tokens, vocabulary] an id")
+        ->required();
+    logits_verb->callback([options] {
+        use_threads(options->model.threads);
+        logits(*options);
+    });
+}
+
+}  // namespace samner::app

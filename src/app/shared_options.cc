@@ -1,0 +1,31 @@
+#include "app/shared_options.h"
+
+#include <sched.h>
+
+#include "core/parallel.h"
+
+namespace samner::app {
+
+void add_adapter_options(CLI::App& verb, ModelOptions& options) {
+    verb.add_option("--adapter", options.adapter, "PEFT folder to put on the model");
+    verb.add_option("--device", options.device, "cpu, cuda or cuda:INDEX")->capture_default_str();
+    verb.add_option("--threads", options.threads, "threads to compute with; 0: one a processor")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber);
+}
+
+void add_model_options(CLI::App& verb, ModelOptions& options) {
+    verb.add_option("--model", options.base, "Hugging Face folder or .gguf file")->required();
+    add_adapter_options(verb, options);
+}
+
+void use_threads(int threads) {
+    if (threads == 0) {
+        cpu_set_t mask;
+        CPU_ZERO(&mask);
+        threads = ::sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 1;
+    }
+    set_num_threads(threads);
+}
+
+}  // namespace samner::app

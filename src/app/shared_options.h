@@ -1,0 +1,23 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <string>
+
+namespace samner::app {
+
+/// What verbs that compute with a model have in common.
+struct ModelOptions {
+    std::filesystem::path base;
+    std::filesystem::path adapter;
+    std::string device = "cpu";
+    int threads = 0;  ///< 0: one a processor
+};
+
+void add_adapter_options(CLI::App& verb, ModelOptions& options);
+void add_model_options(CLI::App& verb, ModelOptions& options);  ///< --model and the above
+
+/// Computes with `threads` threads from now on; 0 takes one a processor that this process may use.
+void use_threads(int threads);
+
+}  // namespace samner::app

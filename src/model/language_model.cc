@@ -1,0 +1,225 @@
+#include "model/language_model.h"
+
+#include <ATen/ops/empty.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "core/error.h"
+
+namespace samner::model {
+namespace {
+
+at::Tensor read_tensor(weights::Checkpoint const& checkpoint, std::string const& name) {
+    auto const shape = checkpoint.shape(name);
+    auto tensor = at::empty(shape, at::TensorOptions{}.dtype(at::kFloat));
+    checkpoint.read(name, {tensor.mutable_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())});
+    return tensor;
+}
+
+at::Tensor to_device(Ops const& ops, at::Tensor const& host) {
+    auto tensor = ops.empty(host.sizes());
+    tensor.copy_(host);
+    return tensor;
+}
+
+/// cos or sin of position times inverse frequency. The angle is in fp32, as transformers has it; the function is taken
+/// in double precision and rounded, so that its last bit does not depend on the C library.
+template <class Function>
+at::Tensor rope_table(weights::ModelConfig const& config, Ops const& ops, Function const& function) {
+    auto const frequencies = weights::rope_inverse_frequencies(config);
+    auto const half = static_cast<std::int64_t>(frequencies.size());
+    auto table = at::empty({config.max_position_embeddings, half}, at::TensorOptions{}.dtype(at::kFloat));
+    auto* out = table.mutable_data_ptr<float>();
+    for (std::int64_t position = 0; position < config.max_position_embeddings; ++position) {
+        for (float const frequency : frequencies) {
+            *out++ = static_cast<float>(function(static_cast<double>(static_cast<float>(position) * frequency)));
+        }
+    }
+    return to_device(ops, table);
+}
+
+void apply_linear(Ops const& ops, LanguageModel::Linear const& linear, at::Tensor const& x, at::Tensor& y,
+                  std::span<Row const> rows, int layer, Projection projection) {
+    ops.linear(*linear.weight, x, y, false);
+    for (std::size_t begin = 0; begin < rows.size();) {
+        auto const* const adapter = rows[begin].adapter;
+        auto end = begin + 1;
+        while (end < rows.size() && rows[end].adapter == adapter) ++end;
+        if (auto const* factors = adapter ? adapter->find(layer, projection) : nullptr) {
+            auto const count = static_cast<std::int64_t>(end - begin);
+            auto const part_x = x.narrow(0, static_cast<std::int64_t>(begin), count);
+            auto part_y = y.narrow(0, static_cast<std::int64_t>(begin), count);
+            auto low_rank = ops.empty({count, factors->a->out()});
+            ops.linear(*factors->a, part_x, low_rank, false);
+            ops.linear(*factors->b, low_rank, part_y, true);
+        }
+        begin = end;
+    }
+    if (linear.bias.defined()) ops.add_bias(linear.bias, y);
+}
+
+}  // namespace
+
+std::string module_name(int layer, Projection projection) {
+    constexpr std::array<char const*, num_projections> names{"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
+                                                             "self_attn.o_proj", "mlp.gate_proj",    "mlp.up_proj",
+                                                             "mlp.down_proj"};
+    return fmt::format("model.layers.{}.{}", layer, names[projection]);
+}
+
+kernel::AttentionShape LanguageModel::attention_shape() const {
+    return {static_cast<int>(config.num_heads), static_cast<int>(config.num_kv_heads),
+            static_cast<int>(config.head_dim), 1.0F / std::sqrt(static_cast<float>(config.head_dim))};
+}
+
+LanguageModel load_language_model(weights::Checkpoint const& checkpoint, Ops const& ops, bool with_backward) {
+    LanguageModel model;
+    model.config = checkpoint.config();
+    auto const& config = model.config;
+    model.embeddings = to_device(ops, read_tensor(checkpoint, "model.embed_tokens.weight"));
+    for (int layer = 0; layer < config.num_layers; ++layer) {
+        auto& parts = model.layers.emplace_back();
+        auto const prefix = fmt::format("model.layers.{}.", layer);
+        parts.attention_norm = to_device(ops, read_tensor(checkpoint, prefix + "input_layernorm.weight"));
+        parts.mlp_norm = to_device(ops, read_tensor(checkpoint, prefix + "post_attention_layernorm.weight"));
+        for (int p = 0; p < num_projections; ++p) {
+            auto const name = module_name(layer, static_cast<Projection>(p));
+            auto& linear = parts.linear[static_cast<std::size_t>(p)];
+            linear.weight = ops.prepare(read_tensor(checkpoint, name + ".weight"), with_backward);
+            if (checkpoint.has(name + ".bias")) {
+                linear.bias = to_device(ops, read_tensor(checkpoint, name + ".bias"));
+            }
+        }
+    }
+    model.final_norm = to_device(ops, read_tensor(checkpoint, "model.norm.weight"));
+    auto const head = config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
+    model.head = ops.prepare(read_tensor(checkpoint, head), with_backward);
+    model.rope_cos = rope_table(config, ops, [](double angle) { return std::cos(angle); });
+    model.rope_sin = rope_table(config, ops, [](double angle) { return std::sin(angle); });
+    return model;
+}
+
+PreparedAdapter::PreparedAdapter(weights::Adapter const& adapter, weights::ModelConfig const& config, Ops const& ops) {
+    weights::check_fits(adapter, config);
+    factors_.resize(static_cast<std::size_t>(config.num_layers) * num_projections);
+    auto const tensor = [&](std::vector<float> const& values, std::int64_t rows, float scale) {
+        auto result =
+            at::empty({rows, static_cast<std::int64_t>(values.size()) / rows}, at::TensorOptions{}.dtype(at::kFloat));
+        std::ranges::transform(values, result.mutable_data_ptr<float>(), [&](float value) { return scale * value; });
+        return result;
+    };
+    for (int layer = 0; layer < config.num_layers; ++layer) {
+        for (int p = 0; p < num_projections; ++p) {
+            auto const name = module_name(layer, static_cast<Projection>(p));
+            auto const found = std::ranges::find(adapter.modules, name, &weights::LoraModule::name);
+            if (found == adapter.modules.end()) continue;
+            auto factors = std::make_unique<Factors>();
+            factors->a = ops.prepare(tensor(found->a, found->rank, 1.0F), false);
+            factors->b = ops.prepare(tensor(found->b, found->out, static_cast<float>(found->scaling)), false);
+            factors_[static_cast<std::size_t>(layer * num_projections + p)] = std::move(factors);
+        }
+    }
+}
+
+PreparedAdapter::Factors const* PreparedAdapter::find(int layer, Projection projection) const {
+    return factors_[static_cast<std::size_t>(layer * num_projections + projection)].get();
+}
+
+at::Tensor forward_rows(LanguageModel const& model, Ops const& ops, KvCache& cache, std::span<Row const> rows) {
+    auto const& config = model.config;
+    auto const count = static_cast<std::int64_t>(rows.size());
+    auto const heads = static_cast<int>(config.num_heads);
+    auto const kv_heads = static_cast<int>(config.num_kv_heads);
+    std::vector<std::int32_t> tokens;
+    std::vector<std::int32_t> positions;
+    std::vector<KvSlot> slots;
+    std::vector<kernel::AttentionRow> attention;
+    for (auto const& row : rows) {
+        tokens.push_back(row.token);
+        positions.push_back(row.position);
+        slots.push_back({row.blocks[row.position / kernel::kv_block], row.position % kernel::kv_block});
+        attention.push_back({row.blocks, row.position + 1});
+    }
+
+    auto x = ops.empty({count, config.hidden_size});
+    ops.embed(model.embeddings, tokens, x);
+    auto normed = ops.empty({count, config.hidden_size});
+    auto block_out = ops.empty({count, config.hidden_size});
+    auto q = ops.empty({count, heads * config.head_dim});
+    auto k = ops.empty({count, kv_heads * config.head_dim});
+    auto v = ops.empty({count, kv_heads * config.head_dim});
+    auto attended = ops.empty({count, heads * config.head_dim});
+    auto gate = ops.empty({count, config.intermediate_size});
+    auto up = ops.empty({count, config.intermediate_size});
+    for (int layer = 0; layer < config.num_layers; ++layer) {
+        auto const& parts = model.layers[static_cast<std::size_t>(layer)];
+        auto const project = [&](Projection projection, at::Tensor const& input, at::Tensor& output) {
+            apply_linear(ops, parts.linear[projection], input, output, rows, layer, projection);
+        };
+        ops.rms_norm(x, parts.attention_norm, config.rms_norm_eps, normed);
+        project(q_proj, normed, q);
+        project(k_proj, normed, k);
+        project(v_proj, normed, v);
+        ops.rope(q, positions, heads, model.rope_cos, model.rope_sin, false);
+        ops.rope(k, positions, kv_heads, model.rope_cos, model.rope_sin, false);
+        ops.store_kv(cache, layer, slots, k, v);
+        ops.attend(cache, layer, attention, q, attended);
+        project(o_proj, attended, block_out);
+        ops.add(block_out, x);
+
+        ops.rms_norm(x, parts.mlp_norm, config.rms_norm_eps, normed);
+        project(gate_proj, normed, gate);
+        project(up_proj, normed, up);
+        ops.swiglu(gate, up, gate);
+        project(down_proj, gate, block_out);
+        ops.add(block_out, x);
+    }
+    return x;
+}
+
+at::Tensor logits(LanguageModel const& model, Ops const& ops, at::Tensor const& hidden) {
+    auto normed = ops.empty(hidden.sizes());
+    ops.rms_norm(hidden, model.final_norm, model.config.rms_norm_eps, normed);
+    auto out = ops.empty({hidden.size(0), model.head->out()});
+    ops.linear(*model.head, normed, out, false);
+    return out;
+}
+
+std::vector<float> sequence_logits(LanguageModel const& model, Ops const& ops, std::span<std::int32_t const> ids,
+                                   PreparedAdapter const* adapter) {
+    auto const& config = model.config;
+    auto const length = static_cast<std::int64_t>(ids.size());
+    if (length > config.max_position_embeddings) {
+        throw InputError{fmt::format("a sequence of {} tokens exceeds the model's context of {}", length,
+                                     config.max_position_embeddings),
+                         "shorten it"};
+    }
+    for (auto const id : ids) {
+        if (id < 0 || id >= config.vocab_size) {
+            throw InputError{fmt::format("token id {} is outside the vocabulary of {}", id, config.vocab_size)};
+        }
+    }
+    std::vector<float> result;
+    if (ids.empty()) return result;
+    auto const num_blocks = (length + kernel::kv_block - 1) / kernel::kv_block;
+    std::vector<std::int32_t> blocks(static_cast<std::size_t>(num_blocks));
+    std::iota(blocks.begin(), blocks.end(), 0);
+    auto const cache = ops.make_cache(model.attention_shape(), static_cast<int>(config.num_layers), num_blocks);
+    constexpr std::int64_t chunk = 256;  // bounds the logits' memory: 256 x 152k x 4 bytes = 156 MB
+    result.reserve(static_cast<std::size_t>(length * config.vocab_size));
+    for (std::int64_t begin = 0; begin < length; begin += chunk) {
+        std::vector<Row> rows;
+        for (auto i = begin; i < std::min(begin + chunk, length); ++i) {
+            rows.push_back({ids[static_cast<std::size_t>(i)], static_cast<std::int32_t>(i), blocks.data(), adapter});
+        }
+        auto const out = logits(model, ops, forward_rows(model, ops, *cache, rows)).cpu();
+        auto const* data = out.const_data_ptr<float>();
+        result.insert(result.end(), data, data + out.numel());
+    }
+    return result;
+}
+
+}  // namespace samner::model

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/ops.h"
+#include "weights/adapter.h"
+#include "weights/checkpoint.h"
+
+namespace samner::model {
+
+/// The linear layers of a decoder block, in the order of the forward pass.
+enum Projection : int { q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj };
+constexpr int num_projections = 7;
+
+/// `model.layers.3.mlp.up_proj`
+std::string module_name(int layer, Projection projection);
+
+/// A decoder-only model of the Llama family (Llama, Qwen2): RMSNorm, rotary positions, grouped-query attention, SwiGLU.
+struct LanguageModel {
+    struct Linear {
+        std::unique_ptr<Weight> weight;
+        at::Tensor bias;  ///< [out], or undefined
+    };
+    struct Layer {
+        at::Tensor attention_norm;  ///< [hidden]
+        at::Tensor mlp_norm;        ///< [hidden]
+        std::array<Linear, num_projections> linear;
+    };
+
+    weights::ModelConfig config;
+    at::Tensor embeddings;  ///< [vocabulary, hidden]
+    std::vector<Layer> layers;
+    at::Tensor final_norm;         ///< [hidden]
+    std::unique_ptr<Weight> head;  ///< [vocabulary, hidden]
+    at::Tensor rope_cos;           ///< [max_position_embeddings, head_dim / 2]
+    at::Tensor rope_sin;
+
+    kernel::AttentionShape attention_shape() const;
+};
+
+/// Reads a checkpoint. @param with_backward  also prepare what training needs (about twice the memory)
+/// @throws InputError when the checkpoint lacks a tensor or has one of another shape
+LanguageModel load_language_model(weights::Checkpoint const& checkpoint, Ops const& ops, bool with_backward);
+
+/// An adapter made ready for inference.
+class PreparedAdapter {
+public:
+    /// @throws InputError when the adapter does not fit the model
+    PreparedAdapter(weights::Adapter const& adapter, weights::ModelConfig const& config, Ops const& ops);
+
+    struct Factors {
+        std::unique_ptr<Weight> a;  ///< [rank, in]
+        std::unique_ptr<Weight> b;  ///< [out, rank], multiplied by the scaling
+    };
+    /// The factors of a module, or null where the adapter leaves it alone.
+    Factors const* find(int layer, Projection projection) const;
+
+private:
+    std::vector<std::unique_ptr<Factors>> factors_;
+};
+
+/// One token of one sequence in a forward pass.
+struct Row {
+    std::int32_t token;
+    std::int32_t position;
+    std::int32_t const* blocks;      ///< the sequence's key/value blocks: position p is in blocks[p / kernel::kv_block]
+    PreparedAdapter const* adapter;  ///< null: the base model
+};
+
+/// Runs rows through all layers: stores their keys and values, and attends each to all positions of its sequence up to
+/// its own. Rows of one sequence that come together may be in any order. Rows with the same adapter must be neighbours.
+/// @return the last layer's output before the final norm, [rows, hidden]
+at::Tensor forward_rows(LanguageModel const& model, Ops const& ops, KvCache& cache, std::span<Row const> rows);
+
+/// Logits [rows, vocabulary] of rows of hidden states.
+at::Tensor logits(LanguageModel const& model, Ops const& ops, at::Tensor const& hidden);
+
+/// Logits of every position of one sequence, row-major [ids, vocabulary] on the host.
+/// @throws InputError when an id is outside the vocabulary or the sequence is longer than the model's context
+std::vector<float> sequence_logits(LanguageModel const& model, Ops const& ops, std::span<std::int32_t const> ids,
+                                   PreparedAdapter const* adapter);
+
+}  // namespace samner::model

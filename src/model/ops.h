@@ -1,0 +1,132 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernel/attention.h"
+#include "kernel/elementwise.h"
+
+namespace samner::model {
+
+/// A weight matrix [out, in] made ready for products on one device.
+class Weight {
+public:
+    Weight(std::int64_t out, std::int64_t in) : out_{out}, in_{in} {}
+    Weight(Weight const&) = delete;
+    Weight& operator=(Weight const&) = delete;
+    virtual ~Weight() = default;
+
+    std::int64_t out() const { return out_; }
+    std::int64_t in() const { return in_; }
+
+private:
+    std::int64_t out_;
+    std::int64_t in_;
+};
+
+/// Keys and values of all layers, in blocks of kernel::kv_block positions that sequences hold by number.
+class KvCache {
+public:
+    KvCache() = default;
+    KvCache(KvCache const&) = delete;
+    KvCache& operator=(KvCache const&) = delete;
+    virtual ~KvCache() = default;
+};
+
+/// Where the key and value of one position are kept.
+struct KvSlot {
+    std::int32_t block;
+    std::int32_t slot;  ///< 0 … kernel::kv_block - 1
+};
+
+enum class Side { plain, transposed };
+
+/// What the models are made of, on one device. Activations are contiguous fp32 matrices [rows, features]; outputs are
+/// given by the caller and overwritten, or added to where `accumulate` says so. On the CPU implementation the bits of a
+/// row depend neither on the other rows nor on threads nor on the instruction set (module kernel).
+class Ops {
+public:
+    Ops() = default;
+    Ops(Ops const&) = delete;
+    Ops& operator=(Ops const&) = delete;
+    virtual ~Ops() = default;
+
+    /// An uninitialised fp32 tensor on the device.
+    virtual at::Tensor empty(at::IntArrayRef shape) const = 0;
+    at::Tensor zeros(at::IntArrayRef shape) const;
+
+    /// Takes a copy of `weight` [out, in] (fp32, on the host). `with_backward` also prepares `linear_backward`.
+    virtual std::unique_ptr<Weight> prepare(at::Tensor const& weight, bool with_backward) const = 0;
+    /// y [rows, out] (+)= x [rows, in] · Wᵀ
+    virtual void linear(Weight const& weight, at::Tensor const& x, at::Tensor& y, bool accumulate) const = 0;
+    /// dx [rows, in] (+)= dy [rows, out] · W
+    virtual void linear_backward(Weight const& weight, at::Tensor const& dy, at::Tensor& dx, bool accumulate) const = 0;
+    /// c [m, n] (+)= alpha · a · b, each side read as it is or transposed
+    virtual void matmul(Side side_a, at::Tensor const& a, Side side_b, at::Tensor const& b, float alpha, at::Tensor& c,
+                        bool accumulate) const = 0;
+
+    /// out[i] = table[ids[i]]
+    virtual void embed(at::Tensor const& table, std::span<std::int32_t const> ids, at::Tensor& out) const = 0;
+    /// out[i] = x[rows[i]]
+    virtual void gather(at::Tensor const& x, std::span<std::int32_t const> rows, at::Tensor& out) const = 0;
+    /// out[rows[i]] += x[i]; rows are distinct
+    virtual void scatter_add(at::Tensor const& x, std::span<std::int32_t const> rows, at::Tensor& out) const = 0;
+
+    virtual void add(at::Tensor const& x, at::Tensor& y) const = 0;          ///< y += x
+    virtual void add_bias(at::Tensor const& bias, at::Tensor& y) const = 0;  ///< y[i] += bias
+    virtual void rms_norm(at::Tensor const& x, at::Tensor const& weight, float eps, at::Tensor& y) const = 0;
+    virtual void rms_norm_backward(at::Tensor const& x, at::Tensor const& weight, float eps, at::Tensor const& dy,
+                                   at::Tensor& dx, bool accumulate) const = 0;
+    virtual void layer_norm(at::Tensor const& x, at::Tensor const& weight, at::Tensor const& bias, float eps,
+                            at::Tensor& y) const = 0;
+    virtual void gelu(at::Tensor const& x, at::Tensor& y) const = 0;  ///< the exact one, by the error function
+    /// Rotates the heads of x in place; cos and sin are [positions, head_dim / 2]. `inverse` is the backward pass.
+    virtual void rope(at::Tensor& x, std::span<std::int32_t const> positions, int heads, at::Tensor const& cos,
+                      at::Tensor const& sin, bool inverse) const = 0;
+    virtual void swiglu(at::Tensor const& gate, at::Tensor const& up, at::Tensor& out) const = 0;  ///< silu(gate) · up
+    virtual void swiglu_backward(at::Tensor const& gate, at::Tensor const& up, at::Tensor const& d_out,
+                                 at::Tensor& d_gate, at::Tensor& d_up) const = 0;
+
+    virtual std::unique_ptr<KvCache> make_cache(kernel::AttentionShape const& shape, int layers,
+                                                std::int64_t blocks) const = 0;
+    virtual void store_kv(KvCache& cache, int layer, std::span<KvSlot const> slots, at::Tensor const& k,
+                          at::Tensor const& v) const = 0;
+    /// Row i attends to the positions that rows[i] names.
+    virtual void attend(KvCache const& cache, int layer, std::span<kernel::AttentionRow const> rows,
+                        at::Tensor const& q, at::Tensor& out) const = 0;
+
+    /// Attention within each of several packed sequences; offsets are their starts and, last, the number of rows.
+    /// stats [rows, 2 heads] receives what the backward pass needs.
+    virtual void attention(kernel::AttentionShape const& shape, std::span<std::int32_t const> offsets, bool causal,
+                           at::Tensor const& q, at::Tensor const& k, at::Tensor const& v, at::Tensor& out,
+                           at::Tensor& stats) const = 0;
+    virtual void attention_backward(kernel::AttentionShape const& shape, std::span<std::int32_t const> offsets,
+                                    bool causal, at::Tensor const& q, at::Tensor const& k, at::Tensor const& v,
+                                    at::Tensor const& out, at::Tensor const& stats, at::Tensor const& d_out,
+                                    at::Tensor& dq, at::Tensor& dk, at::Tensor& dv) const = 0;
+
+    /// Replaces logits [rows, vocabulary] by the gradient of the summed cross-entropy. @return each row's loss, in nats
+    virtual std::vector<float> cross_entropy(at::Tensor& logits, std::span<std::int32_t const> targets) const = 0;
+    /// One AdamW step (torch.optim.AdamW: decay first, bias correction by `step`, which counts from 1) on flat tensors.
+    virtual void adamw(at::Tensor& parameters, at::Tensor const& gradients, at::Tensor& first_moment,
+                       at::Tensor& second_moment, kernel::AdamW const& settings, double learning_rate,
+                       std::int64_t step) const = 0;
+    virtual void scale(float factor, at::Tensor& x) const = 0;     ///< x *= factor
+    virtual double sum_of_squares(at::Tensor const& x) const = 0;  ///< by one fixed tree
+    /// The largest logit's index a row; ties go to the lowest.
+    virtual std::vector<std::int32_t> argmax(at::Tensor const& logits) const = 0;
+};
+
+/// samner's own CPU kernels (module kernel).
+std::unique_ptr<Ops> make_cpu_ops();
+
+/// libtorch's operators: the reference of the CPU kernels, and the path of other devices.
+/// @param device  "cpu" or "cuda[:index]". @throws InputError when the device is not there
+std::unique_ptr<Ops> make_aten_ops(std::string const& device);
+
+}  // namespace samner::model

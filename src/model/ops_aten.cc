@@ -1,0 +1,298 @@
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "core/error.h"
+#include "model/ops.h"
+
+namespace samner::model {
+namespace {
+
+struct AtenWeight : Weight {
+    using Weight::Weight;
+    at::Tensor value;  ///< [out, in]
+};
+
+struct AtenCache : KvCache {
+    kernel::AttentionShape shape;
+    at::Tensor keys;    ///< [layers, blocks * kv_block, kv_heads, head_dim]
+    at::Tensor values;  ///< likewise
+};
+
+void assign(at::Tensor& target, at::Tensor const& value, bool accumulate) {
+    if (accumulate) {
+        target.add_(value);
+    } else {
+        target.copy_(value);
+    }
+}
+
+class AtenOps : public Ops {
+public:
+    explicit AtenOps(at::Device device) : device_{device} {}
+
+    at::Tensor empty(at::IntArrayRef shape) const override { return at::empty(shape, options(at::kFloat)); }
+
+    std::unique_ptr<Weight> prepare(at::Tensor const& weight, bool) const override {
+        auto result = std::make_unique<AtenWeight>(weight.size(0), weight.size(1));
+        result->value = weight.to(device_, at::kFloat, false, true);
+        return result;
+    }
+
+    void linear(Weight const& weight, at::Tensor const& x, at::Tensor& y, bool accumulate) const override {
+        assign(y, at::matmul(x, value(weight).t()), accumulate);
+    }
+
+    void linear_backward(Weight const& weight, at::Tensor const& dy, at::Tensor& dx, bool accumulate) const override {
+        assign(dx, at::matmul(dy, value(weight)), accumulate);
+    }
+
+    void matmul(Side side_a, at::Tensor const& a, Side side_b, at::Tensor const& b, float alpha, at::Tensor& c,
+                bool accumulate) const override {
+        auto const view = [](Side side, at::Tensor const& x) { return side == Side::plain ? x : x.t(); };
+        assign(c, at::matmul(view(side_a, a), view(side_b, b)).mul_(alpha), accumulate);
+    }
+
+    void embed(at::Tensor const& table, std::span<std::int32_t const> ids, at::Tensor& y) const override {
+        gather(table, ids, y);
+    }
+    void gather(at::Tensor const& x, std::span<std::int32_t const> rows, at::Tensor& y) const override {
+        y.copy_(x.index_select(0, indices(rows)));
+    }
+    void scatter_add(at::Tensor const& x, std::span<std::int32_t const> rows, at::Tensor& y) const override {
+        y.index_add_(0, indices(rows), x);
+    }
+
+    void add(at::Tensor const& x, at::Tensor& y) const override { y.add_(x); }
+    void add_bias(at::Tensor const& bias, at::Tensor& y) const override { y.add_(bias); }
+
+    void rms_norm(at::Tensor const& x, at::Tensor const& weight, float eps, at::Tensor& y) const override {
+        y.copy_(x * inverse_norm(x, eps) * weight);
+    }
+    void rms_norm_backward(at::Tensor const& x, at::Tensor const& weight, float eps, at::Tensor const& dy,
+                           at::Tensor& dx, bool accumulate) const override {
+        auto const scale = inverse_norm(x, eps);
+        auto const unit = x * scale;
+        auto const scaled = dy * weight;
+        assign(dx, scale * (scaled - unit * (scaled * unit).mean(-1, true)), accumulate);
+    }
+
+    void layer_norm(at::Tensor const& x, at::Tensor const& weight, at::Tensor const& bias, float eps,
+                    at::Tensor& y) const override {
+        y.copy_(at::layer_norm(x, {x.size(1)}, weight, bias, static_cast<double>(eps)));
+    }
+    void gelu(at::Tensor const& x, at::Tensor& y) const override { y.copy_(at::gelu(x)); }
+
+    void rope(at::Tensor& x, std::span<std::int32_t const> positions, int heads, at::Tensor const& cos,
+              at::Tensor const& sin, bool inverse) const override {
+        auto const half = cos.size(1);
+        auto const c = cos.index_select(0, indices(positions)).unsqueeze(1);
+        auto const s = sin.index_select(0, indices(positions)).unsqueeze(1) * (inverse ? -1.0 : 1.0);
+        auto const split = x.view({x.size(0), heads, 2, half});
+        auto const first = split.select(2, 0);
+        auto const second = split.select(2, 1);
+        auto const rotated = at::stack({first * c - second * s, second * c + first * s}, 2);
+        x.copy_(rotated.reshape(x.sizes()));
+    }
+
+    void swiglu(at::Tensor const& gate, at::Tensor const& up, at::Tensor& y) const override {
+        y.copy_(at::silu(gate) * up);
+    }
+    void swiglu_backward(at::Tensor const& gate, at::Tensor const& up, at::Tensor const& d_out, at::Tensor& d_gate,
+                         at::Tensor& d_up) const override {
+        auto const sigmoid = at::sigmoid(gate);
+        auto const gate_gradient = d_out * up * sigmoid * (1 + gate * (1 - sigmoid));
+        auto const up_gradient = d_out * gate * sigmoid;
+        d_gate.copy_(gate_gradient);
+        d_up.copy_(up_gradient);
+    }
+
+    std::unique_ptr<KvCache> make_cache(kernel::AttentionShape const& shape, int layers,
+                                        std::int64_t blocks) const override {
+        auto cache = std::make_unique<AtenCache>();
+        cache->shape = shape;
+        cache->keys =
+            at::zeros({layers, blocks * kernel::kv_block, shape.kv_heads, shape.head_dim}, options(at::kFloat));
+        cache->values = at::zeros_like(cache->keys);
+        return cache;
+    }
+
+    void store_kv(KvCache& cache, int layer, std::span<KvSlot const> slots, at::Tensor const& k,
+                  at::Tensor const& v) const override {
+        auto& ours = static_cast<AtenCache&>(cache);
+        std::vector<std::int32_t> places;
+        for (auto const& slot : slots) places.push_back(slot.block * kernel::kv_block + slot.slot);
+        auto const index = indices(places);
+        auto const shape = std::vector<std::int64_t>{k.size(0), ours.shape.kv_heads, ours.shape.head_dim};
+        ours.keys.select(0, layer).index_copy_(0, index, k.view(shape));
+        ours.values.select(0, layer).index_copy_(0, index, v.view(shape));
+    }
+
+    void attend(KvCache const& cache, int layer, std::span<kernel::AttentionRow const> rows, at::Tensor const& q,
+                at::Tensor& y) const override {
+        auto const& ours = static_cast<AtenCache const&>(cache);
+        std::int32_t longest = 0;
+        for (auto const& row : rows) longest = std::max(longest, row.length);
+        // Positions of every row, padded by its first one; the padding is masked out.
+        std::vector<std::int32_t> places;
+        std::vector<std::int32_t> lengths;
+        for (auto const& row : rows) {
+            for (std::int32_t p = 0; p < longest; ++p) {
+                auto const position = p < row.length ? p : 0;
+                places.push_back(row.blocks[position / kernel::kv_block] * kernel::kv_block +
+                                 position % kernel::kv_block);
+            }
+            lengths.push_back(row.length);
+        }
+        auto const count = static_cast<std::int64_t>(rows.size());
+        auto const shape = std::vector<std::int64_t>{count, longest, ours.shape.kv_heads, ours.shape.head_dim};
+        auto const index = indices(places);
+        auto const k = ours.keys.select(0, layer).index_select(0, index).view(shape).permute({0, 2, 3, 1});
+        auto const v = ours.values.select(0, layer).index_select(0, index).view(shape).permute({0, 2, 1, 3});
+        auto const group = ours.shape.heads / ours.shape.kv_heads;
+        auto const grouped = q.view({count, ours.shape.kv_heads, group, ours.shape.head_dim});
+        auto scores = at::matmul(grouped, k) * static_cast<double>(ours.shape.scale);
+        auto const mask = at::arange(longest, options(at::kLong)).unsqueeze(0) >= indices(lengths).unsqueeze(1);
+        scores.masked_fill_(mask.unsqueeze(1).unsqueeze(1), -INFINITY);
+        y.copy_(at::matmul(at::softmax(scores, -1), v).reshape(y.sizes()));
+    }
+
+    void attention(kernel::AttentionShape const& shape, std::span<std::int32_t const> offsets, bool causal,
+                   at::Tensor const& q, at::Tensor const& k, at::Tensor const& v, at::Tensor& y,
+                   at::Tensor& stats) const override {
+        for_each_sequence(offsets, [&](std::int64_t begin, std::int64_t length) {
+            auto const part = [&](at::Tensor const& x, int heads) {
+                return per_head(x, begin, length, heads, shape.head_dim);
+            };
+            auto const scores =
+                masked_scores(shape, part(q, shape.heads), repeated(part(k, shape.kv_heads), shape), causal);
+            stats.narrow(0, begin, length).narrow(1, 0, shape.heads).copy_(at::logsumexp(scores, {-1}).t());
+            auto const result = at::matmul(at::softmax(scores, -1), repeated(part(v, shape.kv_heads), shape));
+            y.narrow(0, begin, length).copy_(result.transpose(0, 1).reshape({length, -1}));
+        });
+    }
+
+    void attention_backward(kernel::AttentionShape const& shape, std::span<std::int32_t const> offsets, bool causal,
+                            at::Tensor const& q, at::Tensor const& k, at::Tensor const& v, at::Tensor const& y,
+                            at::Tensor const& stats, at::Tensor const& d_out, at::Tensor& dq, at::Tensor& dk,
+                            at::Tensor& dv) const override {
+        for_each_sequence(offsets, [&](std::int64_t begin, std::int64_t length) {
+            auto const part = [&](at::Tensor const& x, int heads) {
+                return per_head(x, begin, length, heads, shape.head_dim);
+            };
+            auto const queries = part(q, shape.heads);
+            auto const keys = repeated(part(k, shape.kv_heads), shape);
+            auto const values = repeated(part(v, shape.kv_heads), shape);
+            auto const gradient = part(d_out, shape.heads);
+            auto const log_sum = stats.narrow(0, begin, length).narrow(1, 0, shape.heads).t().unsqueeze(-1);
+            auto const weights = at::exp(masked_scores(shape, queries, keys, causal) - log_sum);
+            auto const delta = (gradient * part(y, shape.heads)).sum(-1, true);
+            auto const d_scores =
+                weights * (at::matmul(gradient, values.transpose(1, 2)) - delta) * static_cast<double>(shape.scale);
+            auto const store = [&](at::Tensor& target, at::Tensor const& value) {
+                target.narrow(0, begin, length).copy_(value.transpose(0, 1).reshape({length, -1}));
+            };
+            auto const grouped = [&](at::Tensor const& x) {
+                return x.view({shape.kv_heads, shape.heads / shape.kv_heads, length, shape.head_dim}).sum(1);
+            };
+            store(dq, at::matmul(d_scores, keys));
+            store(dk, grouped(at::matmul(d_scores.transpose(1, 2), queries)));
+            store(dv, grouped(at::matmul(weights.transpose(1, 2), gradient)));
+        });
+    }
+
+    std::vector<float> cross_entropy(at::Tensor& logits, std::span<std::int32_t const> targets) const override {
+        auto const target = indices(targets).unsqueeze(1);
+        auto const log_probability = at::log_softmax(logits, -1);
+        auto const loss = log_probability.gather(1, target).neg().squeeze(1).cpu();
+        logits.copy_(at::exp(log_probability));
+        logits.scatter_add_(1, target, at::full({logits.size(0), 1}, -1.0, options(at::kFloat)));
+        auto const* data = loss.const_data_ptr<float>();
+        return {data, data + loss.numel()};
+    }
+
+    void adamw(at::Tensor& parameters, at::Tensor const& gradients, at::Tensor& first_moment, at::Tensor& second_moment,
+               kernel::AdamW const& settings, double learning_rate, std::int64_t step) const override {
+        parameters.mul_(1.0 - learning_rate * settings.weight_decay);
+        first_moment.mul_(settings.beta1).add_(gradients, 1.0 - settings.beta1);
+        second_moment.mul_(settings.beta2).addcmul_(gradients, gradients, 1.0 - settings.beta2);
+        auto const first_correction = 1.0 - std::pow(settings.beta1, static_cast<double>(step));
+        auto const second_correction = 1.0 - std::pow(settings.beta2, static_cast<double>(step));
+        auto const denominator = second_moment.sqrt().div_(std::sqrt(second_correction)).add_(settings.eps);
+        parameters.addcdiv_(first_moment, denominator, -learning_rate / first_correction);
+    }
+
+    void scale(float factor, at::Tensor& x) const override { x.mul_(factor); }
+    double sum_of_squares(at::Tensor const& x) const override {
+        return x.to(at::kDouble).square_().sum().item<double>();
+    }
+
+    std::vector<std::int32_t> argmax(at::Tensor const& logits) const override {
+        // The lowest index of the largest value; at::argmax does not promise which one it takes.
+        auto const is_best = logits == std::get<0>(logits.max(-1, true));
+        auto const index = at::arange(logits.size(1), options(at::kInt)).expand_as(logits);
+        auto const best = at::where(is_best, index, logits.size(1)).amin(-1).to(at::kInt).cpu().contiguous();
+        auto const* data = best.const_data_ptr<std::int32_t>();
+        return {data, data + best.numel()};
+    }
+
+private:
+    static at::Tensor const& value(Weight const& weight) { return static_cast<AtenWeight const&>(weight).value; }
+
+    at::TensorOptions options(at::ScalarType type) const { return at::TensorOptions{}.dtype(type).device(device_); }
+
+    at::Tensor indices(std::span<std::int32_t const> values) const {
+        auto const host = at::from_blob(const_cast<std::int32_t*>(values.data()),
+                                        {static_cast<std::int64_t>(values.size())}, at::kInt);
+        return host.to(options(at::kLong));
+    }
+
+    static at::Tensor inverse_norm(at::Tensor const& x, float eps) {
+        return at::rsqrt(x.square().mean(-1, true) + static_cast<double>(eps));
+    }
+
+    template <class Body>
+    static void for_each_sequence(std::span<std::int32_t const> offsets, Body const& body) {
+        for (std::size_t i = 0; i + 1 < offsets.size(); ++i) body(offsets[i], offsets[i + 1] - offsets[i]);
+    }
+
+    /// [heads, length, dim] of one sequence.
+    static at::Tensor per_head(at::Tensor const& x, std::int64_t begin, std::int64_t length, int heads, int dim) {
+        return x.narrow(0, begin, length).view({length, heads, dim}).transpose(0, 1);
+    }
+    static at::Tensor repeated(at::Tensor const& x, kernel::AttentionShape const& shape) {
+        return x.repeat_interleave(shape.heads / shape.kv_heads, 0);
+    }
+    at::Tensor masked_scores(kernel::AttentionShape const& shape, at::Tensor const& q, at::Tensor const& k,
+                             bool causal) const {
+        auto scores = at::matmul(q, k.transpose(1, 2)) * static_cast<double>(shape.scale);
+        if (causal) {
+            auto const mask = at::ones({q.size(1), q.size(1)}, options(at::kBool)).triu(1);
+            scores.masked_fill_(mask, -INFINITY);
+        }
+        return scores;
+    }
+
+    at::Device device_;
+};
+
+}  // namespace
+
+std::unique_ptr<Ops> make_aten_ops(std::string const& device) {
+    at::Device parsed{at::kCPU};
+    try {
+        parsed = at::Device{device};
+    } catch (c10::Error const&) {
+        throw InputError{fmt::format("device is '{}'", device), "use cpu, cuda or cuda:INDEX"};
+    }
+    if (!parsed.is_cpu() && !parsed.is_cuda())
+        throw InputError{fmt::format("device is '{}'", device), "use cpu, cuda or cuda:INDEX"};
+    if (parsed.is_cuda() && !at::hasCUDA()) {
+        throw InputError{fmt::format("device is '{}', but this build or machine has no CUDA device", device),
+                         "use device: cpu, or build with --cuda on a machine with a GPU"};
+    }
+    return std::make_unique<AtenOps>(parsed);
+}
+
+}  // namespace samner::model

@@ -1,0 +1,208 @@
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "kernel/attention.h"
+#include "kernel/elementwise.h"
+#include "kernel/gemm.h"
+#include "model/ops.h"
+
+namespace samner::model {
+namespace {
+
+float const* in(at::Tensor const& tensor) {
+    return tensor.const_data_ptr<float>();
+}
+float* out(at::Tensor& tensor) {
+    return tensor.mutable_data_ptr<float>();
+}
+std::int64_t width(at::Tensor const& tensor) {
+    return tensor.size(1);
+}
+
+struct CpuWeight : Weight {
+    using Weight::Weight;
+    kernel::PackedMatrix forward;   ///< y = x · Wᵀ
+    kernel::PackedMatrix backward;  ///< dx = dy · W; empty unless asked for
+};
+
+struct CpuCache : KvCache {
+    kernel::AttentionShape shape;
+    std::int64_t layer_size;
+    at::Tensor keys;
+    at::Tensor values;
+
+    kernel::KvPool layer(int index) const {
+        auto const offset = index * layer_size;
+        return {keys.mutable_data_ptr<float>() + offset, values.mutable_data_ptr<float>() + offset};
+    }
+};
+
+class CpuOps : public Ops {
+public:
+    at::Tensor empty(at::IntArrayRef shape) const override {
+        return at::empty(shape, at::TensorOptions{}.dtype(at::kFloat));
+    }
+
+    std::unique_ptr<Weight> prepare(at::Tensor const& weight, bool with_backward) const override {
+        auto const rows = weight.size(0);
+        auto const columns = width(weight);
+        auto result = std::make_unique<CpuWeight>(rows, columns);
+        result->forward = kernel::PackedMatrix::from_weight(in(weight), rows, columns, columns);
+        if (with_backward) result->backward = kernel::PackedMatrix::from_matrix(in(weight), rows, columns, columns);
+        return result;
+    }
+
+    void linear(Weight const& weight, at::Tensor const& x, at::Tensor& y, bool accumulate) const override {
+        kernel::gemm(x.size(0), in(x), width(x), static_cast<CpuWeight const&>(weight).forward, out(y), width(y),
+                     accumulate);
+    }
+
+    void linear_backward(Weight const& weight, at::Tensor const& dy, at::Tensor& dx, bool accumulate) const override {
+        kernel::gemm(dy.size(0), in(dy), width(dy), static_cast<CpuWeight const&>(weight).backward, out(dx), width(dx),
+                     accumulate);
+    }
+
+    void matmul(Side side_a, at::Tensor const& a, Side side_b, at::Tensor const& b, float alpha, at::Tensor& c,
+                bool accumulate) const override {
+        auto const op = [](Side side) { return side == Side::plain ? kernel::Op::none : kernel::Op::transpose; };
+        auto const depth = side_a == Side::plain ? a.size(1) : a.size(0);
+        kernel::gemm(op(side_a), op(side_b), c.size(0), c.size(1), depth, alpha, in(a), width(a), in(b), width(b),
+                     out(c), width(c), accumulate);
+    }
+
+    void embed(at::Tensor const& table, std::span<std::int32_t const> ids, at::Tensor& y) const override {
+        gather(table, ids, y);
+    }
+
+    void gather(at::Tensor const& x, std::span<std::int32_t const> rows, at::Tensor& y) const override {
+        auto const n = width(x);
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            std::copy_n(in(x) + rows[i] * n, n, out(y) + static_cast<std::int64_t>(i) * n);
+        }
+    }
+
+    void scatter_add(at::Tensor const& x, std::span<std::int32_t const> rows, at::Tensor& y) const override {
+        auto const n = width(x);
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            auto const* const from = in(x) + static_cast<std::int64_t>(i) * n;
+            auto* const to = out(y) + rows[i] * n;
+            for (std::int64_t j = 0; j < n; ++j) to[j] += from[j];
+        }
+    }
+
+    void add(at::Tensor const& x, at::Tensor& y) const override { kernel::add(in(x), out(y), x.numel()); }
+
+    void add_bias(at::Tensor const& bias, at::Tensor& y) const override {
+        kernel::add_bias(in(bias), y.size(0), width(y), out(y));
+    }
+
+    void rms_norm(at::Tensor const& x, at::Tensor const& weight, float eps, at::Tensor& y) const override {
+        kernel::rms_norm(in(x), in(weight), eps, x.size(0), width(x), out(y));
+    }
+
+    void rms_norm_backward(at::Tensor const& x, at::Tensor const& weight, float eps, at::Tensor const& dy,
+                           at::Tensor& dx, bool accumulate) const override {
+        kernel::rms_norm_backward(in(x), in(weight), eps, in(dy), x.size(0), width(x), out(dx), accumulate);
+    }
+
+    void layer_norm(at::Tensor const& x, at::Tensor const& weight, at::Tensor const& bias, float eps,
+                    at::Tensor& y) const override {
+        kernel::layer_norm(in(x), in(weight), in(bias), eps, x.size(0), width(x), out(y));
+    }
+    void gelu(at::Tensor const& x, at::Tensor& y) const override { kernel::gelu(in(x), out(y), x.numel()); }
+
+    void rope(at::Tensor& x, std::span<std::int32_t const> positions, int heads, at::Tensor const& cos,
+              at::Tensor const& sin, bool inverse) const override {
+        kernel::rope(out(x), width(x), positions, heads, static_cast<int>(2 * width(cos)), in(cos), in(sin), inverse);
+    }
+
+    void swiglu(at::Tensor const& gate, at::Tensor const& up, at::Tensor& y) const override {
+        kernel::swiglu(in(gate), in(up), out(y), y.numel());
+    }
+
+    void swiglu_backward(at::Tensor const& gate, at::Tensor const& up, at::Tensor const& d_out, at::Tensor& d_gate,
+                         at::Tensor& d_up) const override {
+        kernel::swiglu_backward(in(gate), in(up), in(d_out), out(d_gate), out(d_up), d_out.numel());
+    }
+
+    std::unique_ptr<KvCache> make_cache(kernel::AttentionShape const& shape, int layers,
+                                        std::int64_t blocks) const override {
+        auto cache = std::make_unique<CpuCache>();
+        cache->shape = shape;
+        cache->layer_size = blocks * shape.kv_heads * shape.head_dim * kernel::kv_block;
+        // Zeros, so that the unused slots of a block hold finite numbers.
+        cache->keys = at::zeros({layers * cache->layer_size}, at::TensorOptions{}.dtype(at::kFloat));
+        cache->values = at::zeros({layers * cache->layer_size}, at::TensorOptions{}.dtype(at::kFloat));
+        return cache;
+    }
+
+    void store_kv(KvCache& cache, int layer, std::span<KvSlot const> slots, at::Tensor const& k,
+                  at::Tensor const& v) const override {
+        auto const& ours = static_cast<CpuCache const&>(cache);
+        for (std::size_t i = 0; i < slots.size(); ++i) {
+            auto const row = static_cast<std::int64_t>(i);
+            kernel::store_kv(ours.shape, ours.layer(layer), slots[i].block, slots[i].slot, in(k) + row * width(k),
+                             in(v) + row * width(v));
+        }
+    }
+
+    void attend(KvCache const& cache, int layer, std::span<kernel::AttentionRow const> rows, at::Tensor const& q,
+                at::Tensor& y) const override {
+        auto const& ours = static_cast<CpuCache const&>(cache);
+        kernel::paged_attention(ours.shape, ours.layer(layer), rows, in(q), width(q), out(y), width(y));
+    }
+
+    void attention(kernel::AttentionShape const& shape, std::span<std::int32_t const> offsets, bool causal,
+                   at::Tensor const& q, at::Tensor const& k, at::Tensor const& v, at::Tensor& y,
+                   at::Tensor& stats) const override {
+        kernel::attention_forward(shape, offsets, causal, in(q), width(q), in(k), width(k), in(v), width(v), out(y),
+                                  width(y), out(stats));
+    }
+
+    void attention_backward(kernel::AttentionShape const& shape, std::span<std::int32_t const> offsets, bool causal,
+                            at::Tensor const& q, at::Tensor const& k, at::Tensor const& v, at::Tensor const& y,
+                            at::Tensor const& stats, at::Tensor const& d_out, at::Tensor& dq, at::Tensor& dk,
+                            at::Tensor& dv) const override {
+        kernel::attention_backward(shape, offsets, causal, in(q), width(q), in(k), width(k), in(v), width(v), in(y),
+                                   width(y), in(stats), in(d_out), width(d_out), out(dq), width(dq), out(dk), width(dk),
+                                   out(dv), width(dv));
+    }
+
+    std::vector<float> cross_entropy(at::Tensor& logits, std::span<std::int32_t const> targets) const override {
+        std::vector<float> loss(targets.size());
+        kernel::cross_entropy(out(logits), targets, width(logits), 1.0F, loss.data());
+        return loss;
+    }
+
+    void adamw(at::Tensor& parameters, at::Tensor const& gradients, at::Tensor& first_moment, at::Tensor& second_moment,
+               kernel::AdamW const& settings, double learning_rate, std::int64_t step) const override {
+        kernel::adamw_step(settings, learning_rate, step, parameters.numel(), in(gradients), out(parameters),
+                           out(first_moment), out(second_moment));
+    }
+
+    void scale(float factor, at::Tensor& x) const override { kernel::scale(factor, out(x), x.numel()); }
+    double sum_of_squares(at::Tensor const& x) const override { return kernel::sum_of_squares(in(x), x.numel()); }
+
+    std::vector<std::int32_t> argmax(at::Tensor const& logits) const override {
+        std::vector<std::int32_t> best(static_cast<std::size_t>(logits.size(0)));
+        kernel::argmax(in(logits), logits.size(0), width(logits), best.data());
+        return best;
+    }
+};
+
+}  // namespace
+
+at::Tensor Ops::zeros(at::IntArrayRef shape) const {
+    auto tensor = empty(shape);
+    tensor.zero_();
+    return tensor;
+}
+
+std::unique_ptr<Ops> make_cpu_ops() {
+    return std::make_unique<CpuOps>();
+}
+
+}  // namespace samner::model

@@ -1,0 +1,179 @@
+#include "task/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "infer/generate.h"
+#include "model/encoder.h"
+#include "model/language_model.h"
+#include "token/tokenizer.h"
+#include "train/trainer.h"
+#include "weights/adapter.h"
+#include "weights/checkpoint.h"
+#include "weights/safetensors.h"
+
+namespace samner::task {
+namespace {
+
+std::unique_ptr<model::Ops> make_ops(std::string const& device) {
+    return device == "cpu" ? model::make_cpu_ops() : model::make_aten_ops(device);
+}
+
+weights::TensorView float_tensor(std::string name, std::vector<std::int64_t> shape, std::vector<float> const& values) {
+    return {std::move(name), weights::Dtype::f32, std::move(shape), std::as_bytes(std::span{values})};
+}
+
+}  // namespace
+
+struct Engine::Impl {
+    weights::Checkpoint checkpoint;
+    token::Tokenizer tokenizer;
+    std::unique_ptr<model::Ops> ops;
+    std::optional<model::LanguageModel> model;
+    bool with_backward = false;
+
+    Impl(std::filesystem::path const& base, std::string const& device)
+        : checkpoint{weights::Checkpoint::open(base)}, tokenizer{token::Tokenizer::open(base)}, ops{make_ops(device)} {}
+
+    model::LanguageModel const& load(bool backward) {
+        if (!model || (backward && !with_backward)) {
+            model.reset();
+            model = model::load_language_model(checkpoint, *ops, backward);
+            with_backward = backward;
+        }
+        return *model;
+    }
+
+    std::unique_ptr<model::PreparedAdapter> adapter(std::filesystem::path const& folder) const {
+        if (folder.empty()) return nullptr;
+        try {
+            return std::make_unique<model::PreparedAdapter>(weights::read_adapter(folder), checkpoint.config(), *ops);
+        } catch (...) {
+            std::throw_with_nested(Error{fmt::format("adapter '{}'", folder.string())});
+        }
+    }
+};
+
+Engine::Engine(std::filesystem::path const& base, std::string const& device)
+    : impl_{std::make_unique<Impl>(base, device)} {}
+Engine::~Engine() = default;
+weights::Checkpoint const& Engine::checkpoint() const {
+    return impl_->checkpoint;
+}
+token::Tokenizer const& Engine::tokenizer() const {
+    return impl_->tokenizer;
+}
+
+Engine::Tokens Engine::tokenize(Answered const& example) const {
+    Tokens tokens;
+    tokens.ids = impl_->tokenizer.encode(example.prompt, true);
+    tokens.labels.assign(tokens.ids.size(), train::not_trained_on);
+    auto answer = impl_->tokenizer.encode(example.answer);
+    auto const& end_tokens = impl_->checkpoint.config().end_tokens;
+    if (end_tokens.empty()) {
+        throw InputError{fmt::format("the model names no end token ({})", impl_->checkpoint.path().string()),
+                         "add eos_token_id to generation_config.json"};
+    }
+    answer.push_back(end_tokens.front());
+    tokens.ids.insert(tokens.ids.end(), answer.begin(), answer.end());
+    tokens.labels.insert(tokens.labels.end(), answer.begin(), answer.end());
+    return tokens;
+}
+
+void Engine::train(train::Options const& options, std::vector<Tokens> const& examples,
+                   std::filesystem::path const& init, std::filesystem::path const& out,
+                   std::function<void(train::Step const&)> const& on_step) {
+    auto const& config = impl_->checkpoint.config();
+    std::vector<train::Example> inputs;
+    for (std::size_t i = 0; i < examples.size(); ++i) {
+        auto const& [ids, labels] = examples[i];
+        auto const known = [&](std::int32_t id) { return id >= 0 && id < config.vocab_size; };
+        if (ids.size() != labels.size() || !std::ranges::all_of(ids, known) ||
+            !std::ranges::all_of(labels, [&](std::int32_t id) { return id == train::not_trained_on || known(id); })) {
+            throw InputError{
+                fmt::format("training example {} has {} ids and {} labels, or one outside the vocabulary of {}", i,
+                            ids.size(), labels.size(), config.vocab_size)};
+        }
+        inputs.push_back({ids, labels});
+    }
+    weights::LoraSettings settings;
+    settings.r = options.r;
+    settings.lora_alpha = options.lora_alpha;
+    settings.use_rslora = options.use_rslora;
+    settings.target_modules = options.target_modules;
+    settings.base_model_name_or_path = impl_->checkpoint.path().filename().string();
+    auto start = init.empty() ? train::initial_adapter(config, settings, options.seed) : weights::read_adapter(init);
+    std::string metrics;
+    auto const trained =
+        train::train(impl_->load(true), *impl_->ops, options, inputs, std::move(start), [&](train::Step const& step) {
+            Json const line{{"step", step.step}, {"loss", step.loss},     {"grad_norm", step.grad_norm},
+                            {"lr", step.lr},     {"tokens", step.tokens}, {"seconds", step.seconds}};
+            metrics += line.dump() + "\n";
+            if (on_step) on_step(step);
+        });
+    weights::write_adapter(out, trained, {});
+    write_atomically(out / "metrics.jsonl", metrics);
+}
+
+std::vector<Engine::Completion> Engine::generate(std::vector<std::string> const& prompts,
+                                                 std::filesystem::path const& adapter, infer::Options options,
+                                                 std::function<void(std::size_t)> const& progress) {
+    if (prompts.empty()) return {};
+    auto const prepared = impl_->adapter(adapter);
+    std::vector<infer::Request> requests;
+    for (auto const& prompt : prompts) requests.push_back({impl_->tokenizer.encode(prompt, true), prepared.get()});
+    if (options.end_tokens.empty()) options.end_tokens = impl_->checkpoint.config().end_tokens;
+    auto const generated = infer::generate(impl_->load(impl_->with_backward), *impl_->ops, requests, options, progress);
+    std::vector<Completion> completions;
+    for (std::size_t i = 0; i < generated.size(); ++i) {
+        std::span<std::int32_t const> tokens{generated[i].tokens};
+        auto const text = generated[i].stopped ? tokens.first(tokens.size() - 1) : tokens;
+        completions.push_back({impl_->tokenizer.decode(text, false), generated[i].tokens, generated[i].stopped,
+                               static_cast<std::int64_t>(requests[i].prompt.size())});
+    }
+    return completions;
+}
+
+std::vector<float> Engine::logits(std::vector<std::int32_t> const& ids, std::filesystem::path const& adapter) {
+    auto const prepared = impl_->adapter(adapter);
+    return model::sequence_logits(impl_->load(impl_->with_backward), *impl_->ops, ids, prepared.get());
+}
+
+struct TextEncoder::Impl {
+    std::unique_ptr<model::Ops> ops;
+    token::Tokenizer tokenizer;
+    model::Encoder encoder;
+
+    Impl(std::filesystem::path const& folder, std::string const& device)
+        : ops{make_ops(device)}, tokenizer{token::Tokenizer::open(folder)}, encoder{folder, *ops} {}
+};
+
+TextEncoder::TextEncoder(std::filesystem::path const& folder, std::string const& device)
+    : impl_{std::make_unique<Impl>(folder, device)} {}
+TextEncoder::~TextEncoder() = default;
+std::int64_t TextEncoder::dimension() const {
+    return impl_->encoder.dimension();
+}
+
+std::vector<float> TextEncoder::encode(std::vector<std::string> const& texts) const {
+    std::vector<std::vector<std::int32_t>> ids;
+    for (auto const& text : texts)
+        ids.push_back(impl_->tokenizer.encode_truncated(text, static_cast<std::size_t>(impl_->encoder.max_length())));
+    return impl_->encoder.encode(ids).normalised;
+}
+
+void write_embeddings(std::filesystem::path const& path, std::vector<float> const& embeddings, std::int64_t dimension) {
+    std::vector<float> mean;
+    if (!embeddings.empty()) mean = model::centroid(embeddings, dimension);
+    std::vector<weights::TensorView> tensors{
+        float_tensor("embeddings", {std::ssize(embeddings) / dimension, dimension}, embeddings)};
+    // Without texts there is no mean: the tensor is left out rather than made up.
+    if (!mean.empty()) tensors.push_back(float_tensor("mean", {dimension}, mean));
+    weights::write_safetensors(path, tensors, {});
+}
+
+}  // namespace samner::task

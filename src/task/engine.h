@@ -1,0 +1,102 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+
+namespace samner::train {
+struct Options;
+struct Step;
+}  // namespace samner::train
+namespace samner::infer {
+struct Options;
+}
+namespace samner::model {
+class Encoder;
+}
+namespace samner::token {
+class Tokenizer;
+}
+namespace samner::weights {
+class Checkpoint;
+}
+
+namespace samner::task {
+
+/// A base model with its tokeniser on one device, loaded when first needed, for training and inference on texts.
+class Engine {
+public:
+    /// Opens the model's files (cheap) and checks them.
+    /// @param base    a Hugging Face folder or a .gguf file
+    /// @param device  "cpu", "cuda" or "cuda:INDEX"
+    /// @throws InputError
+    Engine(std::filesystem::path const& base, std::string const& device);
+    ~Engine();
+    Engine(Engine const&) = delete;
+    Engine& operator=(Engine const&) = delete;
+
+    weights::Checkpoint const& checkpoint() const;
+    token::Tokenizer const& tokenizer() const;
+
+    struct Answered {
+        std::string prompt;
+        std::string answer;
+    };
+    /// Token ids given directly, labels as in train::Example.
+    struct Tokens {
+        std::vector<std::int32_t> ids;
+        std::vector<std::int32_t> labels;
+    };
+    /// Prompt and answer as training tokens: the answer and the end token after it are learnt.
+    Tokens tokenize(Answered const& example) const;
+
+    /// Trains an adapter and writes it as a PEFT folder with metrics.jsonl beside it; the folder appears whole.
+    /// @param init  an adapter to start from, or empty for a fresh one
+    void train(train::Options const& options, std::vector<Tokens> const& examples, std::filesystem::path const& init,
+               std::filesystem::path const& out, std::function<void(train::Step const&)> const& on_step);
+
+    struct Completion {
+        std::string text;  ///< without the end token
+        std::vector<std::int32_t> tokens;
+        bool stopped;
+        std::int64_t prompt_tokens;
+    };
+    /// Greedy completions, in the order of the prompts. @param adapter  a PEFT folder, or empty for the base model
+    std::vector<Completion> generate(std::vector<std::string> const& prompts, std::filesystem::path const& adapter,
+                                     infer::Options options, std::function<void(std::size_t)> const& progress = {});
+
+    /// Logits [ids, vocabulary] of every position.
+    std::vector<float> logits(std::vector<std::int32_t> const& ids, std::filesystem::path const& adapter);
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// A sentence encoder with its tokeniser.
+class TextEncoder {
+public:
+    /// @throws InputError
+    TextEncoder(std::filesystem::path const& folder, std::string const& device);
+    ~TextEncoder();
+    TextEncoder(TextEncoder const&) = delete;
+    TextEncoder& operator=(TextEncoder const&) = delete;
+
+    std::int64_t dimension() const;
+    /// Embeddings of length 1, [texts, dimension]; texts are cut at the encoder's limit.
+    std::vector<float> encode(std::vector<std::string> const& texts) const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// Writes `embeddings` [texts, dimension] and `mean` [dimension] as safetensors.
+void write_embeddings(std::filesystem::path const& path, std::vector<float> const& embeddings, std::int64_t dimension);
+
+}  // namespace samner::task

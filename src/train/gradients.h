@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "train/lora.h"
+
+namespace samner::train {
+
+constexpr std::int32_t not_trained_on = -100;
+
+/// One training sequence. labels[i] is the token wanted at position i, which is predicted from position i - 1;
+/// `not_trained_on` where nothing is learnt.
+struct Example {
+    std::vector<std::int32_t> ids;
+    std::vector<std::int32_t> labels;
+};
+
+struct Loss {
+    double sum = 0;           ///< cross-entropy of the answer tokens, summed, in nats
+    std::int64_t answer = 0;  ///< answer tokens
+    std::int64_t tokens = 0;  ///< all tokens of the batch
+};
+
+/// Forward and backward pass over a micro-batch, its sequences packed and isolated from each other. The gradient of the
+/// SUMMED loss is added to lora.gradients. Only the adapter has gradients; the head runs over answer positions alone;
+/// of the activations RMSNorm and SiLU·up are computed again in the backward pass.
+Loss add_gradients(model::LanguageModel const& model, model::Ops const& ops, LoraParameters& lora,
+                   std::span<Example const* const> batch);
+
+}  // namespace samner::train

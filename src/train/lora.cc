@@ -1,0 +1,113 @@
+#include "train/lora.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "core/random.h"
+
+namespace samner::train {
+
+LoraParameters::LoraParameters(weights::Adapter adapter, weights::ModelConfig const& config, model::Ops const& ops)
+    : adapter_{std::move(adapter)} {
+    weights::check_fits(adapter_, config);
+    std::int64_t total = 0;
+    for (auto const& module : adapter_.modules) total += static_cast<std::int64_t>(module.a.size() + module.b.size());
+    auto host = at::Tensor{ops.empty({total})}.cpu();
+    auto* out = host.mutable_data_ptr<float>();
+    for (auto const& module : adapter_.modules) {
+        out = std::ranges::copy(module.a, out).out;
+        out = std::ranges::copy(module.b, out).out;
+    }
+    values = ops.empty({total});
+    values.copy_(host);
+    gradients = ops.zeros({total});
+
+    modules_.resize(static_cast<std::size_t>(config.num_layers) * model::num_projections);
+    std::int64_t offset = 0;
+    for (auto const& module : adapter_.modules) {
+        auto views = std::make_unique<Module>();
+        auto const take = [&](at::Tensor const& flat, std::int64_t rows, std::int64_t columns) {
+            return flat.narrow(0, offset, rows * columns).view({rows, columns});
+        };
+        views->a = take(values, module.rank, module.in);
+        views->da = take(gradients, module.rank, module.in);
+        offset += module.rank * module.in;
+        views->b = take(values, module.out, module.rank);
+        views->db = take(gradients, module.out, module.rank);
+        offset += module.out * module.rank;
+        views->scaling = static_cast<float>(module.scaling);
+        for (int layer = 0; layer < config.num_layers; ++layer) {
+            for (int p = 0; p < model::num_projections; ++p) {
+                if (model::module_name(layer, static_cast<model::Projection>(p)) != module.name) continue;
+                modules_[static_cast<std::size_t>(layer * model::num_projections + p)] = std::move(views);
+            }
+        }
+    }
+}
+
+LoraParameters::Module* LoraParameters::find(int layer, model::Projection projection) {
+    return modules_[static_cast<std::size_t>(layer * model::num_projections + projection)].get();
+}
+
+weights::Adapter LoraParameters::adapter() const {
+    auto result = adapter_;
+    auto const host = values.cpu();
+    auto const* data = host.const_data_ptr<float>();
+    for (auto& module : result.modules) {
+        std::copy_n(data, module.a.size(), module.a.begin());
+        data += module.a.size();
+        std::copy_n(data, module.b.size(), module.b.begin());
+        data += module.b.size();
+    }
+    return result;
+}
+
+weights::Adapter initial_adapter(weights::ModelConfig const& config, weights::LoraSettings settings,
+                                 std::uint64_t seed) {
+    weights::Adapter adapter;
+    auto const heads = config.num_heads * config.head_dim;
+    auto const kv_heads = config.num_kv_heads * config.head_dim;
+    auto const hidden = config.hidden_size;
+    auto const inner = config.intermediate_size;
+    std::array<std::pair<std::int64_t, std::int64_t>, model::num_projections> const out_in{{{heads, hidden},
+                                                                                            {kv_heads, hidden},
+                                                                                            {kv_heads, hidden},
+                                                                                            {hidden, heads},
+                                                                                            {inner, hidden},
+                                                                                            {inner, hidden},
+                                                                                            {hidden, inner}}};
+    std::vector<std::string> unknown = settings.target_modules;
+    for (int layer = 0; layer < config.num_layers; ++layer) {
+        for (int p = 0; p < model::num_projections; ++p) {
+            weights::LoraModule module;
+            module.name = model::module_name(layer, static_cast<model::Projection>(p));
+            auto const target = module.name.substr(module.name.rfind('.') + 1);
+            std::erase(unknown, target);
+            if (std::ranges::find(settings.target_modules, target) == settings.target_modules.end()) continue;
+            module.rank = settings.r;
+            module.scaling = settings.lora_alpha / (settings.use_rslora ? std::sqrt(settings.r) : settings.r);
+            module.out = out_in[static_cast<std::size_t>(p)].first;
+            module.in = out_in[static_cast<std::size_t>(p)].second;
+            RandomStream const stream{seed, "lora_A/" + module.name};
+            auto const bound = 1.0 / std::sqrt(static_cast<double>(module.in));
+            module.a.resize(static_cast<std::size_t>(module.rank * module.in));
+            for (std::size_t i = 0; i < module.a.size(); ++i) {
+                module.a[i] = static_cast<float>(bound * (2.0 * stream.uniform(i) - 1.0));
+            }
+            module.b.assign(static_cast<std::size_t>(module.out * module.rank), 0.0F);
+            adapter.modules.push_back(std::move(module));
+        }
+    }
+    if (!unknown.empty()) {
+        throw InputError{fmt::format("train.target_modules names '{}', which the model does not have", unknown.front()),
+                         "use q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"};
+    }
+    std::ranges::sort(adapter.modules, {}, &weights::LoraModule::name);
+    adapter.settings = std::move(settings);
+    return adapter;
+}
+
+}  // namespace samner::train

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "model/language_model.h"
+
+namespace samner::train {
+
+/// The trainable factors of all adapted modules with their gradients, each kind in one flat tensor, so that norm,
+/// clipping and the optimiser are one pass.
+class LoraParameters {
+public:
+    /// Takes the factors of an adapter. @throws InputError when it does not fit the model
+    LoraParameters(weights::Adapter adapter, weights::ModelConfig const& config, model::Ops const& ops);
+
+    struct Module {
+        at::Tensor a;   ///< [rank, in], a view into `values`
+        at::Tensor b;   ///< [out, rank]
+        at::Tensor da;  ///< views into `gradients`
+        at::Tensor db;
+        float scaling = 0;
+    };
+    /// The module of a projection, or null where the adapter leaves it alone.
+    Module* find(int layer, model::Projection projection);
+
+    at::Tensor values;     ///< [parameters]
+    at::Tensor gradients;  ///< [parameters]
+
+    /// The adapter with the factors' present values.
+    weights::Adapter adapter() const;
+
+private:
+    weights::Adapter adapter_;
+    std::vector<std::unique_ptr<Module>> modules_;
+};
+
+/// A fresh adapter: A uniform in ±1/√in (peft's Kaiming initialisation), by (seed, module name); B zero.
+/// @param targets  the projections to adapt, as peft names them: q_proj … down_proj
+/// @throws InputError for a target that the model does not have
+weights::Adapter initial_adapter(weights::ModelConfig const& config, weights::LoraSettings settings,
+                                 std::uint64_t seed);
+
+}  // namespace samner::train

@@ -1,0 +1,227 @@
+#include "weights/adapter.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/hash.h"
+#include "weights/adapter_config.h"
+#include "weights/architecture.h"
+#include "weights/fields.h"
+#include "weights/safetensors.h"
+
+namespace samner::weights {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char const* config_file = "adapter_config.json";
+constexpr char const* tensor_file = "adapter_model.safetensors";
+constexpr std::string_view name_prefix = "base_model.model.";
+constexpr std::string_view a_suffix = ".lora_A.weight";
+constexpr std::string_view b_suffix = ".lora_B.weight";
+
+std::string module_of(std::string_view tensor, std::string_view suffix) {
+    return std::string{tensor.substr(name_prefix.size(), tensor.size() - name_prefix.size() - suffix.size())};
+}
+
+/// The two factors of a module in a file.
+struct Factors {
+    TensorView const* a = nullptr;
+    TensorView const* b = nullptr;
+};
+
+/// Module -> factors. @throws InputError naming the first tensor that is no LoRA factor of a linear layer
+std::map<std::string, Factors> find_factors(SafetensorsFile const& file) {
+    std::map<std::string, Factors> modules;
+    for (auto const& tensor : file.tensors()) {
+        std::string_view const name = tensor.name;
+        if (name.starts_with(name_prefix) && name.ends_with(a_suffix)) {
+            modules[module_of(name, a_suffix)].a = &tensor;
+        } else if (name.starts_with(name_prefix) && name.ends_with(b_suffix)) {
+            modules[module_of(name, b_suffix)].b = &tensor;
+        } else {
+            throw InputError{
+                fmt::format("tensor '{}' is no LoRA factor of a linear layer ({})", shown(name), file.path().string()),
+                "DoRA, LoRA on embeddings, biases and saved modules are not supported"};
+        }
+    }
+    return modules;
+}
+
+std::vector<float> read_finite(TensorView const& tensor, NonFinite nonfinite, fs::path const& path) {
+    std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
+    to_float(tensor.dtype, tensor.bytes, values);
+    auto const bad = std::find_if(values.begin(), values.end(), [](float value) { return !std::isfinite(value); });
+    if (bad != values.end() && nonfinite == NonFinite::refuse) {
+        throw InputError{fmt::format("tensor '{}' is {} at index {} ({})", shown(tensor.name), *bad,
+                                     bad - values.begin(), path.string()),
+                         "train the adapter again with a smaller learning rate"};
+    }
+    return values;
+}
+
+LoraModule read_module(std::string const& name, Factors const& factors, LoraScale const& scale, NonFinite nonfinite,
+                       fs::path const& path) {
+    auto const wrong = [&](std::string const& what) {
+        throw InputError{fmt::format("module '{}' {} ({})", shown(name), what, path.string()),
+                         "use a complete adapter as peft saves it"};
+    };
+    if (factors.a == nullptr || factors.b == nullptr) wrong(factors.a == nullptr ? "lacks lora_A" : "lacks lora_B");
+    auto const& a = factors.a->shape;
+    auto const& b = factors.b->shape;
+    if (a.size() != 2 || b.size() != 2 || a[0] != b[1] || a[0] != scale.rank || a[1] == 0 || b[0] == 0) {
+        wrong(fmt::format("has lora_A [{}] and lora_B [{}], its settings say rank {}", fmt::join(a, ", "),
+                          fmt::join(b, ", "), scale.rank));
+    }
+    return {.name = name,
+            .rank = scale.rank,
+            .scaling = scale.scaling,
+            .in = a[1],
+            .out = b[0],
+            .a = read_finite(*factors.a, nonfinite, path),
+            .b = read_finite(*factors.b, nonfinite, path)};
+}
+
+fs::path tensor_path(fs::path const& folder) {
+    auto const path = folder / tensor_file;
+    if (!fs::exists(path) && fs::exists(folder / "adapter_model.bin")) {
+        throw InputError{fmt::format("'{}' holds adapter_model.bin, not {}", folder.string(), tensor_file),
+                         "save the adapter with peft's safe_serialization"};
+    }
+    return path;
+}
+
+std::vector<std::string> names_of(std::vector<LoraModule> const& modules) {
+    std::vector<std::string> names;
+    for (auto const& module : modules) names.push_back(module.name);
+    return names;
+}
+
+void check_targets(LoraSettings const& settings, std::vector<std::string> const& names, std::string_view place) {
+    auto const targets = lora_targets(settings, names);
+    auto const stray = std::find(targets.begin(), targets.end(), false);
+    if (stray == targets.end()) return;
+    throw InputError{fmt::format("module '{}' is not among target_modules ({})",
+                                 shown(names[static_cast<std::size_t>(stray - targets.begin())]), place),
+                     "use settings and tensors of the same adapter"};
+}
+
+/// @throws InputError when reading the written adapter would not give it back
+void check_consistent(Adapter const& adapter) {
+    auto const names = names_of(adapter.modules);
+    if (std::adjacent_find(names.begin(), names.end(), std::greater_equal<>{}) != names.end()) {
+        throw InputError{"modules of an adapter are not sorted by name, or one stands twice"};
+    }
+    check_targets(adapter.settings, names, "adapter to be written");
+    auto const scales = lora_scales(adapter.settings, names);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        auto const& module = adapter.modules[i];
+        auto const& scale = scales[i];
+        if (module.rank != scale.rank || module.scaling != scale.scaling) {
+            throw InputError{fmt::format("module '{}' has rank {} and scaling {}, its settings give {} and {}",
+                                         module.name, module.rank, module.scaling, scale.rank, scale.scaling)};
+        }
+        auto const fits = [&](std::vector<float> const& values, std::int64_t size) {
+            return size > 0 && checked_product(std::vector<std::int64_t>{module.rank, size}) ==
+                                   static_cast<std::int64_t>(values.size());
+        };
+        if (!fits(module.a, module.in) || !fits(module.b, module.out)) {
+            throw InputError{fmt::format("module '{}' of rank {} from {} to {} has factors of {} and {} values",
+                                         module.name, module.rank, module.in, module.out, module.a.size(),
+                                         module.b.size())};
+        }
+    }
+}
+
+std::vector<TensorView> views_of(std::vector<LoraModule> const& modules) {
+    std::vector<TensorView> views;
+    for (auto const& module : modules) {
+        auto const add = [&](std::string_view suffix, std::int64_t rows, std::int64_t columns,
+                             std::vector<float> const& values) {
+            views.push_back({fmt::format("{}{}{}", name_prefix, module.name, suffix),
+                             Dtype::f32,
+                             {rows, columns},
+                             std::as_bytes(std::span{values})});
+        };
+        add(a_suffix, module.rank, module.in, module.a);
+        add(b_suffix, module.out, module.rank, module.b);
+    }
+    return views;
+}
+
+}  // namespace
+
+Adapter read_adapter(fs::path const& folder, NonFinite nonfinite) {
+    auto const config_path = folder / config_file;
+    auto config = parse_adapter_config(MappedFile{config_path}.text(), config_path.string());
+    SafetensorsFile const file{tensor_path(folder)};
+    auto const factors = find_factors(file);
+    if (factors.empty()) throw InputError{fmt::format("adapter has no modules ({})", file.path().string())};
+
+    std::vector<std::string> names;
+    for (auto const& [name, pair] : factors) names.push_back(name);
+    // Full names select the same modules without the further settings.
+    if (config.selects_further) {
+        config.settings.target_pattern.clear();
+        config.settings.target_modules = names;
+    }
+    check_targets(config.settings, names, folder.string());
+    auto const scales = lora_scales(config.settings, names);
+    Adapter adapter{std::move(config.settings), {}};
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        adapter.modules.push_back(read_module(names[i], factors.at(names[i]), scales[i], nonfinite, file.path()));
+    }
+    return adapter;
+}
+
+void write_adapter(fs::path const& folder, Adapter const& adapter, std::map<std::string, std::string> const& provenance,
+                   bool replace) {
+    check_consistent(adapter);
+    auto metadata = provenance;
+    metadata["format"] = "pt";  // PEFT and transformers ask for it
+    write_folder_atomically(
+        folder,
+        [&](fs::path const& partial) {
+            write_atomically(partial / config_file, format_adapter_config(adapter.settings));
+            write_safetensors(partial / tensor_file, views_of(adapter.modules), metadata);
+        },
+        replace);
+}
+
+void check_fits(Adapter const& adapter, ModelConfig const& config) {
+    std::map<std::string, LinearSpec> known;
+    for (auto& linear : linear_modules(config)) known.emplace(linear.name, linear);
+    constexpr char const* remedy = "the adapter belongs to another base model: name its own base";
+    for (auto const& module : adapter.modules) {
+        auto const found = known.find(module.name);
+        if (found == known.end()) {
+            throw InputError{
+                fmt::format("the model has no linear layer '{}' for the adapter to sit on (its base: '{}')",
+                            shown(module.name), shown(adapter.settings.base_model_name_or_path)),
+                remedy};
+        }
+        auto const& linear = found->second;
+        if (module.in != linear.in || module.out != linear.out) {
+            throw InputError{
+                fmt::format("the adapter's '{}' maps {} to {} values, the model's {} to {} (its base: '{}')",
+                            module.name, module.in, module.out, linear.in, linear.out,
+                            shown(adapter.settings.base_model_name_or_path)),
+                remedy};
+        }
+    }
+}
+
+std::string adapter_hash(fs::path const& folder) {
+    Sha256 all;
+    for (auto const* name : {config_file, tensor_file}) {
+        all.update(sha256_file(folder / name)).update("  ").update(name).update("\n");
+    }
+    return all.hex();
+}
+
+}  // namespace samner::weights

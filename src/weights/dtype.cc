@@ -1,0 +1,114 @@
+#include "weights/dtype.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstring>
+
+#include "core/error.h"
+#include "core/parallel.h"
+
+namespace samner::weights {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "tensor files are little-endian");
+
+struct DtypeFacts {
+    std::string_view name;
+    std::size_t size;
+};
+
+/// In the order of the enumeration.
+constexpr auto facts = std::to_array<DtypeFacts>({{"BOOL", 1},
+                                                  {"U8", 1},
+                                                  {"I8", 1},
+                                                  {"F8_E5M2", 1},
+                                                  {"F8_E4M3", 1},
+                                                  {"I16", 2},
+                                                  {"U16", 2},
+                                                  {"F16", 2},
+                                                  {"BF16", 2},
+                                                  {"I32", 4},
+                                                  {"U32", 4},
+                                                  {"F32", 4},
+                                                  {"F64", 8},
+                                                  {"I64", 8},
+                                                  {"U64", 8}});
+static_assert(facts.size() == static_cast<std::size_t>(Dtype::u64) + 1);
+
+constexpr std::int64_t grain = 1 << 16;
+
+void check_sizes(Dtype type, std::size_t bytes, std::size_t elements) {
+    if (bytes == elements * size_of(type)) return;
+    throw InputError{fmt::format("{} bytes are not {} elements of type {}", bytes, elements, name(type))};
+}
+
+template <class From, class To, class Convert>
+void convert_all(std::byte const* from, std::byte* to, std::size_t elements, Convert const& convert) {
+    parallel_for(0, static_cast<std::int64_t>(elements), grain, [&](std::int64_t begin, std::int64_t end) {
+        for (auto i = begin; i < end; ++i) {
+            From value;
+            std::memcpy(&value, from + static_cast<std::size_t>(i) * sizeof(From), sizeof(From));
+            To const converted = convert(value);
+            std::memcpy(to + static_cast<std::size_t>(i) * sizeof(To), &converted, sizeof(To));
+        }
+    });
+}
+
+void copy(std::span<std::byte const> from, std::byte* to) {
+    if (!from.empty()) std::memcpy(to, from.data(), from.size());
+}
+
+}  // namespace
+
+std::string_view name(Dtype type) noexcept {
+    return facts[static_cast<std::size_t>(type)].name;
+}
+
+std::optional<Dtype> dtype_named(std::string_view name) noexcept {
+    for (std::size_t i = 0; i < facts.size(); ++i) {
+        if (facts[i].name == name) return static_cast<Dtype>(i);
+    }
+    return std::nullopt;
+}
+
+std::size_t size_of(Dtype type) noexcept {
+    return facts[static_cast<std::size_t>(type)].size;
+}
+
+void to_float(Dtype type, std::span<std::byte const> bytes, std::span<float> out) {
+    check_sizes(type, bytes.size(), out.size());
+    auto* const target = std::as_writable_bytes(out).data();
+    switch (type) {
+        case Dtype::f32:
+            return copy(bytes, target);
+        case Dtype::f16:
+            return convert_all<std::uint16_t, float>(bytes.data(), target, out.size(), half_to_float);
+        case Dtype::bf16:
+            return convert_all<std::uint16_t, float>(bytes.data(), target, out.size(), bfloat_to_float);
+        case Dtype::f64:
+            return convert_all<double, float>(bytes.data(), target, out.size(),
+                                              [](double value) { return static_cast<float>(value); });
+        default:
+            throw InputError{fmt::format("elements of type {} are not weights", name(type)),
+                             "supported are F32, F16, BF16 and F64"};
+    }
+}
+
+void from_float(Dtype type, std::span<float const> values, std::span<std::byte> out) {
+    check_sizes(type, out.size(), values.size());
+    auto const source = std::as_bytes(values);
+    switch (type) {
+        case Dtype::f32:
+            return copy(source, out.data());
+        case Dtype::f16:
+            return convert_all<float, std::uint16_t>(source.data(), out.data(), values.size(), float_to_half);
+        case Dtype::bf16:
+            return convert_all<float, std::uint16_t>(source.data(), out.data(), values.size(), float_to_bfloat);
+        default:
+            throw InputError{fmt::format("weights cannot be written as {}", name(type)),
+                             "supported are F32, F16 and BF16"};
+    }
+}
+
+}  // namespace samner::weights

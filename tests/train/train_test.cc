@@ -1,0 +1,206 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "core/parallel.h"
+#include "golden.h"
+#include "train/trainer.h"
+
+namespace samner::train {
+namespace {
+
+Example example(Json const& json) {
+    return {json["ids"].get<std::vector<std::int32_t>>(), json["labels"].get<std::vector<std::int32_t>>()};
+}
+
+double square_distance(weights::Adapter const& a, weights::Adapter const& b, double& largest, std::size_t& count) {
+    double sum = 0;
+    for (std::size_t i = 0; i < a.modules.size(); ++i) {
+        auto const add = [&](std::vector<float> const& x, std::vector<float> const& y) {
+            for (std::size_t j = 0; j < x.size(); ++j) {
+                auto const difference = std::abs(static_cast<double>(x[j]) - static_cast<double>(y[j]));
+                largest = std::max(largest, difference);
+                sum += difference * difference;
+                ++count;
+            }
+        };
+        add(a.modules[i].a, b.modules[i].a);
+        add(a.modules[i].b, b.modules[i].b);
+    }
+    return sum;
+}
+
+/// Model name and operators.
+class Training : public testing::TestWithParam<std::tuple<char const*, char const*>> {
+protected:
+    void SetUp() override {
+        set_num_threads(2);
+        name = std::get<0>(GetParam());
+        ops = std::get<1>(GetParam()) == std::string{"kernel"} ? model::make_cpu_ops() : model::make_aten_ops("cpu");
+        language_model = model::load_language_model(weights::Checkpoint::open(golden("models/" + name)), *ops, true);
+        folder = "training/" + name;
+    }
+    std::string name;
+    std::string folder;
+    std::unique_ptr<model::Ops> ops;
+    model::LanguageModel language_model;
+};
+
+TEST_P(Training, GivesTheLossAndGradientsOfPeft) {
+    auto const data = read_json(golden(folder + "/data.json"));
+    auto const expected = read_json(golden(folder + "/expected.json"))["loss"];
+    weights::SafetensorsFile const tensors{golden(folder + "/gradients.expected.safetensors")};
+    std::vector<Example> batch;
+    for (auto const& sequence : data["batch"]) batch.push_back(example(sequence));
+    std::vector<Example const*> pointers;
+    for (auto const& one : batch) pointers.push_back(&one);
+    for (std::string const start : {"init", "nonzero"}) {
+        LoraParameters lora{weights::read_adapter(golden(folder + "/" + start)), language_model.config, *ops};
+        auto const loss = add_gradients(language_model, *ops, lora, pointers);
+        EXPECT_NEAR(loss.sum, expected[start]["sum"].get<double>(), 1e-3);
+        EXPECT_EQ(loss.answer, expected[start]["answer_tokens"].get<std::int64_t>());
+        ops->scale(1.0F / static_cast<float>(loss.answer), lora.gradients);
+        auto const norm = expected[start]["gradient_norm"].get<double>();
+        EXPECT_NEAR(std::sqrt(ops->sum_of_squares(lora.gradients)), norm, 1e-4 * norm);
+        for (int layer = 0; layer < language_model.config.num_layers; ++layer) {
+            for (int p = 0; p < model::num_projections; ++p) {
+                auto const* module = lora.find(layer, static_cast<model::Projection>(p));
+                ASSERT_TRUE(module);
+                auto const prefix =
+                    start + "/base_model.model." + model::module_name(layer, static_cast<model::Projection>(p));
+                for (auto const& [suffix, gradient] :
+                     {std::pair{".lora_A.weight", module->da}, std::pair{".lora_B.weight", module->db}}) {
+                    auto const wanted = golden_tensor(tensors, prefix + suffix);
+                    auto const got = gradient.contiguous();
+                    ASSERT_EQ(static_cast<std::size_t>(got.numel()), wanted.size());
+                    for (std::size_t i = 0; i < wanted.size(); ++i) {
+                        ASSERT_NEAR(got.const_data_ptr<float>()[i], wanted[i], 1e-5 + 1e-4 * std::abs(wanted[i]))
+                            << prefix << suffix << " " << i;
+                    }
+                }
+            }
+        }
+    }
+}
+
+TEST_P(Training, TakesTheSixStepsOfPeft) {
+    auto const data = read_json(golden(folder + "/data.json"));
+    std::vector<Example> examples;
+    for (auto const& step : data["steps"]) {
+        for (auto const& micro_batch : step) {
+            for (auto const& sequence : micro_batch) examples.push_back(example(sequence));
+        }
+    }
+    for (auto const& [run, decay] : {std::pair{"weight-decay-0", 0.0}, std::pair{"weight-decay-0.01", 0.01}}) {
+        auto const expected = read_json(golden(folder + "/expected.json"))["runs"][run]["steps"];
+        Options options;
+        options.learning_rate = 1e-3;
+        options.warmup_ratio = 2.0 / 6.0;
+        options.weight_decay = decay;
+        options.max_steps = 6;
+        options.batch_size = static_cast<std::int64_t>(examples.size() / 6);
+        options.micro_batch_size = options.batch_size / 2;
+        options.shuffle = false;
+        std::vector<Step> steps;
+        auto const trained =
+            train(language_model, *ops, options, examples, weights::read_adapter(golden(folder + "/init")),
+                  [&](Step const& step) { steps.push_back(step); });
+        ASSERT_EQ(steps.size(), expected.size());
+        for (std::size_t i = 0; i < steps.size(); ++i) {
+            auto const norm = expected[i]["gradient_norm"].get<double>();
+            EXPECT_NEAR(steps[i].loss, expected[i]["loss"].get<double>(), 1e-4) << i;
+            EXPECT_NEAR(steps[i].grad_norm, norm, 1e-4 * norm) << i;
+            EXPECT_NEAR(steps[i].lr, expected[i]["learning_rate"].get<double>(), 1e-12) << i;
+        }
+        double largest = 0;
+        std::size_t count = 0;
+        auto const square =
+            square_distance(trained, weights::read_adapter(golden(folder + "/final-" + run)), largest, count);
+        EXPECT_LE(largest, 5e-5);
+        EXPECT_LE(std::sqrt(square / static_cast<double>(count)), 2e-7);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Training,
+                         testing::Combine(testing::Values("llama-tiny", "qwen2-tiny"),
+                                          testing::Values("kernel", "libtorch")),
+                         [](auto const& parameter) {
+                             std::string label =
+                                 std::string{std::get<0>(parameter.param)} + "_" + std::get<1>(parameter.param);
+                             std::ranges::replace(label, '-', '_');
+                             return label;
+                         });
+
+TEST(TrainedAdapter, IsTheSameBitsOnAnyNumberOfThreads) {
+    auto const ops = model::make_cpu_ops();
+    auto const language_model =
+        model::load_language_model(weights::Checkpoint::open(golden("models/llama-tiny")), *ops, true);
+    auto const data = read_json(golden("training/llama-tiny/data.json"));
+    std::vector<Example> examples;
+    for (auto const& step : data["steps"]) {
+        for (auto const& micro_batch : step) {
+            for (auto const& sequence : micro_batch) examples.push_back(example(sequence));
+        }
+    }
+    Options options;
+    options.r = 4;
+    options.learning_rate = 1e-3;
+    options.max_steps = 5;
+    options.batch_size = 6;
+    options.micro_batch_size = 2;
+    weights::LoraSettings settings;
+    settings.r = 4;
+    settings.lora_alpha = 8;
+    settings.target_modules = options.target_modules;
+    auto const run = [&](int threads) {
+        set_num_threads(threads);
+        return train(language_model, *ops, options, examples, initial_adapter(language_model.config, settings, 7),
+                     [](Step const&) {});
+    };
+    auto const first = run(1);
+    auto const second = run(3);
+    set_num_threads(1);
+    for (std::size_t i = 0; i < first.modules.size(); ++i) {
+        EXPECT_EQ(first.modules[i].a, second.modules[i].a);
+        EXPECT_EQ(first.modules[i].b, second.modules[i].b);
+    }
+    // The fresh adapter's B is zero; training has moved it.
+    EXPECT_NE(first.modules[0].b, std::vector<float>(first.modules[0].b.size(), 0.0F));
+}
+
+TEST(TrainingOptions, RefuseUnknownKeysAndValuesOutOfRange) {
+    EXPECT_THROW(Options::from_json({{"learning_rte", 1e-3}}, "run.yaml"), InputError);
+    EXPECT_THROW(Options::from_json({{"batch_size", 0}}, "run.yaml"), InputError);
+    EXPECT_THROW(Options::from_json({{"lr_scheduler_type", "step"}}, "run.yaml"), InputError);
+    EXPECT_THROW(Options::from_json({{"lora_dropout", 0.1}}, "run.yaml"), InputError);
+    auto const options = Options::from_json({{"r", 8}, {"lr_scheduler_type", "linear"}}, "run.yaml");
+    EXPECT_EQ(Options::from_json(options.to_json(), "again").to_json(), options.to_json());
+}
+
+TEST(LearningRate, FollowsTheSchedulesOfTransformers) {
+    Options options;
+    options.learning_rate = 1;
+    options.warmup_ratio = 0.25;
+    options.lr_scheduler_type = Schedule::linear;
+    EXPECT_DOUBLE_EQ(learning_rate(options, 0, 8), 0);
+    EXPECT_DOUBLE_EQ(learning_rate(options, 1, 8), 0.5);
+    EXPECT_DOUBLE_EQ(learning_rate(options, 2, 8), 1);
+    EXPECT_DOUBLE_EQ(learning_rate(options, 5, 8), 0.5);
+    options.lr_scheduler_type = Schedule::constant;
+    EXPECT_DOUBLE_EQ(learning_rate(options, 7, 8), 1);
+}
+
+TEST(TrainingData, WithoutAnAnswerTokenIsAnError) {
+    auto const ops = model::make_cpu_ops();
+    auto const language_model =
+        model::load_language_model(weights::Checkpoint::open(golden("models/llama-tiny")), *ops, true);
+    std::vector<Example> const examples{{{1, 2, 3}, {-100, -100, -100}}};
+    EXPECT_THROW(train(language_model, *ops, {}, examples, weights::read_adapter(golden("training/llama-tiny/init")),
+                       [](Step const&) {}),
+                 InputError);
+}
+
+}  // namespace
+}  // namespace samner::train
