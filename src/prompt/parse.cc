@@ -1,0 +1,290 @@
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "core/json.h"
+#include "prompt/prompt.h"
+
+namespace samner::prompt {
+namespace {
+
+/// Lower case with '_' and '-' as spaces.
+std::string folded(std::string_view type) {
+    auto text = score::normalise(type);
+    std::ranges::replace(text, '_', ' ');
+    std::ranges::replace(text, '-', ' ');
+    return text;
+}
+
+bool is_none(std::string_view text) {
+    auto trimmed = score::normalise(text);
+    while (trimmed.ends_with('.') || trimmed.ends_with(';')) trimmed.pop_back();
+    return trimmed.empty() || trimmed == "none" || trimmed == "na" || trimmed == "n/a" || trimmed == "null" ||
+           trimmed == "[]" || trimmed == "{}";
+}
+
+/// A JSON value of which the end may be missing.
+struct Value {
+    enum class Kind { text, list, object, other } kind = Kind::other;
+    std::string text;
+    std::vector<std::pair<std::string, Value>> members;  ///< of an object; of a list without keys
+};
+
+/// Reads the first object or list of a text; what a cut has left incomplete is dropped, what is complete stays.
+class JsonReader {
+public:
+    explicit JsonReader(std::string_view text) : text_{text} {}
+
+    std::optional<Value> read() {
+        at_ = text_.find_first_of("[{");
+        if (at_ == std::string_view::npos) return std::nullopt;
+        Value value;
+        container(value, 0);
+        return value;
+    }
+
+private:
+    static constexpr int max_depth = 64;
+
+    void skip_space() {
+        while (at_ < text_.size() && std::string_view{" \t\r\n"}.find(text_[at_]) != std::string_view::npos) ++at_;
+    }
+    bool take(char character) {
+        skip_space();
+        if (at_ >= text_.size() || text_[at_] != character) return false;
+        ++at_;
+        return true;
+    }
+
+    /// A quoted string, or nothing when it has no end.
+    std::optional<std::string> string() {
+        skip_space();
+        if (at_ >= text_.size() || text_[at_] != '"') return std::nullopt;
+        auto end = at_ + 1;
+        while (end < text_.size() && text_[end] != '"') end += text_[end] == '\\' ? 2 : 1;
+        if (end >= text_.size()) return std::nullopt;
+        auto const literal = text_.substr(at_, end + 1 - at_);
+        at_ = end + 1;
+        auto const parsed = Json::parse(literal, nullptr, false);
+        if (parsed.is_string()) return parsed.get<std::string>();
+        return std::string{
+            literal.substr(1, literal.size() - 2)};  // an escape or control character that JSON does not know
+    }
+
+    /// @return whether the value is complete; an incomplete container keeps what it has
+    bool value(Value& result, int depth) {
+        skip_space();
+        if (at_ >= text_.size()) return false;
+        if (text_[at_] == '[' || text_[at_] == '{') return depth < max_depth && container(result, depth + 1);
+        if (text_[at_] == '"') {
+            auto text = string();
+            if (!text) return false;
+            result.kind = Value::Kind::text;
+            result.text = std::move(*text);
+            return true;
+        }
+        auto const end = std::min(text_.find_first_of(",]}", at_), text_.size());
+        bool const complete = end < text_.size() && end > at_;
+        at_ = end;
+        return complete;
+    }
+
+    bool container(Value& result, int depth) {
+        bool const is_object = text_[at_] == '{';
+        result.kind = is_object ? Value::Kind::object : Value::Kind::list;
+        char const close = is_object ? '}' : ']';
+        ++at_;
+        if (take(close)) return true;
+        for (;;) {
+            std::string key;
+            if (is_object) {
+                auto name = string();
+                if (!name || !take(':')) return false;
+                key = std::move(*name);
+            }
+            Value item;
+            bool const complete = value(item, depth);
+            // Pairs and objects of a list count whole or not at all; containers in them have kept their complete parts.
+            if (complete || (item.kind == Value::Kind::list && is_object) ||
+                (item.kind != Value::Kind::other && item.kind != Value::Kind::text && holds_containers(item))) {
+                result.members.emplace_back(std::move(key), std::move(item));
+            }
+            if (!complete) return false;
+            if (take(close)) return true;
+            if (!take(',')) return false;
+        }
+    }
+
+    static bool holds_containers(Value const& value) {
+        return std::ranges::any_of(value.members, [](auto const& member) {
+            return member.second.kind == Value::Kind::list || member.second.kind == Value::Kind::object;
+        });
+    }
+
+    std::string_view text_;
+    std::size_t at_ = 0;
+};
+
+class Collector {
+public:
+    Collector(std::span<std::string const> types, std::string_view sentence)
+        : types_{types}, sentence_{score::normalise(sentence)} {
+        for (auto const& type : types) folded_.push_back(folded(type));
+    }
+
+    std::optional<std::string> type(std::string_view text) const {
+        auto const found = std::ranges::find(folded_, folded(text));
+        if (found == folded_.end()) return std::nullopt;
+        return types_[static_cast<std::size_t>(found - folded_.begin())];
+    }
+    bool occurs(std::string const& normalised) const { return sentence_.find(normalised) != std::string::npos; }
+
+    void add(std::string_view span, std::string const& its_type) {
+        auto text = score::normalise(span);
+        if (text.empty()) return;
+        auto& mentions = occurs(text) ? parsed.mentions : parsed.not_in_sentence;
+        mentions.insert({std::move(text), its_type});
+    }
+    /// Span and type in either order; the second is the type when both could be.
+    void pair(std::string const& a, std::string const& b) {
+        if (auto const second = type(b)) {
+            add(a, *second);
+        } else if (auto const first = type(a)) {
+            add(b, *first);
+        }
+    }
+
+    void object(Value const& value) {
+        for (auto const& [key, item] : value.members) {
+            if (item.kind == Value::Kind::text) pair(key, item.text);
+            if (item.kind != Value::Kind::list) continue;
+            for (auto const& [none, span] : item.members) {
+                if (span.kind != Value::Kind::text) continue;
+                if (auto const its_type = type(key)) {
+                    add(span.text, *its_type);
+                } else {
+                    pair(key, span.text);
+                }
+            }
+        }
+    }
+    /// {"text": "Kofi Annan", "type": "person"}, whatever the keys; or a map like any other.
+    void object_in_list(Value const& value) {
+        std::vector<std::string> texts;
+        for (auto const& [key, item] : value.members) {
+            if (item.kind == Value::Kind::text) texts.push_back(item.text);
+        }
+        if (value.members.size() < 2 || texts.size() != value.members.size()) return object(value);
+        auto const label = std::ranges::find_if(texts, [&](std::string const& text) { return type(text).has_value(); });
+        if (label == texts.end()) return;
+        auto const span = std::ranges::find_if(texts, [&](std::string const& text) { return &text != &*label; });
+        add(*span, *type(*label));
+    }
+    void list(Value const& value) {
+        auto const& members = value.members;
+        bool const texts =
+            std::ranges::all_of(members, [](auto const& member) { return member.second.kind == Value::Kind::text; });
+        if (texts && members.size() == 2) return pair(members[0].second.text, members[1].second.text);
+        for (auto const& [none, item] : members) {
+            if (item.kind == Value::Kind::list) list(item);
+            if (item.kind == Value::Kind::object) object_in_list(item);
+        }
+    }
+
+    Parsed parsed;
+
+private:
+    std::span<std::string const> types_;
+    std::vector<std::string> folded_;
+    std::string sentence_;
+};
+
+std::string_view without_fence(std::string_view text) {
+    auto const open = text.find("```");
+    if (open == std::string_view::npos) return text;
+    auto const line_end = text.find('\n', open);
+    if (line_end == std::string_view::npos) return text.substr(open + 3);
+    auto const inside = text.substr(line_end + 1);
+    return inside.substr(0, inside.find("```"));
+}
+
+void parse_json_answer(std::string_view text, Collector& collector) {
+    auto const value = JsonReader{text}.read();
+    if (!value) {
+        collector.parsed.unparsable = !is_none(text);
+    } else if (value->kind == Value::Kind::object) {
+        collector.object(*value);
+    } else {
+        collector.list(*value);
+    }
+}
+
+/// Spans separated by commas; neighbours that occur in the sentence together are one span, as many as possible.
+void add_spans(std::string_view text, std::string const& type, Collector& collector) {
+    std::vector<std::string_view> items;
+    for (auto rest = text;;) {
+        auto const comma = rest.find(',');
+        items.push_back(rest.substr(0, comma));
+        if (comma == std::string_view::npos) break;
+        rest.remove_prefix(comma + 1);
+    }
+    constexpr std::size_t longest_join = 16;
+    for (std::size_t first = 0; first < items.size();) {
+        auto last = std::min(first + longest_join, items.size()) - 1;
+        auto const joined = [&] {
+            return std::string_view{
+                items[first].data(),
+                static_cast<std::size_t>(items[last].data() + items[last].size() - items[first].data())};
+        };
+        while (last > first && !collector.occurs(score::normalise(joined()))) --last;
+        if (!is_none(joined())) collector.add(joined(), type);
+        first = last + 1;
+    }
+}
+
+void parse_enumeration(std::string_view text, Collector& collector) {
+    std::string type;                  // of the open segment
+    std::optional<std::string> spans;  // its text so far
+    bool any = false;
+    auto const close = [&] {
+        if (spans) add_spans(*spans, type, collector);
+        spans.reset();
+    };
+    for (auto rest = text;;) {
+        auto const end = rest.find_first_of(";\n");
+        auto const segment = rest.substr(0, end);
+        auto const colon = segment.find(':');
+        auto const known = colon == std::string_view::npos ? std::nullopt : collector.type(segment.substr(0, colon));
+        if (known) {
+            close();
+            type = *known;
+            spans = std::string{segment.substr(colon + 1)};
+            any = true;
+        } else if (spans && collector.occurs(score::normalise(*spans + ";" + std::string{segment}))) {
+            *spans += ";" + std::string{segment};  // a span that holds the separator
+        } else if (!score::normalise(segment).empty()) {
+            close();
+        }
+        if (end == std::string_view::npos) break;
+        rest.remove_prefix(end + 1);
+    }
+    close();
+    collector.parsed.unparsable = !any && !is_none(text);
+}
+
+}  // namespace
+
+Parsed parse(std::string_view completion, std::span<std::string const> types, std::string_view sentence, Format format,
+             std::span<std::string const> stops) {
+    for (auto const& stop : stops) completion = completion.substr(0, completion.find(stop));
+    auto const text = without_fence(completion);
+    Collector collector{types, sentence};
+    if (format == Format::json) {
+        parse_json_answer(text, collector);
+    } else {
+        parse_enumeration(text, collector);
+    }
+    return std::move(collector.parsed);
+}
+
+}  // namespace samner::prompt

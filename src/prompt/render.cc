@@ -1,0 +1,92 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <array>
+#include <set>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "prompt/prompt.h"
+
+namespace samner::prompt {
+namespace {
+
+std::string quoted(std::string const& text) {
+    return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+/// [["aspirin", "chemical"], ["pain", "disease"]]
+std::string json_answer(std::vector<std::pair<std::string, std::string>> const& pairs) {
+    std::string text = "[";
+    for (auto const& [mention, type] : pairs) {
+        if (text.size() > 1) text += ", ";
+        text += fmt::format("[{}, {}]", quoted(mention), quoted(type));
+    }
+    return text + "]";
+}
+
+/// chemical: aspirin, ibuprofen; disease: pain — or None
+std::string enumeration_answer(std::vector<std::pair<std::string, std::string>> const& pairs,
+                               std::vector<std::string> const& types) {
+    std::string text;
+    for (auto const& type : types) {
+        std::vector<std::string> mentions;
+        for (auto const& [mention, its] : pairs) {
+            if (its == type) mentions.push_back(mention);
+        }
+        if (!mentions.empty())
+            text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", type, fmt::join(mentions, ", "));
+    }
+    return text.empty() ? "None" : text;
+}
+
+}  // namespace
+
+Layout parse_layout(std::string_view name) {
+    if (name == "short") return Layout::short_;
+    if (name == "full") return Layout::full;
+    throw InputError{fmt::format("prompt.layout is '{}'", name), "use short or full"};
+}
+
+Format parse_format(std::string_view name) {
+    if (name == "json") return Format::json;
+    if (name == "enumeration") return Format::enumeration;
+    throw InputError{fmt::format("prompt.format is '{}'", name),
+                     "use json or enumeration (sentences are not there yet)"};
+}
+
+Prompt render(corpus::Sentence const& sentence, corpus::Dataset const& dataset, Options const& options) {
+    auto const types = dataset.type_names();
+    std::string text = fmt::format("Find the entities of the types {}.\n", fmt::join(types, ", "));
+    if (options.layout == Layout::full) {
+        text += fmt::format("Source: {}\n", dataset.description);
+        for (auto const& type : dataset.types) {
+            if (dataset.type(type.label) && !type.definition.empty())
+                text += fmt::format("{}: {}\n", type.name, type.definition);
+        }
+        text += options.format == Format::json ? "Answer with a JSON list of [mention, type] pairs.\n"
+                                               : "Answer as type: mention, mention; type: mention.\n";
+    }
+    auto const instruction = text.size();
+    text += fmt::format("Text: {}\nEntities:", sentence.text);
+
+    std::vector<std::pair<std::string, std::string>> pairs;
+    std::set<std::pair<std::string, std::string>> seen;
+    for (auto const& entity : sentence.entities) {
+        auto const* const type = dataset.type(entity.type);
+        if (type && seen.emplace(entity.text, type->name).second) pairs.emplace_back(entity.text, type->name);
+    }
+    return {text, " " + (options.format == Format::json ? json_answer(pairs) : enumeration_answer(pairs, types)),
+            instruction};
+}
+
+score::Mentions gold(corpus::Sentence const& sentence, corpus::Dataset const& dataset) {
+    score::Mentions mentions;
+    for (auto const& entity : sentence.entities) {
+        if (auto const* const type = dataset.type(entity.type))
+            mentions.insert({score::normalise(entity.text), type->name});
+    }
+    return mentions;
+}
+
+}  // namespace samner::prompt

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace samner::score {
+
+/// Lower case (Unicode), white space collapsed to single spaces and trimmed. What is not UTF-8 becomes U+FFFD.
+std::string normalise(std::string_view text);
+
+/// A mention of an entity: its normalised text and the name of its type.
+struct Mention {
+    std::string text;
+    std::string type;
+    friend auto operator<=>(Mention const&, Mention const&) = default;
+};
+
+/// The mentions of one sentence; a repeated mention counts once.
+using Mentions = std::set<Mention>;
+
+struct Counts {
+    std::int64_t true_positive = 0;
+    std::int64_t false_positive = 0;
+    std::int64_t false_negative = 0;
+
+    Counts& operator+=(Counts const& other);
+    double precision() const;  ///< in [0, 1]; 0 when nothing was predicted
+    double recall() const;     ///< in [0, 1]; 0 when nothing was to be found
+    double f1() const;         ///< micro-F1 in [0, 1]; 0 when there is nothing to count
+    friend bool operator==(Counts const&, Counts const&) = default;
+};
+
+/// A mention is right when its text and its type are.
+Counts count(Mentions const& gold, Mentions const& predicted);
+
+/// Sums over sentences. @throws InputError when the numbers of sentences differ
+Counts count(std::span<Mentions const> gold, std::span<Mentions const> predicted);
+std::map<std::string, Counts> count_per_type(std::span<Mentions const> gold, std::span<Mentions const> predicted);
+
+/// Plain set union, no conflict resolution (SaM, section 3.3).
+Mentions union_of(Mentions const& a, Mentions const& b);
+
+/// Two-stage majority vote (section 3.2): texts that at least half of the voters name, with their most frequent type;
+/// of equally frequent types the one that stands first in `types`.
+Mentions majority_vote(std::span<Mentions const> voters, std::span<std::string const> types);
+
+}  // namespace samner::score

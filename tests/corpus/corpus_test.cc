@@ -1,0 +1,216 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdlib>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/hash.h"
+#include "corpus/dataset.h"
+#include "corpus/training_set.h"
+#include "temporary_folder.h"
+
+namespace samner::corpus {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+fs::path const source = SAMNER_SOURCE_DIR;
+fs::path const cuts = fs::path{SAMNER_TEST_DATA} / "corpora";
+
+std::vector<std::string> entities(Sentence const& sentence) {
+    std::vector<std::string> result;
+    for (auto const& entity : sentence.entities) result.push_back(entity.type + ":" + entity.text);
+    return result;
+}
+
+TEST(Conll, ReadsTagsAsConllevalDoes) {
+    auto const sentences = read_conll(
+        "-DOCSTART- O\nBig\tB-ORG\nCo\tI-ORG\nin\tO\nRome\tI-LOC\nOslo\tB-LOC\nx\tI-PER\n \t\nalone\tO\n", {}, "f");
+    ASSERT_EQ(sentences.size(), 2U);
+    EXPECT_EQ(sentences[0].text, "Big Co in Rome Oslo x");
+    EXPECT_THAT(entities(sentences[0]), testing::ElementsAre("ORG:Big Co", "LOC:Rome", "LOC:Oslo", "PER:x"));
+    EXPECT_TRUE(sentences[1].entities.empty());
+    auto const iobes = read_conll("a\tS-X\nb\tB-X\nc\tE-X\nd\tI-X\n", {}, "f");
+    EXPECT_THAT(entities(iobes[0]), testing::ElementsAre("X:a", "X:b c", "X:d"));
+}
+
+TEST(Conll, TakesOtherColumnsPrefixesAndComments) {
+    ConllLayout layout;
+    layout.separator = ' ';
+    layout.token = 1;
+    layout.tag = 2;
+    layout.token_prefix = "de:";
+    layout.comment_prefix = "# ";
+    auto const sentences = read_conll("# text\r\n1 de:de:3 B-LOC _\r\n2 de:x O _\r\n", layout, "f");
+    EXPECT_EQ(sentences[0].text, "de:3 x");
+    EXPECT_THAT(entities(sentences[0]), testing::ElementsAre("LOC:de:3"));
+}
+
+TEST(Conll, NamesFileLineAndContentOfABrokenRow) {
+    EXPECT_THAT([] { read_conll("a\tO\nb\n", {}, "x.tsv"); },
+                ThrowsMessage<InputError>(HasSubstr("too few columns in 'b' (x.tsv:2)")));
+    EXPECT_THAT([] { read_conll("a\tB_X\n", {}, "x.tsv"); }, ThrowsMessage<InputError>(HasSubstr("tag 'B_X'")));
+    ConllLayout layout;
+    layout.token_prefix = "de:";
+    EXPECT_THROW(read_conll("a\tO\n", layout, "x.tsv"), InputError);
+}
+
+TEST(Catalogue, DescribesTheCommittedCutsCompletely) {
+    Catalogue const catalogue{{source / "configs/data"}};
+    std::map<std::string, std::pair<std::string, std::size_t>> const expected{
+        {"bc5cdr", {"train", 900}},          {"ncbi", {"train", 900}},  {"broadtweet", {"train", 1000}},
+        {"wnut2017", {"train", 900}},        {"wlpc", {"train", 1200}}, {"crossner-science", {"test", 200}},
+        {"crossner-politics", {"test", 200}}};
+    for (auto const& [id, split] : expected) {
+        auto const sentences = read(catalogue.at(id), split.first, cuts);
+        EXPECT_EQ(sentences.size(), split.second) << id;
+        for (auto const& sentence : sentences) {
+            for (auto const& entity : sentence.entities)
+                ASSERT_THAT(sentence.text, HasSubstr(entity.text)) << sentence.id;
+        }
+    }
+    EXPECT_EQ(read(catalogue.at("crossner-science"), "test", cuts)[3].id, "crossner-science/test/3");
+}
+
+/// Over the corpora as upstream ships them.
+TEST(Catalogue, GivesTheCountsOfTheManifest) {
+    auto const* const root = std::getenv("SAMNER_DATA");
+    if (!root) {
+        if (std::getenv("SAMNER_REQUIRE_DATA")) FAIL() << "SAMNER_REQUIRE_DATA is set but SAMNER_DATA is not";
+        GTEST_SKIP() << "SAMNER_DATA does not name the full corpora";
+    }
+    std::map<std::string, std::array<std::int64_t, 2>> expected;
+    std::map<std::string, std::map<std::string, std::int64_t>> types;
+    for_each_line(read_text(fs::path{root} / "MANIFEST.tsv"), [&](std::string_view line, std::size_t number) {
+        if (number == 1) return;
+        std::vector<std::string> fields;
+        std::stringstream stream{std::string{line}};
+        for (std::string field; std::getline(stream, field, '\t');) fields.push_back(field);
+        auto const key = fields.at(0) + "/" + fields.at(2);
+        expected[key][0] += std::stoll(fields.at(5));
+        expected[key][1] += std::stoll(fields.at(6));
+        std::stringstream list{fields.at(7)};
+        for (std::string entry; std::getline(list, entry, ',');) {
+            auto const colon = entry.rfind(':');
+            types[key][entry.substr(0, colon)] += std::stoll(entry.substr(colon + 1));
+        }
+    });
+    Catalogue const catalogue{{source / "configs/data"}};
+    for (auto const& [id, dataset] : catalogue.all()) {
+        for (auto const& [split, files] : dataset.splits) {
+            auto const key = id + "/" + split;
+            ASSERT_TRUE(expected.contains(key)) << key;
+            auto const sentences = read(dataset, split, root);
+            std::map<std::string, std::int64_t> counted;
+            std::int64_t with_entities = 0;
+            for (auto const& sentence : sentences) {
+                with_entities += !sentence.entities.empty();
+                for (auto const& entity : sentence.entities) ++counted[entity.type];
+            }
+            EXPECT_EQ(std::ssize(sentences), expected[key][0]) << key;
+            EXPECT_EQ(with_entities, expected[key][1]) << key;
+            EXPECT_EQ(counted, types[key]) << key;
+            for (auto const& file : files) EXPECT_EQ(sha256_file(fs::path{root} / file.path), file.sha256) << file.path;
+        }
+    }
+}
+
+class UserCorpus : public testing::Test {
+protected:
+    void describe(std::string const& text) { write_atomically(folder / "mine.yaml", text); }
+    TemporaryFolder folder;
+};
+
+TEST_F(UserCorpus, NeedsTenLinesOfYaml) {
+    describe(
+        "id: mine\ndomain: d\ndescription: My sentences.\nreader: {format: jsonl}\nsplits:\n  test: [{file: "
+        "t.jsonl}]\ntypes:\n  - {label: PER, name: person}\n  - {label: misc}\nnot_scored: [misc]\n");
+    write_atomically(
+        folder / "t.jsonl",
+        R"({"id": 1, "text": "Ada met Bob", "entities": [{"text": "Ada", "type": "PER"}, {"text": "Bob", "type": "misc"}]})");
+    Catalogue const catalogue{{folder.path()}};
+    auto const& mine = catalogue.at("mine");
+    auto const sentences = read(mine, "test", folder.path());
+    ASSERT_EQ(sentences.size(), 1U);
+    EXPECT_EQ(sentences[0].entities[0].text, "Ada");
+    EXPECT_THAT(mine.type_names(), testing::ElementsAre("person"));
+    EXPECT_EQ(mine.type("misc"), nullptr);
+    auto const before = split_hash(mine, "test", folder.path());
+    write_atomically(folder / "t.jsonl", R"({"id": 1, "text": "Ada", "entities": []})");
+    EXPECT_NE(split_hash(mine, "test", folder.path()), before);
+}
+
+TEST_F(UserCorpus, ThatIsBrokenSaysWhereAndWhatToDo) {
+    std::string const good =
+        "id: mine\ndomain: d\ndescription: x\nsplits:\n  test: [{file: t.tsv}]\ntypes:\n  - {label: PER}\n";
+    describe(good + "readr: {}\n");
+    EXPECT_THAT([&] { Catalogue{{folder.path()}}; }, ThrowsMessage<InputError>(HasSubstr("unknown key readr")));
+    describe(good);
+    Catalogue const catalogue{{folder.path()}};
+    EXPECT_THAT([&] { read(catalogue.at("mine"), "test", folder.path()); },
+                ThrowsMessage<InputError>(HasSubstr("t.tsv' is missing")));
+    EXPECT_THAT([&] { read(catalogue.at("mine"), "dev", folder.path()); },
+                ThrowsMessage<InputError>(HasSubstr("has no split 'dev'")));
+    write_atomically(folder / "t.tsv", "Ada\tB-ORG\n");
+    EXPECT_THAT([&] { read(catalogue.at("mine"), "test", folder.path()); },
+                ThrowsMessage<InputError>(HasSubstr("does not describe")));
+    try {
+        catalogue.at("mien");
+        FAIL();
+    } catch (InputError const& error) {
+        EXPECT_EQ(error.remedy(), "did you mean 'mine'?");
+    }
+    EXPECT_THROW(Catalogue{{folder / "absent"}}, InputError);
+}
+
+Dataset dataset(std::string const& id, int types) {
+    Dataset d;
+    d.id = id;
+    for (int i = 0; i < types; ++i) d.types.push_back({"T" + std::to_string(i), "t" + std::to_string(i), ""});
+    return d;
+}
+
+TEST(TrainingSet, SharesBySizeOfTypeListAndRepeatsWhereSentencesAreFew) {
+    auto const one = dataset("one", 1);
+    auto const five = dataset("five", 5);
+    std::vector<Sentence> const few(3, {"", "x", {{"x", "T0"}}});
+    std::vector<Sentence> const many(1000, {"", "x", {{"x", "T0"}}});
+    auto const samples = training_set({{&one, few}, {&five, many}}, 100, 0.1, 7);
+    auto const of = [&](std::size_t pool) { return std::ranges::count(samples, pool, &Sample::pool); };
+    EXPECT_EQ(of(0), 16);  // floor(100 / 6)
+    EXPECT_EQ(of(1), 83);  // floor(500 / 6)
+    std::map<std::size_t, int> repeats;
+    std::set<std::size_t> distinct;
+    for (auto const& sample : samples) {
+        if (sample.pool == 0) ++repeats[sample.sentence];
+        if (sample.pool == 1) {
+            EXPECT_TRUE(distinct.insert(sample.sentence).second);
+        }
+    }
+    for (auto const& [sentence, count] : repeats) EXPECT_GE(count, 5);
+    EXPECT_EQ(samples, training_set({{&one, few}, {&five, many}}, 100, 0.1, 7));
+    EXPECT_NE(samples, training_set({{&one, few}, {&five, many}}, 100, 0.1, 8));
+}
+
+TEST(TrainingSet, KeepsATenthOfTheSentencesWithoutEntities) {
+    auto const one = dataset("one", 1);
+    std::vector<Sentence> sentences(10'000, {"", "x", {}});
+    sentences.resize(10'100, {"", "x", {{"x", "T0"}}});
+    auto const samples = training_set({{&one, sentences}}, 20'000, 0.1, 0);
+    std::set<std::size_t> empty;
+    for (auto const& sample : samples) {
+        if (sample.sentence < 10'000) empty.insert(sample.sentence);
+    }
+    EXPECT_NEAR(static_cast<double>(empty.size()), 1000, 5 * 30);  // five standard deviations of a binomial
+    EXPECT_THROW(training_set({{&one, {}}}, 10, 0.1, 0), InputError);
+}
+
+}  // namespace
+}  // namespace samner::corpus

@@ -1,0 +1,162 @@
+#include "prompt/prompt.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "core/random.h"
+
+namespace samner::prompt {
+namespace {
+
+using Strings = std::vector<std::string>;
+std::string const golden = SAMNER_TEST_DATA "/golden/scoring/";
+
+score::Mentions mentions(Json const& pairs) {
+    score::Mentions result;
+    for (auto const& pair : pairs) result.insert({pair[0].get<std::string>(), pair[1].get<std::string>()});
+    return result;
+}
+
+std::vector<Json> golden_cases() {
+    std::vector<Json> cases;
+    for_each_jsonl(golden + "cases.jsonl", [&](Json const& line, std::string const&) { cases.push_back(line); });
+    return cases;
+}
+
+Format format_of(Json const& c) {
+    return parse_format(c["format"].get<std::string>());
+}
+
+TEST(Parsing, GivesWhatTheRulesAskForOnEveryGoldenCase) {
+    auto const cases = golden_cases();
+    ASSERT_EQ(cases.size(), 61U);
+    std::map<std::string, score::Counts> groups;
+    for (auto const& c : cases) {
+        auto const labels = c["labels"].get<Strings>();
+        auto const stops = c["stops"].get<Strings>();
+        auto const sentence = c["sentence"].get<std::string>();
+        auto const parsed = parse(c["completion"].get<std::string>(), labels, sentence, format_of(c), stops);
+        auto const& expected = c["expected"];
+        auto const what = std::to_string(c["id"].get<int>()) + " " + c["rule"].get<std::string>();
+        EXPECT_EQ(parsed.mentions, mentions(expected["parsed"])) << what;
+        EXPECT_EQ(parsed.not_in_sentence, mentions(expected["not_in_sentence"])) << what;
+        if (!expected["unparsable"].is_null()) {
+            EXPECT_EQ(parsed.unparsable, expected["unparsable"].get<bool>()) << what;
+        }
+        score::Mentions gold;
+        for (auto const& pair : c["gold"]) {
+            auto const type = pair[1].get<std::string>();
+            if (std::ranges::find(labels, type) != labels.end())
+                gold.insert({score::normalise(pair[0].get<std::string>()), type});
+        }
+        auto const counts = score::count(gold, parsed.mentions);
+        EXPECT_EQ(counts, (score::Counts{expected["tp"], expected["fp"], expected["fn"]})) << what;
+        groups[c["group"].get<std::string>()] += counts;
+        groups["all"] += counts;
+    }
+    auto const sums = read_json(golden + "groups.json");
+    for (auto const& [name, counts] : groups) {
+        auto const& expected = sums[name];
+        EXPECT_NEAR(counts.precision(), expected["precision"].get<double>(), 1e-12) << name;
+        EXPECT_NEAR(counts.recall(), expected["recall"].get<double>(), 1e-12) << name;
+        EXPECT_NEAR(counts.f1(), expected["micro_f1"].get<double>(), 1e-12) << name;
+    }
+}
+
+TEST(Parsing, NeverFailsOnMutatedOrRandomBytes) {
+    auto const cases = golden_cases();
+    RandomStream const random{1, "mutations"};
+    std::uint64_t draw = 0;
+    for (int round = 0; round < 20'000; ++round) {
+        auto const& c = cases[random.below(cases.size(), draw++)];
+        auto text = c["completion"].get<std::string>();
+        auto const changes = random.below(6, draw++);
+        for (std::uint64_t i = 0; i < changes; ++i) {
+            auto const at = random.below(text.size() + 1, draw++);
+            auto const byte = static_cast<char>(random.below(256, draw++));
+            switch (random.below(3, draw++)) {
+                case 0:
+                    text.insert(text.begin() + static_cast<std::ptrdiff_t>(at), byte);
+                    break;
+                case 1:
+                    text = text.substr(0, at);
+                    break;
+                default:
+                    if (at < text.size()) text[at] = byte;
+            }
+        }
+        for (auto const format : {Format::json, Format::enumeration}) {
+            auto const labels = c["labels"].get<Strings>();
+            auto const parsed = parse(text, labels, c["sentence"].get<std::string>(), format);
+            for (auto const& mention : parsed.mentions)
+                ASSERT_NE(std::ranges::find(labels, mention.type), labels.end());
+        }
+    }
+    Strings const labels{"person"};
+    parse(std::string(100'000, '['), labels, "x", Format::json);
+    parse(std::string(100'000, ','), labels, "x", Format::enumeration);
+}
+
+corpus::Dataset dataset() {
+    corpus::Dataset d;
+    d.id = "d";
+    d.description = "Sentences about music.";
+    d.types = {{"musicalartist", "musical artist", "A singer or musician."},
+               {"song", "song", "A song."},
+               {"misc", "misc", ""}};
+    d.not_scored = {"misc"};
+    return d;
+}
+
+corpus::Sentence sentence() {
+    return {"d/test/0",
+            "Nick Cave sang \"Heroes\" , by David Bowie , in Berlin",
+            {{"Nick Cave", "musicalartist"},
+             {"\"Heroes\"", "song"},
+             {"David Bowie", "musicalartist"},
+             {"Nick Cave", "musicalartist"},
+             {"Berlin", "misc"}}};
+}
+
+TEST(Rendering, ReadsAsDocumented) {
+    auto const prompt = render(sentence(), dataset(), {Layout::short_, Format::json});
+    EXPECT_EQ(prompt.text,
+              "Find the entities of the types musical artist, song.\nText: Nick Cave sang \"Heroes\" , by David Bowie "
+              ", in Berlin\nEntities:");
+    EXPECT_EQ(prompt.answer,
+              R"( [["Nick Cave", "musical artist"], ["\"Heroes\"", "song"], ["David Bowie", "musical artist"]])");
+    EXPECT_EQ(prompt.text.substr(0, prompt.instruction_bytes),
+              "Find the entities of the types musical artist, song.\n");
+    auto const full = render(sentence(), dataset(), {Layout::full, Format::enumeration});
+    EXPECT_THAT(
+        full.text,
+        testing::HasSubstr("Source: Sentences about music.\nmusical artist: A singer or musician.\nsong: A song.\n"));
+    EXPECT_EQ(full.answer, " musical artist: Nick Cave, David Bowie; song: \"Heroes\"");
+}
+
+TEST(Rendering, OfNoEntitiesIsAnEmptyAnswer) {
+    corpus::Sentence empty{"d/test/1", "It rained", {}};
+    EXPECT_EQ(render(empty, dataset(), {Layout::short_, Format::json}).answer, " []");
+    EXPECT_EQ(render(empty, dataset(), {Layout::short_, Format::enumeration}).answer, " None");
+}
+
+TEST(RenderedAnswers, ParseBackToTheGoldMentions) {
+    auto const d = dataset();
+    for (auto const format : {Format::json, Format::enumeration}) {
+        auto const prompt = render(sentence(), d, {Layout::full, format});
+        auto const parsed = parse(prompt.answer, d.type_names(), sentence().text, format);
+        EXPECT_EQ(parsed.mentions, gold(sentence(), d));
+        EXPECT_TRUE(parsed.not_in_sentence.empty());
+        EXPECT_FALSE(parsed.unparsable);
+    }
+}
+
+TEST(PromptOptions, OfUnknownNamesAreErrors) {
+    EXPECT_THROW(parse_layout("long"), InputError);
+    EXPECT_THROW(parse_format("sentences"), InputError);
+}
+
+}  // namespace
+}  // namespace samner::prompt
