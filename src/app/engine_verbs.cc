@@ -80,11 +80,16 @@ void train_verb(Options const& options) {
         std::ranges::move(read_examples(engine, data), std::back_inserter(examples));
     }
     Progress progress{"training", static_cast<std::size_t>(train::count_steps(settings, examples.size()))};
+    std::string metrics;
     engine.train(settings, examples, options.init, options.out, [&](train::Step const& step) {
+        Json const line{{"step", step.step}, {"loss", step.loss},     {"grad_norm", step.grad_norm},
+                        {"lr", step.lr},     {"tokens", step.tokens}, {"seconds", step.seconds}};
+        metrics += line.dump() + "\n";
         progress.update(
             static_cast<std::size_t>(step.step),
             fmt::format("loss {:.4f}, {:.0f} tokens/s", step.loss, static_cast<double>(step.tokens) / step.seconds));
     });
+    write_atomically(options.out / "metrics.jsonl", metrics);
 }
 
 void generate_verb(Options const& options) {

@@ -19,11 +19,11 @@ int run(int argc, char** argv) {
     app.require_subcommand(1);
     app.fallthrough(false);
     ExitCode code = ExitCode::done;
-    // add_run_verbs(app, code);
+    add_run_verbs(app, code);
     add_engine_verbs(app);
     add_merge_verb(app);
-    // add_score_verb(app);
-    // add_data_verbs(app);
+    add_score_verb(app);
+    add_data_verbs(app, code);
     add_model_verbs(app);
     add_doctor_verb(app, code);
     try {

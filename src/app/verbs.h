@@ -11,8 +11,8 @@ void add_run_verbs(CLI::App& app, ExitCode& code);  ///< run, plan, report, stat
 void add_engine_verbs(CLI::App& app);               ///< train, generate, predict, encode, select
 void add_merge_verb(CLI::App& app);
 void add_score_verb(CLI::App& app);
-void add_data_verbs(CLI::App& app);   ///< data list, verify, stats, fetch
-void add_model_verbs(CLI::App& app);  ///< model info, tokenize, logits
+void add_data_verbs(CLI::App& app, ExitCode& code);  ///< data list, verify, stats, fetch
+void add_model_verbs(CLI::App& app);                 ///< model info, tokenize, logits
 void add_doctor_verb(CLI::App& app, ExitCode& code);
 
 }  // namespace samner::app

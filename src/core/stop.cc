@@ -21,7 +21,9 @@ void request_stop(int signal) noexcept {
     requested.compare_exchange_strong(none, signal);
 }
 
-void clear_stop() noexcept { requested.store(0); }
+void clear_stop() noexcept {
+    requested.store(0);
+}
 
 int stop_signal() noexcept {
     return requested.load();

@@ -316,6 +316,16 @@ Json Term::json() const {
     return type == Type::list ? items : Json{{"op", op}, {"arguments", std::move(items)}};
 }
 
+std::string Term::text() const {
+    if (type == Type::number) return fmt::format("{}", number);
+    if (type == Type::name) return name;
+    bool const by_position = type == Type::list || operators().at(op).repeats > 0;
+    std::vector<std::string> items;
+    for (auto const& [key, value] : arguments) items.push_back(by_position ? value->text() : key + "=" + value->text());
+    auto const inside = fmt::format("{}", fmt::join(items, ", "));
+    return type == Type::list ? "[" + inside + "]" : fmt::format("{}({})", op, inside);
+}
+
 void Definitions::add(std::string const& name, Definition definition, Place const& place) {
     if (operators().contains(name)) fail(fmt::format("'{}' is an operator and cannot be defined", name), place);
     if (!definitions_.emplace(name, std::move(definition)).second)

@@ -29,6 +29,7 @@ struct Term {
     Ptr argument(std::string const& parameter) const;          ///< null when an optional one was not given
     std::vector<Ptr> all(std::string const& parameter) const;  ///< of a parameter that repeats
     Json json() const;                                         ///< without places
+    std::string text() const;                                  ///< as an expression that checks to this term again
 };
 
 /// Names defined by `let`, in one scope for all included files.

@@ -318,15 +318,15 @@ void Plan::settle(std::size_t index) {
     auto const keys = cell.predictions->keys();
     if (std::ranges::all_of(keys, [&](std::string const& key) { return done_.contains(key); })) {
         cell.status = Cell::Status::done;
-    } else if (std::ranges::any_of(keys, [&](std::string const& key) { return lost(key); })) {
+    } else if (std::ranges::any_of(keys, [&](std::string const& key) { return is_lost(key); })) {
         cell.status = Cell::Status::failed;
     }
 }
 
-bool Plan::lost(std::string const& key) const {
+bool Plan::is_lost(std::string const& key) const {
     if (done_.contains(key)) return false;
     return failed_.contains(key) ||
-           std::ranges::any_of(tasks_.at(key).after, [&](std::string const& before) { return lost(before); });
+           std::ranges::any_of(tasks_.at(key).after, [&](std::string const& before) { return is_lost(before); });
 }
 
 std::vector<Task> Plan::take_new() {
@@ -352,7 +352,7 @@ void Plan::failed(std::string const& key) {
     failed_.insert(key);
     for (std::size_t cell = 0; cell < cells_.size(); ++cell) settle(cell);
     for (auto const& [select, cells] : waiting_) {
-        if (!lost(select)) continue;
+        if (!is_lost(select)) continue;
         for (auto const cell : cells) cells_[cell].status = Cell::Status::failed;
     }
 }

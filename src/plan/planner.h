@@ -69,6 +69,7 @@ public:
     std::vector<Experiment> const& experiments() const { return experiments_; }
     RunFile const& run() const { return run_; }
     bool is_done(std::string const& key) const { return done_.contains(key); }
+    bool is_lost(std::string const& key) const;  ///< failed, or waits for what failed
 
     struct Totals {
         std::int64_t passes_asked = 0;  ///< decoding passes over a target if every row did its own
@@ -111,7 +112,6 @@ private:
     std::int64_t passes(Term const& term) const;
     void expand(std::size_t cell);
     void settle(std::size_t cell);
-    bool lost(std::string const& key) const;  ///< failed, or waits for what failed
 
     std::vector<Experiment> experiments_;
     RunFile run_;

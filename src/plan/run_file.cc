@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/yaml.h"
 
 namespace samner::plan {
@@ -113,9 +114,17 @@ Json RunFile::json() const {
 }
 
 RunFile load_run_file(std::filesystem::path const& path, std::vector<std::string> const& overrides) {
-    auto root = read_yaml(path);
+    return parse_run_file(read_text(path), path.string(), overrides);
+}
+
+std::string to_yaml(RunFile const& run) {
+    return to_yaml(run.json());
+}
+
+RunFile parse_run_file(std::string const& text, std::string const& place, std::vector<std::string> const& overrides) {
+    auto root = parse_yaml(text, place);
     for (auto const& assignment : overrides) set_yaml(root, assignment);
-    YamlMap map{root, path.string()};
+    YamlMap map{root, place};
     RunFile run;
     run.base = map.require<std::string>("base");
     run.encoder = map.require<std::string>("encoder");
@@ -201,9 +210,34 @@ std::string frozen(std::vector<Experiment> const& experiments, RunFile const& ru
         table["title"] = experiment.title;
         table["targets"] = experiment.targets;
         table["average"] = experiment.average;
-        for (auto const& row : experiment.rows) table["rows"].push_back(Json{{row.name, canonical(row.term->json())}});
+        for (auto const& row : experiment.rows) table["rows"].push_back(Json{{row.name, row.term->text()}});
     }
-    return to_yaml({{"run", settings}, {"experiments", tables}});
+    return to_yaml(Json{{"run", settings}, {"experiments", tables}});
+}
+
+Frozen load_frozen(std::filesystem::path const& path) {
+    auto const root = read_yaml(path);
+    YamlMap map{root, path.string()};
+    Frozen result;
+    result.run = parse_run_file(to_yaml(to_json(map.node("run"))), path.string());
+    auto experiments = map.map("experiments");
+    for (auto const& name : experiments.keys()) {
+        auto table = experiments.map(name);
+        auto& experiment = result.experiments.emplace_back();
+        experiment.name = name;
+        experiment.title = table.require<std::string>("title");
+        experiment.targets = table.require<std::vector<std::string>>("targets");
+        experiment.average = table.require<bool>("average");
+        for (auto const& row : table.node("rows")) {
+            for (auto const& entry : row) {
+                auto const expression = parse_expression(entry.second.Scalar(), {path.string(), 1, 1});
+                experiment.rows.push_back({entry.first.Scalar(), Definitions{}.check_row(expression)});
+            }
+        }
+        table.finish();
+    }
+    map.finish();
+    return result;
 }
 
 std::vector<std::string> differences(std::string const& frozen, std::string const& other) {

@@ -54,6 +54,13 @@ struct RunFile {
     Json json() const;  ///< everything, defaults too
 };
 
+/// Reads the text of a run file. @param place  its name in messages
+RunFile parse_run_file(std::string const& text, std::string const& place,
+                       std::vector<std::string> const& overrides = {});
+
+/// The run file's text, which parses to it again.
+std::string to_yaml(RunFile const& run);
+
 /// @param overrides  key=value, as a.b=3, applied before reading
 /// @throws InputError with file, line and column for unknown keys, missing ones and values out of range
 RunFile load_run_file(std::filesystem::path const& path, std::vector<std::string> const& overrides = {});
@@ -61,6 +68,13 @@ RunFile load_run_file(std::filesystem::path const& path, std::vector<std::string
 /// What runs, as YAML, with every default written out: two runs with the same text are the same run. Threads and slots
 /// do not change results and are left out.
 std::string frozen(std::vector<Experiment> const& experiments, RunFile const& run);
+
+/// Reads what `frozen` wrote.
+struct Frozen {
+    std::vector<Experiment> experiments;
+    RunFile run;
+};
+Frozen load_frozen(std::filesystem::path const& path);
 
 /// Names of the settings in which two frozen texts differ, at most five.
 std::vector<std::string> differences(std::string const& frozen, std::string const& other);

@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 
 #include "core/error.h"
-#include "core/file.h"
 #include "infer/generate.h"
 #include "model/encoder.h"
 #include "model/language_model.h"
@@ -107,16 +105,8 @@ void Engine::train(train::Options const& options, std::vector<Tokens> const& exa
     settings.target_modules = options.target_modules;
     settings.base_model_name_or_path = impl_->checkpoint.path().filename().string();
     auto start = init.empty() ? train::initial_adapter(config, settings, options.seed) : weights::read_adapter(init);
-    std::string metrics;
-    auto const trained =
-        train::train(impl_->load(true), *impl_->ops, options, inputs, std::move(start), [&](train::Step const& step) {
-            Json const line{{"step", step.step}, {"loss", step.loss},     {"grad_norm", step.grad_norm},
-                            {"lr", step.lr},     {"tokens", step.tokens}, {"seconds", step.seconds}};
-            metrics += line.dump() + "\n";
-            if (on_step) on_step(step);
-        });
-    weights::write_adapter(out, trained, {});
-    write_atomically(out / "metrics.jsonl", metrics);
+    weights::write_adapter(out,
+                           train::train(impl_->load(true), *impl_->ops, options, inputs, std::move(start), on_step));
 }
 
 std::vector<Engine::Completion> Engine::generate(std::vector<std::string> const& prompts,

@@ -55,7 +55,7 @@ public:
     /// Prompt and answer as training tokens: the answer and the end token after it are learnt.
     Tokens tokenize(Answered const& example) const;
 
-    /// Trains an adapter and writes it as a PEFT folder with metrics.jsonl beside it; the folder appears whole.
+    /// Trains an adapter and writes it as a PEFT folder, which appears whole. Its bytes depend on the arguments alone.
     /// @param init  an adapter to start from, or empty for a fresh one
     void train(train::Options const& options, std::vector<Tokens> const& examples, std::filesystem::path const& init,
                std::filesystem::path const& out, std::function<void(train::Step const&)> const& on_step);

@@ -240,6 +240,17 @@ TEST_F(Planning, FreezesEveryDefaultAndNamesWhatDiffers) {
     EXPECT_TRUE(differences(text, text).empty());
 }
 
+TEST_F(Planning, ReadsAFrozenConfigurationBack) {
+    plan(
+        "  sam: union(merge(select(ours, similarity, 2), weights=[1.5, 1]), merge(select(ours, sampling, 2)))\n  base: "
+        "base\n  best: best_by_gold(without(ours, stem))\n");
+    auto const text = frozen({load_experiment(folder / "experiment.yaml")}, run());
+    write_atomically(folder / "frozen.yaml", text);
+    auto const back = load_frozen(folder / "frozen.yaml");
+    EXPECT_EQ(frozen(back.experiments, back.run), text);
+    EXPECT_EQ(back.experiments[0].rows[0].name, "sam");
+}
+
 TEST_F(Planning, RefusesARunFileWithUnknownKeysOrValuesOutOfRange) {
     EXPECT_THAT([&] { run({"merge.densty=0.5"}); }, ThrowsMessage<InputError>(HasSubstr("unknown key merge.densty")));
     EXPECT_THROW(run({"merge.density=0"}), InputError);

@@ -1,0 +1,63 @@
+#include "app/launch.h"
+
+#include <fmt/format.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <thread>
+
+#include "core/error.h"
+#include "core/stop.h"
+
+extern char** environ;
+
+namespace samner::app {
+
+int launch_ranks(int ranks, std::vector<std::string> const& arguments) {
+    std::vector<std::string> words{"mpirun", "-n", std::to_string(ranks), "--oversubscribe", "--bind-to", "none"};
+    if (::geteuid() == 0) words.emplace_back("--allow-run-as-root");
+    words.push_back(std::filesystem::read_symlink("/proc/self/exe").string());
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> argv;
+    for (auto& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    // A group of its own: Ctrl-C on the terminal reaches this process only, which then asks the ranks to stop.
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    pid_t child = 0;
+    int const error = ::posix_spawnp(&child, "mpirun", nullptr, &attributes, argv.data(), environ);
+    posix_spawnattr_destroy(&attributes);
+    if (error != 0)
+        throw InputError{fmt::format("cannot start mpirun: {}", std::strerror(error)),
+                         "install OpenMPI, or leave out -n"};
+
+    bool told = false;
+    for (;;) {
+        int status = 0;
+        auto const ended = ::waitpid(child, &status, WNOHANG);
+        if (ended < 0 && errno != EINTR)
+            throw InfrastructureError{fmt::format("cannot wait for mpirun: {}", std::strerror(errno))};
+        if (ended == child) {
+            int const code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+            return code == static_cast<int>(ExitCode::stopped) && stop_signal() == SIGINT
+                       ? static_cast<int>(ExitCode::interrupted)
+                       : code;
+        }
+        if (stop_signal() != 0 && !told) {
+            told = true;
+            ::kill(child, SIGUSR1);
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds{20});
+    }
+}
+
+}  // namespace samner::app

@@ -1,0 +1,258 @@
+#include "task/executor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <numeric>
+#include <optional>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/random.h"
+#include "corpus/dataset.h"
+#include "corpus/training_set.h"
+#include "infer/generate.h"
+#include "merge/method.h"
+#include "model/encoder.h"
+#include "prompt/prompt.h"
+#include "select/select.h"
+#include "task/engine.h"
+#include "task/merge_adapters.h"
+#include "task/predictions.h"
+#include "train/trainer.h"
+#include "weights/safetensors.h"
+
+namespace samner::task {
+
+std::filesystem::path data_root(plan::RunFile const& run) {
+    if (!run.data.empty()) return run.data;
+    if (auto const* const root = std::getenv("SAMNER_DATA"); root && *root) return root;
+    throw InputError{"the run file has no `data`, and SAMNER_DATA is not set",
+                     "set one of them to the folder of the corpora"};
+}
+
+struct Executor::Impl {
+    plan::RunFile run;
+    store::Artifacts const& artifacts;
+    std::filesystem::path root;
+    corpus::Catalogue catalogue;
+    std::optional<Engine> engine_cache;
+    std::optional<TextEncoder> encoder_cache;
+    std::map<std::string, std::vector<corpus::Sentence>> splits;
+
+    Impl(plan::RunFile file, store::Artifacts const& store)
+        : run{std::move(file)},
+          artifacts{store},
+          root{data_root(run)},
+          catalogue{{run.datasets.begin(), run.datasets.end()}} {}
+
+    Engine& engine() {
+        if (!engine_cache) engine_cache.emplace(run.base, run.device);
+        return *engine_cache;
+    }
+    TextEncoder& encoder() {
+        if (!encoder_cache) encoder_cache.emplace(run.encoder, run.device);
+        return *encoder_cache;
+    }
+    std::vector<corpus::Sentence> const& split(std::string const& dataset, std::string const& name) {
+        auto const key = dataset + "/" + name;
+        auto const found = splits.find(key);
+        if (found != splits.end()) return found->second;
+        return splits[key] = corpus::read(catalogue.at(dataset), name, root);
+    }
+
+    static prompt::Options prompt_options(Json const& payload) {
+        auto const& options = payload.at("prompt");
+        return {prompt::parse_layout(options.at("layout").get<std::string>()),
+                prompt::parse_format(options.at("format").get<std::string>())};
+    }
+
+    /// Calls visit(sentence, data set) for each training sample of a payload's parts, in order.
+    void for_each_sample(Json const& payload,
+                         std::function<void(corpus::Sentence const&, corpus::Dataset const&)> const& visit) {
+        for (auto const& part : payload.at("parts")) {
+            std::vector<corpus::Pool> pools;
+            for (auto const& id : part.at("datasets")) {
+                pools.push_back({&catalogue.at(id.get<std::string>()), split(id.get<std::string>(), "train")});
+            }
+            auto const samples =
+                corpus::training_set(pools, part.at("samples").get<std::int64_t>(),
+                                     payload.at("keep_empty").get<double>(), payload.at("seed").get<std::uint64_t>());
+            for (auto const& sample : samples)
+                visit(pools[sample.pool].sentences[sample.sentence], *pools[sample.pool].dataset);
+        }
+    }
+
+    /// A target's sentences, all or those that a payload samples.
+    std::vector<corpus::Sentence> target_sentences(Json const& payload) {
+        auto const& target = payload.at("target");
+        auto sentences = split(target.at("dataset").get<std::string>(), target.at("split").get<std::string>());
+        if (auto const limit = target.at("sentences").get<std::size_t>(); limit > 0 && limit < sentences.size())
+            sentences.resize(limit);
+        if (!payload.contains("sample") || payload.at("sample").is_null()) return sentences;
+        auto const& sample = payload.at("sample");
+        RandomStream const draw{sample.at("seed").get<std::uint64_t>(),
+                                "sampling/" + target.at("dataset").get<std::string>()};
+        auto order = draw.permutation(sentences.size());
+        order.resize(std::min(order.size(), sample.at("k").get<std::size_t>()));
+        std::ranges::sort(order);
+        std::vector<corpus::Sentence> chosen;
+        for (auto const i : order) chosen.push_back(sentences[i]);
+        return chosen;
+    }
+
+    std::pair<std::string, Json> train(plan::Task const& task) {
+        auto options = train::Options::from_json(task.payload.at("options"), "train");
+        options.seed += task.payload.at("seed").get<std::uint64_t>();
+        auto const prompt = prompt_options(task.payload);
+        std::vector<Engine::Tokens> examples;
+        for_each_sample(task.payload, [&](corpus::Sentence const& sentence, corpus::Dataset const& dataset) {
+            auto const rendered = prompt::render(sentence, dataset, prompt);
+            examples.push_back(engine().tokenize({rendered.text, rendered.answer}));
+        });
+        auto steps = Json::array();
+        auto const hash = artifacts.commit(task.key, [&](std::filesystem::path const& out) {
+            engine().train(options, examples, {}, out, [&](train::Step const& step) {
+                steps.push_back({{"step", step.step},
+                                 {"loss", step.loss},
+                                 {"grad_norm", step.grad_norm},
+                                 {"lr", step.lr},
+                                 {"tokens", step.tokens},
+                                 {"seconds", step.seconds}});
+            });
+        });
+        return {hash, {{"samples", examples.size()}, {"steps", steps}}};
+    }
+
+    std::pair<std::string, Json> encode(plan::Task const& task) {
+        std::vector<std::string> texts;
+        if (task.payload.contains("parts")) {
+            for_each_sample(task.payload, [&](corpus::Sentence const& sentence, corpus::Dataset const&) {
+                texts.push_back(sentence.text);
+            });
+        } else {
+            for (auto const& sentence : target_sentences(task.payload)) texts.push_back(sentence.text);
+        }
+        auto const mean = model::centroid(encoder().encode(texts), encoder().dimension());
+        auto const hash = artifacts.commit(task.key, [&](std::filesystem::path const& out) {
+            std::vector<weights::TensorView> const tensors{
+                {"mean", weights::Dtype::f32, {encoder().dimension()}, std::as_bytes(std::span{mean})}};
+            weights::write_safetensors(out, tensors, {});
+        });
+        return {hash, {{"texts", texts.size()}}};
+    }
+
+    std::pair<std::string, Json> infer(plan::Task const& task) {
+        auto const& dataset = catalogue.at(task.payload.at("target").at("dataset").get<std::string>());
+        auto const prompt = prompt_options(task.payload);
+        auto const sentences = target_sentences(task.payload);
+        std::vector<std::string> prompts;
+        for (auto const& sentence : sentences) prompts.push_back(prompt::render(sentence, dataset, prompt).text);
+        infer::Options options;
+        options.max_new_tokens = task.payload.at("max_new_tokens").get<std::int64_t>();
+        options.num_slots = run.infer.num_slots;
+        auto const& adapter = task.payload.at("adapter");
+        auto const completions = engine().generate(
+            prompts, adapter.is_null() ? std::filesystem::path{} : artifacts.path(adapter.get<std::string>()), options);
+        std::vector<Prediction> predictions;
+        auto const types = dataset.type_names();
+        std::int64_t unparsable = 0, truncated = 0, tokens_in = 0, tokens_out = 0;
+        for (std::size_t i = 0; i < sentences.size(); ++i) {
+            auto parsed = prompt::parse(completions[i].text, types, sentences[i].text, prompt.format);
+            unparsable += parsed.unparsable;
+            truncated += !completions[i].stopped;
+            tokens_in += completions[i].prompt_tokens;
+            tokens_out += std::ssize(completions[i].tokens);
+            predictions.push_back({sentences[i].id, sentences[i].text, std::move(parsed.mentions), completions[i].text,
+                                   !completions[i].stopped, parsed.unparsable});
+        }
+        auto const hash = artifacts.commit(
+            task.key, [&](std::filesystem::path const& out) { write_atomically(out, to_jsonl(predictions)); });
+        return {hash,
+                {{"sentences", sentences.size()},
+                 {"unparsable", unparsable},
+                 {"truncated", truncated},
+                 {"tokens_in", tokens_in},
+                 {"tokens_out", tokens_out}}};
+    }
+
+    std::vector<float> centroid_of(std::string const& key) const {
+        return weights::SafetensorsFile{artifacts.path(key)}.floats("mean");
+    }
+
+    std::pair<std::string, Json> select(plan::Task const& task) {
+        auto const& payload = task.payload;
+        std::vector<std::string> names;
+        std::vector<float> centroids;
+        std::vector<std::vector<score::Mentions>> votes;
+        for (auto const& expert : payload.at("experts")) {
+            names.push_back(expert.at("name").get<std::string>());
+            auto const centroid = centroid_of(expert.at("centroid").get<std::string>());
+            centroids.insert(centroids.end(), centroid.begin(), centroid.end());
+            if (!expert.at("predictions").is_null())
+                votes.push_back(read_mentions(artifacts.path(expert.at("predictions").get<std::string>())));
+        }
+        auto const similarity =
+            select::domain_similarity(centroid_of(payload.at("target_centroid").get<std::string>()), centroids);
+        Json result{{"similarity", Json::object()},
+                    {"sampling_f1", Json::object()},
+                    {"metrics", Json::object()},
+                    {"chosen", Json::array()}};
+        auto metric = similarity;
+        if (!votes.empty()) {
+            auto const types = catalogue.at(payload.at("target").at("dataset").get<std::string>()).type_names();
+            std::vector<score::Mentions> pseudo_labels;
+            std::int64_t mentions = 0;
+            for (std::size_t i = 0; i < votes.front().size(); ++i) {
+                std::vector<score::Mentions> voters;
+                for (auto const& expert : votes) voters.push_back(expert[i]);
+                pseudo_labels.push_back(score::majority_vote(voters, types));
+                mentions += std::ssize(pseudo_labels.back());
+            }
+            result["pseudo_labels"] = {{"sentences", pseudo_labels.size()}, {"mentions", mentions}};
+            std::vector<double> sampling;
+            for (auto const& expert : votes) sampling.push_back(score::count(pseudo_labels, expert).f1());
+            for (std::size_t i = 0; i < names.size(); ++i) result["sampling_f1"][names[i]] = sampling[i];
+            metric = payload.at("metric") == "fused" ? select::fused(similarity, sampling) : sampling;
+        }
+        for (std::size_t i = 0; i < names.size(); ++i) {
+            result["similarity"][names[i]] = similarity[i];
+            result["metrics"][names[i]] = metric[i];
+        }
+        for (auto const i : select::choose(names, metric, similarity, payload.at("m").get<std::size_t>()))
+            result["chosen"].push_back(names[i]);
+        return {"", result};
+    }
+
+    std::pair<std::string, Json> merge(plan::Task const& task) {
+        AdapterMerge request;
+        for (auto const& key : task.payload.at("adapters"))
+            request.adapters.push_back(artifacts.path(key.get<std::string>()));
+        request.weights = task.payload.at("weights").get<std::vector<double>>();
+        request.options.method = merge::parse_method(task.payload.at("method").get<std::string>());
+        request.options.density = task.payload.at("density").get<double>();
+        request.options.sign = merge::parse_sign(task.payload.at("sign").get<std::string>());
+        request.options.seed = task.payload.at("seed").get<std::uint64_t>();
+        return {artifacts.commit(task.key, [&](std::filesystem::path const& out) { merge_adapters(request, out); }),
+                {{"experts", request.adapters.size()}}};
+    }
+};
+
+Executor::Executor(plan::RunFile run, store::Artifacts const& artifacts)
+    : impl_{std::make_unique<Impl>(std::move(run), artifacts)} {}
+Executor::~Executor() = default;
+
+std::pair<std::string, Json> Executor::run(plan::Task const& task) {
+    if (task.kind == "train") return impl_->train(task);
+    if (task.kind == "encode") return impl_->encode(task);
+    if (task.kind == "infer") return impl_->infer(task);
+    if (task.kind == "select") return impl_->select(task);
+    if (task.kind == "merge") return impl_->merge(task);
+    throw Error{fmt::format("no way to do a task of kind '{}'", task.kind),
+                "this is a fault of the plan: please report it"};
+}
+
+}  // namespace samner::task
