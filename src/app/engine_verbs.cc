@@ -9,7 +9,9 @@
 #include "core/json.h"
 #include "core/yaml.h"
 #include "infer/generate.h"
+#include "prompt/prompt.h"
 #include "task/engine.h"
+#include "task/executor.h"
 #include "train/trainer.h"
 
 namespace samner::app {
@@ -24,6 +26,10 @@ struct Options {
     fs::path init;
     fs::path in;
     fs::path out;
+    fs::path root;
+    std::vector<std::string> folders{"configs/data"};
+    std::string layout = "full";
+    std::string format = "json";
     std::vector<std::string> settings;  ///< key=value
     infer::Options infer;
 };
@@ -65,6 +71,21 @@ std::vector<task::Engine::Tokens> read_examples(task::Engine const& engine, fs::
     return examples;
 }
 
+/// Training examples of a described corpus, DATASET[:SPLIT]: every sentence of the split.
+std::vector<task::Engine::Tokens> dataset_examples(task::Engine const& engine, std::string const& name, Options const& options) {
+    auto const colon = name.find(':');
+    auto const split = colon == std::string::npos ? "train" : name.substr(colon + 1);
+    corpus::Catalogue const catalogue{{options.folders.begin(), options.folders.end()}};
+    auto const& dataset = catalogue.at(name.substr(0, colon));
+    prompt::Options const prompt{prompt::parse_layout(options.layout), prompt::parse_format(options.format)};
+    std::vector<task::Engine::Tokens> examples;
+    for (auto const& sentence : corpus::read(dataset, split, options.root.empty() ? task::data_root({}) : options.root)) {
+        auto const rendered = prompt::render(sentence, dataset, prompt);
+        examples.push_back(engine.tokenize({rendered.text, rendered.answer}));
+    }
+    return examples;
+}
+
 void train_verb(Options const& options) {
     auto const settings = train::Options::from_json(settings_of(options.settings), "command line");
     if (fs::exists(options.out))
@@ -73,9 +94,8 @@ void train_verb(Options const& options) {
     std::vector<task::Engine::Tokens> examples;
     for (auto const& data : options.data) {
         if (!data.ends_with(".jsonl")) {
-            throw InputError{fmt::format("--data is '{}'", data),
-                             "give a .jsonl of {\"prompt\", \"answer\"}; training on a dataset id by this verb is not "
-                             "there yet (samner run does it)"};
+            std::ranges::move(dataset_examples(engine, data, options), std::back_inserter(examples));
+            continue;
         }
         std::ranges::move(read_examples(engine, data), std::back_inserter(examples));
     }
@@ -130,8 +150,12 @@ void add_engine_verbs(CLI::App& app) {
 
     auto* const train = app.add_subcommand("train", "Train a LoRA adapter");
     add_model_options(*train, options->model);
-    train->add_option("--data", options->data, "JSONL files of {\"prompt\", \"answer\"} or {\"ids\", \"labels\"}")
+    train->add_option("--data", options->data, "DATASET[:SPLIT], or JSONL files of {\"prompt\", \"answer\"} or {\"ids\", \"labels\"}")
         ->required();
+    train->add_option("--root", options->root, "data root; default SAMNER_DATA");
+    train->add_option("--configs", options->folders, "folders of data set descriptions")->capture_default_str();
+    train->add_option("--layout", options->layout, "prompt of data sets: short or full")->capture_default_str();
+    train->add_option("--format", options->format, "answers of data sets: json or enumeration")->capture_default_str();
     train->add_option("--init", options->init, "adapter to start from");
     train->add_option("--out", options->out, "PEFT folder to write")->required();
     train->add_option("settings", options->settings,

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <CLI/CLI.hpp>
-#include <csignal>
 
 #include "app/verbs.h"
 #include "core/error.h"
@@ -21,6 +21,7 @@ int run(int argc, char** argv) {
     ExitCode code = ExitCode::done;
     add_run_verbs(app, code);
     add_engine_verbs(app);
+    add_predict_verbs(app);
     add_merge_verb(app);
     add_score_verb(app);
     add_data_verbs(app, code);
@@ -41,6 +42,9 @@ int run(int argc, char** argv) {
 }  // namespace samner::app
 
 int main(int argc, char** argv) {
+    // Activations come and go by the megabyte: keep their memory instead of giving it back to the system each time.
+    ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
     samner::watch_signals();
     samner::start_logging(0);
     try {

@@ -29,13 +29,18 @@ weights::TensorView float_tensor(std::string name, std::vector<std::int64_t> sha
 
 struct Engine::Impl {
     weights::Checkpoint checkpoint;
-    token::Tokenizer tokenizer;
     std::unique_ptr<model::Ops> ops;
+    std::optional<token::Tokenizer> loaded_tokenizer;
     std::optional<model::LanguageModel> model;
     bool with_backward = false;
 
     Impl(std::filesystem::path const& base, std::string const& device)
-        : checkpoint{weights::Checkpoint::open(base)}, tokenizer{token::Tokenizer::open(base)}, ops{make_ops(device)} {}
+        : checkpoint{weights::Checkpoint::open(base)}, ops{make_ops(device)} {}
+
+    token::Tokenizer const& tokenizer() {
+        if (!loaded_tokenizer) loaded_tokenizer = token::Tokenizer::open(checkpoint.path());
+        return *loaded_tokenizer;
+    }
 
     model::LanguageModel const& load(bool backward) {
         if (!model || (backward && !with_backward)) {
@@ -63,14 +68,14 @@ weights::Checkpoint const& Engine::checkpoint() const {
     return impl_->checkpoint;
 }
 token::Tokenizer const& Engine::tokenizer() const {
-    return impl_->tokenizer;
+    return impl_->tokenizer();
 }
 
 Engine::Tokens Engine::tokenize(Answered const& example) const {
     Tokens tokens;
-    tokens.ids = impl_->tokenizer.encode(example.prompt, true);
+    tokens.ids = impl_->tokenizer().encode(example.prompt, true);
     tokens.labels.assign(tokens.ids.size(), train::not_trained_on);
-    auto answer = impl_->tokenizer.encode(example.answer);
+    auto answer = impl_->tokenizer().encode(example.answer);
     auto const& end_tokens = impl_->checkpoint.config().end_tokens;
     if (end_tokens.empty()) {
         throw InputError{fmt::format("the model names no end token ({})", impl_->checkpoint.path().string()),
@@ -115,14 +120,14 @@ std::vector<Engine::Completion> Engine::generate(std::vector<std::string> const&
     if (prompts.empty()) return {};
     auto const prepared = impl_->adapter(adapter);
     std::vector<infer::Request> requests;
-    for (auto const& prompt : prompts) requests.push_back({impl_->tokenizer.encode(prompt, true), prepared.get()});
+    for (auto const& prompt : prompts) requests.push_back({impl_->tokenizer().encode(prompt, true), prepared.get()});
     if (options.end_tokens.empty()) options.end_tokens = impl_->checkpoint.config().end_tokens;
     auto const generated = infer::generate(impl_->load(impl_->with_backward), *impl_->ops, requests, options, progress);
     std::vector<Completion> completions;
     for (std::size_t i = 0; i < generated.size(); ++i) {
         std::span<std::int32_t const> tokens{generated[i].tokens};
         auto const text = generated[i].stopped ? tokens.first(tokens.size() - 1) : tokens;
-        completions.push_back({impl_->tokenizer.decode(text, false), generated[i].tokens, generated[i].stopped,
+        completions.push_back({impl_->tokenizer().decode(text, false), generated[i].tokens, generated[i].stopped,
                                static_cast<std::int64_t>(requests[i].prompt.size())});
     }
     return completions;

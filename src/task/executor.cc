@@ -19,6 +19,7 @@
 #include "model/encoder.h"
 #include "prompt/prompt.h"
 #include "select/select.h"
+#include "task/select_experts.h"
 #include "task/engine.h"
 #include "task/merge_adapters.h"
 #include "task/predictions.h"
@@ -147,36 +148,21 @@ struct Executor::Impl {
 
     std::pair<std::string, Json> infer(plan::Task const& task) {
         auto const& dataset = catalogue.at(task.payload.at("target").at("dataset").get<std::string>());
-        auto const prompt = prompt_options(task.payload);
-        auto const sentences = target_sentences(task.payload);
-        std::vector<std::string> prompts;
-        for (auto const& sentence : sentences) prompts.push_back(prompt::render(sentence, dataset, prompt).text);
         infer::Options options;
         options.max_new_tokens = task.payload.at("max_new_tokens").get<std::int64_t>();
         options.num_slots = run.infer.num_slots;
         auto const& adapter = task.payload.at("adapter");
-        auto const completions = engine().generate(
-            prompts, adapter.is_null() ? std::filesystem::path{} : artifacts.path(adapter.get<std::string>()), options);
-        std::vector<Prediction> predictions;
-        auto const types = dataset.type_names();
-        std::int64_t unparsable = 0, truncated = 0, tokens_in = 0, tokens_out = 0;
-        for (std::size_t i = 0; i < sentences.size(); ++i) {
-            auto parsed = prompt::parse(completions[i].text, types, sentences[i].text, prompt.format);
-            unparsable += parsed.unparsable;
-            truncated += !completions[i].stopped;
-            tokens_in += completions[i].prompt_tokens;
-            tokens_out += std::ssize(completions[i].tokens);
-            predictions.push_back({sentences[i].id, sentences[i].text, std::move(parsed.mentions), completions[i].text,
-                                   !completions[i].stopped, parsed.unparsable});
-        }
+        auto const predicted = predict(engine(), target_sentences(task.payload), dataset, prompt_options(task.payload),
+                                       adapter.is_null() ? std::filesystem::path{} : artifacts.path(adapter.get<std::string>()), options);
+        auto const& predictions = predicted.predictions;
         auto const hash = artifacts.commit(
             task.key, [&](std::filesystem::path const& out) { write_atomically(out, to_jsonl(predictions)); });
         return {hash,
-                {{"sentences", sentences.size()},
-                 {"unparsable", unparsable},
-                 {"truncated", truncated},
-                 {"tokens_in", tokens_in},
-                 {"tokens_out", tokens_out}}};
+                {{"sentences", predictions.size()},
+                 {"unparsable", std::ranges::count(predictions, true, &Prediction::unparsable)},
+                 {"truncated", std::ranges::count(predictions, true, &Prediction::truncated)},
+                 {"tokens_in", predicted.tokens_in},
+                 {"tokens_out", predicted.tokens_out}}};
     }
 
     std::vector<float> centroid_of(std::string const& key) const {
@@ -192,39 +178,14 @@ struct Executor::Impl {
             names.push_back(expert.at("name").get<std::string>());
             auto const centroid = centroid_of(expert.at("centroid").get<std::string>());
             centroids.insert(centroids.end(), centroid.begin(), centroid.end());
-            if (!expert.at("predictions").is_null())
+            if (!expert.at("predictions").is_null()) {
                 votes.push_back(read_mentions(artifacts.path(expert.at("predictions").get<std::string>())));
-        }
-        auto const similarity =
-            select::domain_similarity(centroid_of(payload.at("target_centroid").get<std::string>()), centroids);
-        Json result{{"similarity", Json::object()},
-                    {"sampling_f1", Json::object()},
-                    {"metrics", Json::object()},
-                    {"chosen", Json::array()}};
-        auto metric = similarity;
-        if (!votes.empty()) {
-            auto const types = catalogue.at(payload.at("target").at("dataset").get<std::string>()).type_names();
-            std::vector<score::Mentions> pseudo_labels;
-            std::int64_t mentions = 0;
-            for (std::size_t i = 0; i < votes.front().size(); ++i) {
-                std::vector<score::Mentions> voters;
-                for (auto const& expert : votes) voters.push_back(expert[i]);
-                pseudo_labels.push_back(score::majority_vote(voters, types));
-                mentions += std::ssize(pseudo_labels.back());
             }
-            result["pseudo_labels"] = {{"sentences", pseudo_labels.size()}, {"mentions", mentions}};
-            std::vector<double> sampling;
-            for (auto const& expert : votes) sampling.push_back(score::count(pseudo_labels, expert).f1());
-            for (std::size_t i = 0; i < names.size(); ++i) result["sampling_f1"][names[i]] = sampling[i];
-            metric = payload.at("metric") == "fused" ? select::fused(similarity, sampling) : sampling;
         }
-        for (std::size_t i = 0; i < names.size(); ++i) {
-            result["similarity"][names[i]] = similarity[i];
-            result["metrics"][names[i]] = metric[i];
-        }
-        for (auto const i : select::choose(names, metric, similarity, payload.at("m").get<std::size_t>()))
-            result["chosen"].push_back(names[i]);
-        return {"", result};
+        auto const similarity = select::domain_similarity(
+            centroid_of(payload.at("target_centroid").get<std::string>()), centroids);
+        auto const types = catalogue.at(payload.at("target").at("dataset").get<std::string>()).type_names();
+        return {"", select_experts(names, similarity, votes, types, payload.at("metric").get<std::string>(), payload.at("m").get<std::size_t>())};
     }
 
     std::pair<std::string, Json> merge(plan::Task const& task) {

@@ -1,8 +1,28 @@
 #include "task/predictions.h"
 
 #include "core/json.h"
+#include "infer/generate.h"
+#include "task/engine.h"
 
 namespace samner::task {
+
+Predicted predict(Engine& engine, std::vector<corpus::Sentence> const& sentences, corpus::Dataset const& dataset,
+                  prompt::Options const& prompt, std::filesystem::path const& adapter, infer::Options const& options,
+                  std::function<void(std::size_t)> const& progress) {
+    std::vector<std::string> prompts;
+    for (auto const& sentence : sentences) prompts.push_back(prompt::render(sentence, dataset, prompt).text);
+    auto const completions = engine.generate(prompts, adapter, options, progress);
+    auto const types = dataset.type_names();
+    Predicted result;
+    for (std::size_t i = 0; i < sentences.size(); ++i) {
+        auto parsed = prompt::parse(completions[i].text, types, sentences[i].text, prompt.format);
+        result.tokens_in += completions[i].prompt_tokens;
+        result.tokens_out += std::ssize(completions[i].tokens);
+        result.predictions.push_back({sentences[i].id, sentences[i].text, std::move(parsed.mentions), completions[i].text,
+                                      !completions[i].stopped, parsed.unparsable});
+    }
+    return result;
+}
 
 std::string to_jsonl(std::vector<Prediction> const& predictions) {
     std::string lines;

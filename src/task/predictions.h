@@ -1,10 +1,18 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "corpus/dataset.h"
+#include "prompt/prompt.h"
 #include "score/score.h"
+
+namespace samner::infer {
+struct Options;
+}
 
 namespace samner::task {
 
@@ -18,6 +26,20 @@ struct Prediction {
     bool truncated = false;
     bool unparsable = false;
 };
+
+class Engine;
+
+struct Predicted {
+    std::vector<Prediction> predictions;  ///< in the order of the sentences
+    std::int64_t tokens_in = 0;           ///< of all prompts
+    std::int64_t tokens_out = 0;
+};
+
+/// Renders prompts, decodes greedily and reads the answers. Only texts of the sentences are used, not their entities.
+/// @param adapter  a PEFT folder, or empty for the base model
+Predicted predict(Engine& engine, std::vector<corpus::Sentence> const& sentences, corpus::Dataset const& dataset,
+                  prompt::Options const& prompt, std::filesystem::path const& adapter, infer::Options const& options,
+                  std::function<void(std::size_t)> const& progress = {});
 
 std::string to_jsonl(std::vector<Prediction> const& predictions);
 

@@ -1,0 +1,195 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <map>
+
+#include "command.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "store/artifacts.h"
+#include "store/journal.h"
+#include "store/results.h"
+#include "temporary_folder.h"
+
+namespace samner {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+/// SHA-256 of every artifact, by key.
+std::map<std::string, std::string> artifacts(fs::path const& run) {
+    std::map<std::string, std::string> hashes;
+    for (auto const& entry : fs::directory_iterator{run / "artifacts"})
+        hashes[entry.path().filename().string()] = store::content_hash(entry.path());
+    return hashes;
+}
+
+/// How often the journal says that each task was started.
+std::map<std::string, int> starts(fs::path const& run) {
+    std::map<std::string, int> counts;
+    for (auto const& record : store::replay_journal(run / "journal").records) {
+        if (record["kind"] == "started") ++counts[record["key"].get<std::string>()];
+    }
+    return counts;
+}
+
+std::string const experiment = "run experiments/tiny.yaml";
+
+/// One undisturbed run on one rank, which the others are compared with.
+class TinyRun : public testing::Test {
+protected:
+    static void SetUpTestSuite() {
+        folder = new TemporaryFolder;
+        auto const result = samner_command(fmt::format("{} --out {}", experiment, reference().string()));
+        ASSERT_EQ(result.code, 0) << result.output;
+        grid = result.output.substr(result.output.find("tiny:"));
+        grid = grid.substr(0, grid.find("results:"));
+    }
+    static void TearDownTestSuite() { delete folder; }
+    static fs::path reference() { return *folder / "reference"; }
+
+    static void expect_equal(fs::path const& run, std::string const& output) {
+        EXPECT_EQ(artifacts(run), artifacts(reference()));
+        EXPECT_THAT(output, HasSubstr(grid));
+        for (auto const* column : {"/cells/tp", "/cells/fp", "/cells/fn"}) {
+            EXPECT_EQ(store::read_int64(run / "results.h5", column),
+                      store::read_int64(reference() / "results.h5", column))
+                << column;
+        }
+        EXPECT_EQ(store::read_double(run / "results.h5", "/cells/f1"),
+                  store::read_double(reference() / "results.h5", "/cells/f1"));
+    }
+
+    static TemporaryFolder* folder;
+    static std::string grid;
+};
+TemporaryFolder* TinyRun::folder = nullptr;
+std::string TinyRun::grid;
+
+TEST_F(TinyRun, FindsEntitiesWithExpertsAndMergesButNotWithTheBase) {
+    auto const systems = store::read_strings(reference() / "results.h5", "/cells/system");
+    auto const tp = store::read_int64(reference() / "results.h5", "/cells/tp");
+    auto const f1 = store::read_double(reference() / "results.h5", "/cells/f1");
+    std::map<std::string, double> sums;
+    std::map<std::string, std::int64_t> found;
+    for (std::size_t i = 0; i < systems.size(); ++i) {
+        sums[systems[i]] += f1[i];
+        found[systems[i]] += tp[i];
+    }
+    for (auto const* system : {"unified", "expert_travel", "expert_zoo", "expert_workshop", "merge_all", "sam"})
+        EXPECT_GT(found[system], 0) << system;
+    EXPECT_GT(sums["sam"], sums["base"] + 0.1);
+    EXPECT_GT(sums["unified"], sums["base"] + 0.1);
+    EXPECT_GE(sums["best_expert"], sums["expert_zoo"]);
+}
+
+TEST_F(TinyRun, IsTheSameBitByBitOnTwoAndFourRanks) {
+    for (int const ranks : {2, 4}) {
+        auto const run = *folder / fmt::format("ranks{}", ranks);
+        auto const result = samner_command(fmt::format("{} --out {} -n {}", experiment, run.string(), ranks));
+        ASSERT_EQ(result.code, 0) << result.output;
+        expect_equal(run, result.output);
+    }
+}
+
+TEST_F(TinyRun, IsTheSameOnEveryInstructionSetAndWithOtherSlotsAndThreads) {
+    auto const run = *folder / "avx2";
+    auto const result = run_command(fmt::format(
+        "if grep -q avx2 /proc/cpuinfo; then export SAMNER_ISA=avx2; fi; {} {} --out {} threads=2 infer.num_slots=3",
+        SAMNER_BINARY, experiment, run.string()));
+    ASSERT_EQ(result.code, 0) << result.output;
+    expect_equal(run, result.output);
+}
+
+TEST_F(TinyRun, DoesNothingTwiceWhenCalledAgain) {
+    auto const before = starts(reference());
+    auto const result = samner_command(fmt::format("{} --out {}", experiment, reference().string()));
+    EXPECT_EQ(result.code, 0) << result.output;
+    EXPECT_THAT(result.output, HasSubstr(grid));
+    EXPECT_EQ(starts(reference()), before);
+    for (auto const& [key, count] : before) EXPECT_EQ(count, 1) << key;
+}
+
+TEST_F(TinyRun, StopsCleanlyOnASignalAndGoesOnWhereItStopped) {
+    auto const run = *folder / "stopped";
+    auto const command = fmt::format("{} --out {} -n 2", experiment, run.string());
+    // mpirun kills its ranks on TERM; samner asks them to stop instead.
+    auto const first = run_command(fmt::format("timeout -s TERM 4 {} {}; echo code $?", SAMNER_BINARY, command));
+    auto const second = samner_command(command);
+    ASSERT_EQ(second.code, 0) << first.output << second.output;
+    expect_equal(run, second.output);
+    if (first.output.find("code 75") == std::string::npos) {
+        // `timeout` reports 124 for what it has stopped; what matters is that the ranks ended by themselves.
+        EXPECT_THAT(first.output, HasSubstr("run the same command again")) << "the run was over before the signal came";
+    }
+}
+
+TEST_F(TinyRun, KilledAtAnyMomentIsFinishedByTheSameCommandWithoutDoingFinishedTasksAgain) {
+    auto const run = *folder / "killed";
+    auto const command = fmt::format("{} --out {} -n 2", experiment, run.string());
+    for (double const seconds : {0.8, 2.0, 3.5}) {
+        run_command(fmt::format("timeout -s KILL {} {} {} ; pkill -KILL -f -- '--out {}' ; true", seconds,
+                                SAMNER_BINARY, command, run.string()));
+    }
+    std::map<std::string, int> done;
+    if (fs::exists(run / "journal")) {
+        for (auto const& record : store::replay_journal(run / "journal").records) {
+            if (record["kind"] == "done") ++done[record["key"].get<std::string>()];
+        }
+    }
+    auto const before = fs::exists(run / "journal") ? starts(run) : std::map<std::string, int>{};
+    auto const result = samner_command(command);
+    ASSERT_EQ(result.code, 0) << result.output;
+    expect_equal(run, result.output);
+    auto const after = starts(run);
+    for (auto const& [key, count] : done)
+        EXPECT_EQ(after.at(key), before.at(key)) << "a finished task was started again: " << key;
+}
+
+TEST_F(TinyRun, DoesAnAlteredArtifactAgain) {
+    auto const run = *folder / "altered";
+    fs::copy(reference(), run, fs::copy_options::recursive);
+    fs::path victim;
+    for (auto const& entry : fs::directory_iterator{run / "artifacts"}) {
+        if (fs::is_regular_file(entry) && read_text(entry).starts_with("{")) victim = entry.path();
+    }
+    ASSERT_FALSE(victim.empty());
+    write_atomically(victim, "{}\n");
+    auto const result = samner_command(fmt::format("{} --out {}", experiment, run.string()));
+    EXPECT_EQ(result.code, 0) << result.output;
+    EXPECT_THAT(result.output, HasSubstr("missing or was altered"));
+    expect_equal(run, result.output);
+}
+
+TEST_F(TinyRun, IsReportedAgainFromItsFolderAlone) {
+    auto const run = *folder / "reported";
+    fs::copy(reference(), run, fs::copy_options::recursive);
+    fs::remove(run / "results.h5");
+    fs::remove(run / "report.html");
+    auto const result = samner_command(fmt::format("report {}", run.string()));
+    EXPECT_EQ(result.code, 0) << result.output;
+    expect_equal(run, result.output);
+    EXPECT_THAT(read_text(run / "report.html"), HasSubstr("expert_workshop"));
+    EXPECT_THAT(samner_command(fmt::format("status {}", run.string())).output, HasSubstr("train"));
+}
+
+TEST_F(TinyRun, RefusesAFolderThatHoldsAnotherRunAndSaysWhatDiffers) {
+    auto const result = samner_command(fmt::format("{} --out {} merge.density=0.3", experiment, reference().string()));
+    EXPECT_EQ(result.code, 2);
+    EXPECT_THAT(result.output, HasSubstr("run.merge.density differ"));
+}
+
+TEST_F(TinyRun, RefusesAFolderThatALiveRunHolds) {
+    auto const run = *folder / "held";
+    auto const result =
+        run_command(fmt::format("({0} {1} --out {2} >/dev/null 2>&1 &) ; for i in $(seq 100); do [ -e {2}/journal ] && "
+                                "break; sleep 0.05; done; {0} {1} --out {2}",
+                                SAMNER_BINARY, experiment, run.string()));
+    EXPECT_EQ(result.code, 73) << result.output;
+    run_command(fmt::format("pkill -f -- '--out {}' ; sleep 0.3; true", run.string()));
+}
+
+}  // namespace
+}  // namespace samner

@@ -1,0 +1,200 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "command.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "golden.h"
+#include "temporary_folder.h"
+
+namespace samner {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+class Verbs : public testing::Test {
+protected:
+    std::string in(std::string const& name, std::string const& text) {
+        write_atomically(folder / name, text);
+        return path(name);
+    }
+    std::string path(std::string const& name) const { return (folder / name).string(); }
+    void succeed(std::string const& arguments) {
+        auto const result = samner_command(arguments);
+        ASSERT_EQ(result.code, 0) << arguments << "\n" << result.output;
+    }
+    std::vector<Json> lines(std::string const& name) {
+        std::vector<Json> all;
+        for_each_jsonl(folder / name, [&](Json const& line, std::string const&) { all.push_back(line); });
+        return all;
+    }
+    TemporaryFolder folder;
+    std::string const llama = golden("models/llama-tiny").string();
+    std::string const smollm2 = ".deps/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
+};
+
+TEST_F(Verbs, ModelLogitsEqualTransformersAlsoWithAnAdapter) {
+    auto const expected = read_json(golden("models/llama-tiny.expected.json"))["sequences"];
+    std::string ids;
+    for (auto const& sequence : expected) ids += Json{{"id", sequence["name"]}, {"ids", sequence["ids"]}}.dump() + "\n";
+    auto const input = in("ids.jsonl", ids);
+    succeed(fmt::format("model logits {} --in {} --out {}", llama, input, path("logits.safetensors")));
+    succeed(fmt::format("model logits {} --adapter {} --in {} --out {}", llama,
+                        golden("adapters/llama-tiny/all-linear").string(), input, path("adapted.safetensors")));
+    auto const compare = [&](std::string const& file, std::string const& reference) {
+        weights::SafetensorsFile const ours{folder / file};
+        weights::SafetensorsFile const theirs{golden(reference)};
+        for (auto const& sequence : expected) {
+            auto const name = sequence["name"].get<std::string>();
+            auto const a = ours.floats(name);
+            auto const b = theirs.floats(name + ".logits");
+            ASSERT_EQ(a.size(), b.size());
+            for (std::size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 1e-4);
+        }
+    };
+    compare("logits.safetensors", "models/llama-tiny.expected.safetensors");
+    compare("adapted.safetensors", "adapters/llama-tiny/all-linear.expected.safetensors");
+}
+
+TEST_F(Verbs, GenerateGivesTheGreedyTokensOfTheRealModel) {
+    auto const prompts = read_json(golden("gguf/smollm2/prompts.json"));
+    std::string texts;
+    for (std::size_t i = 0; i < prompts.size(); ++i)
+        texts += Json{{"id", i}, {"prompt", prompts[i]["text"]}}.dump() + "\n";
+    succeed(fmt::format("generate --model {} --in {} --out {} --max-new-tokens 32", smollm2, in("prompts.jsonl", texts),
+                        path("completions.jsonl")));
+    auto const completions = lines("completions.jsonl");
+    ASSERT_EQ(completions.size(), prompts.size());
+    for (std::size_t i = 0; i < completions.size(); ++i) {
+        auto wanted = prompts[i]["until_end"].get<std::vector<int>>();
+        EXPECT_EQ(completions[i]["id"], i);
+        EXPECT_EQ(completions[i]["tokens"].get<std::vector<int>>(), wanted);
+    }
+}
+
+TEST_F(Verbs, TokenizeGivesTheGoldenIds) {
+    auto const prompts = read_json(golden("gguf/smollm2/prompts.json"));
+    std::string texts;
+    for (auto const& prompt : prompts) texts += Json{{"id", "x"}, {"text", prompt["text"]}}.dump() + "\n";
+    succeed(fmt::format("model tokenize {} --in {} --out {}", smollm2, in("texts.jsonl", texts), path("ids.jsonl")));
+    auto const ids = lines("ids.jsonl");
+    for (std::size_t i = 0; i < ids.size(); ++i) EXPECT_EQ(ids[i]["ids"], prompts[i]["ids"]);
+}
+
+TEST_F(Verbs, EncodeGivesEmbeddingsInOrderAndTheirMean) {
+    auto const sentences = read_json(golden("minilm/sentences.json"))["sentences"];
+    std::string texts;
+    for (auto const& sentence : sentences) texts += Json{{"id", "x"}, {"text", sentence["text"]}}.dump() + "\n";
+    succeed(fmt::format("encode --encoder .deps/minilm --in {} --out {}", in("texts.jsonl", texts),
+                        path("embeddings.safetensors")));
+    auto const ours = weights::SafetensorsFile{folder / "embeddings.safetensors"}.floats("embeddings");
+    auto const theirs = weights::SafetensorsFile{golden("minilm/embeddings.safetensors")}.floats("normalised");
+    ASSERT_EQ(ours.size(), theirs.size());
+    for (std::size_t i = 0; i < ours.size(); ++i) ASSERT_NEAR(ours[i], theirs[i], 5e-6);
+    EXPECT_EQ(weights::SafetensorsFile{folder / "embeddings.safetensors"}.floats("mean").size(), 384U);
+}
+
+TEST_F(Verbs, TrainLearnsItsExamplesAndWritesMetrics) {
+    std::string examples;
+    for (int i = 0; i < 8; ++i)
+        examples += Json{{"ids", {5 + i, 7, 9, 11}}, {"labels", {-100, -100, 9, 11}}}.dump() + "\n";
+    succeed(fmt::format("train --model {} --data {} --out {} r=4 learning_rate=1e-2 max_steps=6 batch_size=4", llama,
+                        in("examples.jsonl", examples), path("adapter")));
+    auto const metrics = lines("adapter/metrics.jsonl");
+    ASSERT_EQ(metrics.size(), 6U);
+    EXPECT_LT(metrics.back()["loss"].get<double>(), metrics.front()["loss"].get<double>() - 1);
+    EXPECT_EQ(samner_command(
+                  fmt::format("train --model {} --data {} --out {}", llama, path("examples.jsonl"), path("adapter")))
+                  .code,
+              2);
+}
+
+TEST_F(Verbs, MergeEqualsPeftAndDoesNotDependOnTheOrder) {
+    auto const cases = read_json(golden("merging/peft.cases.json"));
+    Json ties;
+    auto const& list = cases.is_array() ? cases : cases["cases"];
+    for (auto const& one : list) {
+        if (one["method"] == "ties" && one["adapters"].size() == 3 && one["weights"] == Json({1.0, 1.0, 1.0}) &&
+            one["density"] == 0.5)
+            ties = one;
+    }
+    ASSERT_FALSE(ties.is_null());
+    std::vector<std::string> folders;
+    for (auto const& name : ties["adapters"])
+        folders.push_back(golden("merging/adapters/" + name.get<std::string>()).string());
+    auto const sign = ties.value("sign", std::string{"total"});
+    succeed(fmt::format("merge {} {} {} --density 0.5 --sign {} --out {}", folders[0], folders[1], folders[2], sign,
+                        path("a")));
+    succeed(fmt::format("merge {} {} {} --density 0.5 --sign {} --out {}", folders[2], folders[0], folders[1], sign,
+                        path("b")));
+    EXPECT_EQ(read_text(folder / "a/adapter_model.safetensors"), read_text(folder / "b/adapter_model.safetensors"));
+    EXPECT_EQ(read_text(folder / "a/adapter_config.json"), read_text(folder / "b/adapter_config.json"));
+    weights::SafetensorsFile const ours{folder / "a/adapter_model.safetensors"};
+    weights::SafetensorsFile const theirs{golden("merging/peft.expected.safetensors")};
+    auto const name = ties.contains("name") ? ties["name"].get<std::string>() : ties["case"].get<std::string>();
+    for (auto const& tensor : ours.tensors()) {
+        auto const a = ours.floats(tensor.name);
+        auto const b = theirs.floats(name + "/" + tensor.name);
+        for (std::size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 1e-6) << tensor.name;
+    }
+    EXPECT_EQ(samner_command(fmt::format("merge {} --weights 1,2 --out {}", folders[0], path("c"))).code, 2);
+    EXPECT_EQ(samner_command(fmt::format("merge {} --density 0 --out {}", folders[0], path("c"))).code, 2);
+    EXPECT_EQ(samner_command(fmt::format("merge {} --out {}", folders[0], path("a"))).code, 2);
+    EXPECT_FALSE(fs::exists(folder / "c"));
+}
+
+TEST_F(Verbs, RefuseAnAdapterOfAnotherBase) {
+    auto const result = samner_command(fmt::format(
+        "generate --model {} --adapter {} --in {} --out {}", smollm2, golden("adapters/llama-tiny/all-linear").string(),
+        in("prompts.jsonl", "{\"id\": 1, \"prompt\": \"x\"}\n"), path("out.jsonl")));
+    EXPECT_EQ(result.code, 2) << result.output;
+    EXPECT_FALSE(fs::exists(folder / "out.jsonl"));
+}
+
+TEST_F(Verbs, ScoreCountsEntitiesAndReadsCompletions) {
+    auto const gold = in(
+        "gold.jsonl",
+        R"({"id": 1, "text": "Bohr met Ada in Oslo", "entities": [{"text": "Bohr", "type": "person"}, {"text": "Oslo", "type": "location"}]}
+{"id": 2, "text": "Rome", "entities": [{"text": "Rome", "type": "location"}], "types": ["person", "location"]}
+)");
+    auto const predictions = in("pred.jsonl", R"({"id": 2, "completion": "[[\"rome\", \"location\"]]"}
+{"id": 1, "entities": [{"text": "bohr", "type": "person"}, {"text": "Ada", "type": "location"}]}
+)");
+    auto const result = samner_command(fmt::format("score --gold {} --pred {} --json", gold, predictions));
+    ASSERT_EQ(result.code, 0) << result.output;
+    auto const document = parse_json(result.output, "output");
+    EXPECT_EQ(document["metric"]["entity"]["tp"], 2);
+    EXPECT_EQ(document["metric"]["entity"]["fp"], 1);
+    EXPECT_EQ(document["metric"]["entity"]["fn"], 1);
+    EXPECT_NEAR(document["metric"]["entity"]["f1"].get<double>(), 2.0 / 3, 1e-12);
+    EXPECT_EQ(samner_command(
+                  fmt::format("score --gold {} --pred {}", gold, in("short.jsonl", "{\"id\": 2, \"entities\": []}\n")))
+                  .code,
+              2);
+}
+
+TEST_F(Verbs, OfEmptyInputGiveEmptyOutput) {
+    auto const empty = in("empty.jsonl", "");
+    succeed(fmt::format("generate --model {} --in {} --out {}", smollm2, empty, path("out.jsonl")));
+    EXPECT_EQ(read_text(folder / "out.jsonl"), "");
+    succeed(fmt::format("model tokenize {} --in {} --out {}", smollm2, empty, path("ids.jsonl")));
+    succeed(fmt::format("encode --encoder .deps/minilm --in {} --out {}", empty, path("e.safetensors")));
+}
+
+TEST_F(Verbs, DoctorProvesThatResultsDoNotDependOnTheMachine) {
+    EXPECT_THAT(samner_command("doctor").output, HasSubstr("results independent of ranks, batches, threads   yes"));
+}
+
+TEST_F(Verbs, PlanSaysWhatSharingSaves) {
+    auto const result = samner_command("plan experiments/tiny.yaml --json");
+    ASSERT_EQ(result.code, 0) << result.output;
+    auto const plan = parse_json(result.output, "output");
+    EXPECT_GT(plan["passes_asked"], plan["passes_run"]);
+    EXPECT_EQ(plan["tasks"][0]["state"], "waiting");
+}
+
+}  // namespace
+}  // namespace samner
