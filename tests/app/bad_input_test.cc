@@ -60,6 +60,7 @@ TEST_F(BadInput, ATruncatedModel) {
 
 TEST_F(BadInput, ACorpusWithABrokenLine) {
     auto const data = folder / "data";
+    fs::create_directories(data);
     fs::copy(fs::path{SAMNER_SOURCE_DIR} / "tests/data/tiny/corpora", data / "corpora", fs::copy_options::recursive);
     std::ofstream{data / "corpora/tiny-zoo/train.tsv", std::ios::app} << "broken line\n";
     expect_refused(fmt::format("data={}", data.string()),
