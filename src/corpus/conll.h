@@ -5,22 +5,34 @@
 #include <vector>
 
 #include "corpus/sentence.h"
+#include "corpus/tags.h"
 
 namespace samner::corpus {
 
+/// What stands between the columns of a line. `last_space`: the line's last space, so that a token may hold spaces.
+enum class Separator { tab, space, last_space };
+
 /// How a file with one token a line is laid out. Sentences end at empty or white-space-only lines.
 struct ConllLayout {
-    char separator = '\t';       ///< between columns
-    int token = 0;               ///< column of the token, from 0
-    int tag = -1;                ///< column of the tag; -1: the last
-    std::string token_prefix;    ///< removed from each token, once
-    std::string comment_prefix;  ///< lines that begin with it are skipped; empty: none
+    Separator separator = Separator::tab;
+    int token = 0;                    ///< column of the token, from 0
+    int tag = -1;                     ///< column of the tag; -1: the last
+    std::string token_prefix = {};    ///< removed from each token, once
+    std::string comment_prefix = {};  ///< lines that begin with it are skipped; empty: none
+    bool empty_tag_is_o = false;      ///< read an empty tag as O instead of refusing it
 };
 
-/// Reads tags as conlleval does, which covers BIO, IOB1 and IOBES: B- and S- begin an entity, so do I- and E- after O
-/// or another type; E- and S- end one. Rows of -DOCSTART- are dropped, tokens that are empty are left out.
-/// @param place  the file, for messages
-/// @throws InputError with file, line and content for a row without the columns or with a tag of another form
-std::vector<Sentence> read_conll(std::string_view text, ConllLayout const& layout, std::string_view place);
+/// Reads a UTF-8 text with one token a line (see SentenceBuilder for tags and empty tokens). Rows of -DOCSTART- only
+/// end a sentence.
+/// @param place    the file, for messages
+/// @param skipped  null: a broken line is an error; else sentences with one are left out and counted there
+/// @throws InputError with file, line and content for a row without the columns, with a tag of another form or with
+///     bytes that are not UTF-8
+std::vector<Sentence> read_conll(std::string_view text, ConllLayout const& layout, std::string_view place,
+                                 Skipped* skipped = nullptr);
+
+/// Reads the MIT corpora's layout, a sentence a line: `token:TAG token:TAG <=> <NULL>`; the last colon divides.
+/// @throws InputError as read_conll
+std::vector<Sentence> read_inline(std::string_view text, std::string_view place, Skipped* skipped = nullptr);
 
 }  // namespace samner::corpus

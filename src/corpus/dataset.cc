@@ -2,14 +2,17 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
 
 #include "core/error.h"
 #include "core/file.h"
 #include "core/hash.h"
 #include "core/json.h"
 #include "core/yaml.h"
+#include "corpus/jsonl.h"
 
 namespace samner::corpus {
 namespace {
@@ -22,28 +25,44 @@ std::vector<std::string> keys_of(auto const& map) {
     return keys;
 }
 
-char separator_named(std::string const& name, std::string const& place) {
-    if (name == "tab") return '\t';
-    if (name == "space") return ' ';
-    throw InputError{fmt::format("reader.separator is '{}' ({})", name, place), "use tab or space"};
+/// The value of a name. @throws InputError that lists the names there are
+template <class T, std::size_t n>
+T named(std::array<std::pair<std::string_view, T>, n> const& table, std::string const& name, std::string_view key,
+        std::string const& place) {
+    auto const found = std::ranges::find(table, name, &std::pair<std::string_view, T>::first);
+    if (found != table.end()) return found->second;
+    std::vector<std::string_view> names;
+    for (auto const& entry : table) names.push_back(entry.first);
+    throw InputError{fmt::format("reader.{} is '{}' ({})", key, name, place),
+                     fmt::format("use one of {}", fmt::join(names, ", "))};
+}
+
+constexpr auto formats = std::to_array<std::pair<std::string_view, Format>>(
+    {{"conll", Format::conll}, {"inline", Format::inline_tags}, {"jsonl", Format::jsonl}});
+constexpr auto separators = std::to_array<std::pair<std::string_view, Separator>>(
+    {{"tab", Separator::tab}, {"space", Separator::space}, {"last_space", Separator::last_space}});
+constexpr auto broken_lines = std::to_array<std::pair<std::string_view, bool>>({{"error", false}, {"skip", true}});
+
+std::string_view name_of(Format format) {
+    return std::ranges::find(formats, format, &std::pair<std::string_view, Format>::second)->first;
 }
 
 void read_reader(YamlMap reader, Dataset& dataset) {
-    auto const format = reader.get<std::string>("format", "conll");
-    if (format == "jsonl") {
-        dataset.format = Format::jsonl;
-    } else if (format == "conll") {
+    auto const choice = [&](auto const& table, std::string const& key, std::string const& fallback) {
+        return named(table, reader.get(key, fallback), key, reader.place());
+    };
+    dataset.format = choice(formats, "format", "conll");
+    dataset.skip_broken = choice(broken_lines, "broken", "error");
+    if (dataset.format == Format::conll) {
         auto& layout = dataset.layout;
-        layout.separator = separator_named(reader.get<std::string>("separator", "tab"), reader.place());
+        layout.separator = choice(separators, "separator", "tab");
         layout.token = reader.get<std::int32_t>("token", layout.token);
         layout.tag = reader.get<std::int32_t>("tag", layout.tag);
         layout.token_prefix = reader.get("token_prefix", layout.token_prefix);
         layout.comment_prefix = reader.get("comment_prefix", layout.comment_prefix);
+        layout.empty_tag_is_o = reader.get("empty_tag_is_o", layout.empty_tag_is_o);
         if (layout.token < 0 || layout.tag < -1)
             throw InputError{fmt::format("reader columns count from 0 ({})", reader.place())};
-    } else {
-        throw InputError{fmt::format("reader.format is '{}' ({})", format, reader.place()),
-                         "conll and jsonl are there yet"};
     }
     reader.finish();
 }
@@ -71,7 +90,7 @@ Dataset read_description(fs::path const& path) {
         }
     }
     auto const types = map.node("types");
-    if (!types.IsDefined() || !types.IsSequence())
+    if (!types.IsDefined() || !types.IsSequence() || types.size() == 0)
         throw InputError{fmt::format("types is not a list ({})", path.string()), "write [{label, name, definition}]"};
     for (auto const& item : types) {
         YamlMap type{item, path.string(), "types"};
@@ -81,6 +100,13 @@ Dataset read_description(fs::path const& path) {
         type.finish();
     }
     dataset.not_scored = map.get<std::vector<std::string>>("not_scored", {});
+    for (auto const& label : dataset.not_scored) {
+        if (std::ranges::find(dataset.types, label, &EntityType::label) == dataset.types.end())
+            throw InputError{fmt::format("not_scored names '{}', which is not in types ({})", label, path.string()),
+                             "add it to types"};
+    }
+    if (dataset.type_names().empty())
+        throw InputError{fmt::format("not_scored leaves no type ({})", path.string()), "keep at least one"};
     map.finish();
     if (dataset.splits.empty()) throw InputError{fmt::format("no splits ({})", path.string()), "name at least one"};
     return dataset;
@@ -107,17 +133,25 @@ std::vector<DataFile> const& files_of(Dataset const& dataset, std::string const&
     return found->second;
 }
 
-/// {"id", "text", "entities": [{"text", "type"}…]} a line.
-std::vector<Sentence> read_jsonl(fs::path const& path) {
-    std::vector<Sentence> sentences;
-    for_each_jsonl(path, [&](Json const& line, std::string const& place) {
-        auto& sentence = sentences.emplace_back();
-        sentence.text = member<std::string>(line, "text", place);
-        for (auto const& entity : member<Json>(line, "entities", place)) {
-            sentence.entities.push_back(
-                {member<std::string>(entity, "text", place), member<std::string>(entity, "type", place)});
+std::vector<Sentence> read_file(Dataset const& dataset, fs::path const& path) {
+    MappedFile const file{path};
+    Skipped skipped;
+    auto* const skip = dataset.skip_broken ? &skipped : nullptr;
+    auto sentences = [&] {
+        switch (dataset.format) {
+            case Format::conll:
+                return read_conll(file.text(), dataset.layout, path.string(), skip);
+            case Format::inline_tags:
+                return read_inline(file.text(), path.string(), skip);
+            case Format::jsonl:
+                break;
         }
-    });
+        return read_jsonl(file.text(), path.string(), skip);
+    }();
+    if (skipped.sentences > 0) {
+        spdlog::warn("data set {}: {} sentences with broken lines are left out, the first: {}", dataset.id,
+                     skipped.sentences, skipped.first);
+    }
     return sentences;
 }
 
@@ -173,14 +207,14 @@ std::vector<Sentence> read(Dataset const& dataset, std::string const& split, fs:
     std::vector<Sentence> sentences;
     for (auto const& file : files_of(dataset, split)) {
         auto const path = file_path(dataset, file, root);
-        auto part = dataset.format == Format::conll ? read_conll(MappedFile{path}.text(), dataset.layout, path.string())
-                                                    : read_jsonl(path);
+        auto part = read_file(dataset, path);
         for (auto const& sentence : part) {
             for (auto const& entity : sentence.entities) {
                 if (std::ranges::find(dataset.types, entity.type, &EntityType::label) != dataset.types.end()) continue;
-                throw InputError{fmt::format("entity '{}' has the type '{}', which data set {} does not describe ({})",
-                                             entity.text, entity.type, dataset.id, path.string()),
-                                 "add it to types"};
+                throw InputError{
+                    fmt::format("entity '{}' of '{}' has the type '{}', which data set {} does not describe ({})",
+                                entity.text, sentence.text.substr(0, 80), entity.type, dataset.id, path.string()),
+                    "add it to types"};
             }
         }
         std::ranges::move(part, std::back_inserter(sentences));
@@ -190,11 +224,13 @@ std::vector<Sentence> read(Dataset const& dataset, std::string const& split, fs:
 }
 
 std::string split_hash(Dataset const& dataset, std::string const& split, fs::path const& root) {
+    auto const& layout = dataset.layout;
     Json description{{"description", dataset.description},
-                     {"format", dataset.format == Format::conll ? "conll" : "jsonl"},
+                     {"format", name_of(dataset.format)},
                      {"layout",
-                      {std::string{dataset.layout.separator}, dataset.layout.token, dataset.layout.tag,
-                       dataset.layout.token_prefix, dataset.layout.comment_prefix}},
+                      {static_cast<int>(layout.separator), layout.token, layout.tag, layout.token_prefix,
+                       layout.comment_prefix, layout.empty_tag_is_o}},
+                     {"skip_broken", dataset.skip_broken},
                      {"not_scored", dataset.not_scored}};
     for (auto const& type : dataset.types) description["types"].push_back({type.label, type.name, type.definition});
     for (auto const& file : files_of(dataset, split))

@@ -22,7 +22,8 @@ struct DataFile {
     std::string sha256;  ///< of upstream's file; empty: not known
 };
 
-enum class Format { conll, jsonl };
+/// `conll`: a token a line; `inline_tags`: a sentence a line, token:TAG; `jsonl`: text with entities.
+enum class Format { conll, inline_tags, jsonl };
 
 /// A corpus as configs/data/<id>.yaml describes it.
 struct Dataset {
@@ -33,6 +34,7 @@ struct Dataset {
     std::string source;  ///< upstream address
     Format format = Format::conll;
     ConllLayout layout;
+    bool skip_broken = false;  ///< leave out sentences with broken lines, with a warning, instead of refusing the file
     std::map<std::string, std::vector<DataFile>> splits;
     std::vector<EntityType> types;        ///< in the order in which prompts name them
     std::vector<std::string> not_scored;  ///< labels that are neither asked for nor scored
@@ -57,7 +59,9 @@ private:
 
 /// A split's sentences in the order of its files.
 /// @param root  the folder that the files' paths are relative to
-/// @throws InputError for an unknown split, a missing file, a broken line, or an entity of a type that is not described
+/// @throws InputError for an unknown split, a missing file, a broken line (unless the data set skips them), or an
+/// entity
+///     of a type that is not described
 std::vector<Sentence> read(Dataset const& dataset, std::string const& split, std::filesystem::path const& root);
 
 /// SHA-256 over a split's files and what the description says of reading them.

@@ -11,6 +11,11 @@ namespace samner::corpus {
 
 std::vector<Sample> training_set(std::vector<Pool> const& pools, std::int64_t size, double keep_empty,
                                  std::uint64_t seed) {
+    if (size < 0 || !(keep_empty >= 0 && keep_empty <= 1)) {
+        throw InputError{
+            fmt::format("a training set of {} samples that keeps {} of the empty sentences", size, keep_empty),
+            "ask for 0 samples or more, and a share from 0 to 1"};
+    }
     std::int64_t all_types = 0;
     for (auto const& pool : pools) all_types += std::ssize(pool.dataset->type_names());
     std::vector<Sample> samples;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <utility>
 
@@ -168,17 +169,30 @@ public:
             }
         }
     }
-    /// {"text": "Kofi Annan", "type": "person"}, whatever the keys; or a map like any other.
+    /// {"text": "Kofi Annan", "type": "person"} whatever the keys, beside them perhaps offsets; or a map like any
+    /// other.
     void object_in_list(Value const& value) {
-        std::vector<std::string> texts;
+        constexpr auto type_keys =
+            std::to_array<std::string_view>({"type", "label", "entity type", "category", "class"});
+        std::vector<std::pair<std::string, std::string_view>> texts;  // folded key, value
         for (auto const& [key, item] : value.members) {
-            if (item.kind == Value::Kind::text) texts.push_back(item.text);
+            if (item.kind == Value::Kind::text) texts.emplace_back(folded(key), item.text);
         }
-        if (value.members.size() < 2 || texts.size() != value.members.size()) return object(value);
-        auto const label = std::ranges::find_if(texts, [&](std::string const& text) { return type(text).has_value(); });
-        if (label == texts.end()) return;
-        auto const span = std::ranges::find_if(texts, [&](std::string const& text) { return &text != &*label; });
-        add(*span, *type(*label));
+        auto const names_type = [&](auto const& text) {
+            return std::ranges::find(type_keys, text.first) != type_keys.end() && !type(text.first);
+        };
+        auto label = std::ranges::find_if(texts, names_type);
+        if (label == texts.end()) {
+            auto const is_type = [&](auto const& text) { return type(text.second).has_value(); };
+            if (texts.size() != 2 || std::ranges::count_if(texts, is_type) != 1) return object(value);
+            label = std::ranges::find_if(texts, is_type);
+            auto const& other = texts[label == texts.begin() ? 1 : 0];
+            if (type(label->first) || type(other.first) || occurs(other.first) || occurs(label->first))
+                return object(value);
+        }
+        auto const span = std::ranges::find_if(texts, [&](auto const& text) { return &text != &*label; });
+        if (span == texts.end()) return object(value);
+        if (auto const known = type(label->second)) add(span->second, *known);
     }
     void list(Value const& value) {
         auto const& members = value.members;
@@ -199,12 +213,13 @@ private:
     std::string sentence_;
 };
 
-std::string_view without_fence(std::string_view text) {
+/// What stands in the first code fence, unless an answer begins before it: then the fence is part of a span.
+std::string_view without_fence(std::string_view text, Format format) {
     auto const open = text.find("```");
-    if (open == std::string_view::npos) return text;
+    if (open == std::string_view::npos || (format != Format::enumeration && text.find_first_of("[{") < open))
+        return text;
     auto const line_end = text.find('\n', open);
-    if (line_end == std::string_view::npos) return text.substr(open + 3);
-    auto const inside = text.substr(line_end + 1);
+    auto const inside = text.substr(line_end == std::string_view::npos ? open + 3 : line_end + 1);
     return inside.substr(0, inside.find("```"));
 }
 
@@ -276,13 +291,15 @@ void parse_enumeration(std::string_view text, Collector& collector) {
 
 Parsed parse(std::string_view completion, std::span<std::string const> types, std::string_view sentence, Format format,
              std::span<std::string const> stops) {
-    for (auto const& stop : stops) completion = completion.substr(0, completion.find(stop));
-    auto const text = without_fence(completion);
+    for (auto const& stop : stops) {
+        if (!stop.empty()) completion = completion.substr(0, completion.find(stop));
+    }
+    auto const text = without_fence(completion, format);
     Collector collector{types, sentence};
-    if (format == Format::json) {
-        parse_json_answer(text, collector);
-    } else {
+    if (format == Format::enumeration) {
         parse_enumeration(text, collector);
+    } else {
+        parse_json_answer(text, collector);
     }
     return std::move(collector.parsed);
 }

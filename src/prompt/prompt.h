@@ -12,7 +12,10 @@ namespace samner::prompt {
 
 /// How the instruction reads: `short_` names the types only; `full` also tells of the source and defines the types.
 enum class Layout { short_, full };
-enum class Format { json, enumeration };
+
+/// How the answer reads. `json`: [["aspirin", "chemical"], ["pain", "disease"]] in the order of the text; `json_map`:
+/// the paper's {"aspirin": "chemical", "pain": "disease"}; `enumeration`: chemical: aspirin, ibuprofen; disease: pain.
+enum class Format { json, json_map, enumeration };
 
 /// @throws InputError for an unknown name, or one that is not there yet
 Layout parse_layout(std::string_view name);
@@ -43,11 +46,12 @@ struct Parsed {
 
 /// Reads the answer out of a completion, whatever a model made of the format.
 ///
-/// The completion is cut at the first of `stops`; a code fence is taken off. JSON: the first object or list, as objects
-/// {span: type}, {type: [spans]}, {type: span}, as lists of pairs or of objects; which side is the type is decided by
-/// the type names; of a truncated answer the complete pairs count. Enumeration: `type: span, span; type: span`; of
-/// spans separated by commas the longest join that occurs in the sentence is one. None, NA, [], {} and nothing are the
-/// empty set. Types compare case-folded, '_' and '-' as spaces. Never throws on any bytes.
+/// The completion is cut at the first of `stops`; a code fence is taken off. JSON (both shapes read alike): the first
+/// object or list, as objects {span: type}, {type: [spans]}, {type: span}, as lists of pairs or of objects such as
+/// {"text": …, "type": …}; which side is the type is decided by the type names; of a truncated answer the complete
+/// pairs count. Enumeration: `type: span, span; type: span`; of spans separated by commas the longest join that occurs
+/// in the sentence is one. None, NA, [], {} and nothing are the empty set. Types compare case-folded, '_' and '-' as
+/// spaces. Never throws on any bytes.
 Parsed parse(std::string_view completion, std::span<std::string const> types, std::string_view sentence, Format format,
              std::span<std::string const> stops = {});
 

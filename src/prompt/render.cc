@@ -25,6 +25,16 @@ std::string json_answer(std::vector<std::pair<std::string, std::string>> const& 
     return text + "]";
 }
 
+/// {"aspirin": "chemical", "pain": "disease"}; a mention of two types is named twice
+std::string map_answer(std::vector<std::pair<std::string, std::string>> const& pairs) {
+    std::string text = "{";
+    for (auto const& [mention, type] : pairs) {
+        if (text.size() > 1) text += ", ";
+        text += fmt::format("{}: {}", quoted(mention), quoted(type));
+    }
+    return text + "}";
+}
+
 /// chemical: aspirin, ibuprofen; disease: pain — or None
 std::string enumeration_answer(std::vector<std::pair<std::string, std::string>> const& pairs,
                                std::vector<std::string> const& types) {
@@ -40,6 +50,31 @@ std::string enumeration_answer(std::vector<std::pair<std::string, std::string>> 
     return text.empty() ? "None" : text;
 }
 
+std::string_view format_instruction(Format format) {
+    switch (format) {
+        case Format::json:
+            return "Answer with a JSON list of [mention, type] pairs.";
+        case Format::json_map:
+            return "Answer with a JSON object {mention: type}.";
+        case Format::enumeration:
+            break;
+    }
+    return "Answer as type: mention, mention; type: mention.";
+}
+
+std::string answer_text(Format format, std::vector<std::pair<std::string, std::string>> const& pairs,
+                        std::vector<std::string> const& types) {
+    switch (format) {
+        case Format::json:
+            return json_answer(pairs);
+        case Format::json_map:
+            return map_answer(pairs);
+        case Format::enumeration:
+            break;
+    }
+    return enumeration_answer(pairs, types);
+}
+
 }  // namespace
 
 Layout parse_layout(std::string_view name) {
@@ -50,9 +85,10 @@ Layout parse_layout(std::string_view name) {
 
 Format parse_format(std::string_view name) {
     if (name == "json") return Format::json;
+    if (name == "json_map") return Format::json_map;
     if (name == "enumeration") return Format::enumeration;
     throw InputError{fmt::format("prompt.format is '{}'", name),
-                     "use json or enumeration (sentences are not there yet)"};
+                     "use json, json_map or enumeration (sentences are not there yet)"};
 }
 
 Prompt render(corpus::Sentence const& sentence, corpus::Dataset const& dataset, Options const& options) {
@@ -64,8 +100,7 @@ Prompt render(corpus::Sentence const& sentence, corpus::Dataset const& dataset, 
             if (dataset.type(type.label) && !type.definition.empty())
                 text += fmt::format("{}: {}\n", type.name, type.definition);
         }
-        text += options.format == Format::json ? "Answer with a JSON list of [mention, type] pairs.\n"
-                                               : "Answer as type: mention, mention; type: mention.\n";
+        text += fmt::format("{}\n", format_instruction(options.format));
     }
     auto const instruction = text.size();
     text += fmt::format("Text: {}\nEntities:", sentence.text);
@@ -74,17 +109,18 @@ Prompt render(corpus::Sentence const& sentence, corpus::Dataset const& dataset, 
     std::set<std::pair<std::string, std::string>> seen;
     for (auto const& entity : sentence.entities) {
         auto const* const type = dataset.type(entity.type);
-        if (type && seen.emplace(entity.text, type->name).second) pairs.emplace_back(entity.text, type->name);
+        if (type && !entity.text.empty() && seen.emplace(entity.text, type->name).second)
+            pairs.emplace_back(entity.text, type->name);
     }
-    return {text, " " + (options.format == Format::json ? json_answer(pairs) : enumeration_answer(pairs, types)),
-            instruction};
+    return {text, " " + answer_text(options.format, pairs, types), instruction};
 }
 
 score::Mentions gold(corpus::Sentence const& sentence, corpus::Dataset const& dataset) {
     score::Mentions mentions;
     for (auto const& entity : sentence.entities) {
-        if (auto const* const type = dataset.type(entity.type))
-            mentions.insert({score::normalise(entity.text), type->name});
+        auto const* const type = dataset.type(entity.type);
+        auto text = score::normalise(entity.text);
+        if (type && !text.empty()) mentions.insert({std::move(text), type->name});
     }
     return mentions;
 }

@@ -4,6 +4,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "core/error.h"
 
@@ -101,6 +102,12 @@ std::map<std::string, Counts> count_per_type(std::span<Mentions const> gold, std
 Mentions union_of(Mentions const& a, Mentions const& b) {
     auto result = a;
     result.insert(b.begin(), b.end());
+    return result;
+}
+
+Mentions intersection_of(Mentions const& a, Mentions const& b) {
+    Mentions result;
+    std::ranges::set_intersection(a, b, std::inserter(result, result.end()));
     return result;
 }
 

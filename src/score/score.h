@@ -11,7 +11,8 @@
 
 namespace samner::score {
 
-/// Lower case (Unicode), white space collapsed to single spaces and trimmed. What is not UTF-8 becomes U+FFFD.
+/// Lower case (Unicode, one character to one, no locale), white space collapsed to single spaces and trimmed. What is
+/// not UTF-8 becomes U+FFFD.
 std::string normalise(std::string_view text);
 
 /// A mention of an entity: its normalised text and the name of its type.
@@ -45,6 +46,9 @@ std::map<std::string, Counts> count_per_type(std::span<Mentions const> gold, std
 
 /// Plain set union, no conflict resolution (SaM, section 3.3).
 Mentions union_of(Mentions const& a, Mentions const& b);
+
+/// The mentions that both name with the same type.
+Mentions intersection_of(Mentions const& a, Mentions const& b);
 
 /// Two-stage majority vote (section 3.2): texts that at least half of the voters name, with their most frequent type;
 /// of equally frequent types the one that stands first in `types`.

@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "core/hash.h"
 #include "corpus/dataset.h"
+#include "corpus/jsonl.h"
 #include "corpus/training_set.h"
 #include "temporary_folder.h"
 
@@ -43,7 +44,7 @@ TEST(Conll, ReadsTagsAsConllevalDoes) {
 
 TEST(Conll, TakesOtherColumnsPrefixesAndComments) {
     ConllLayout layout;
-    layout.separator = ' ';
+    layout.separator = Separator::space;
     layout.token = 1;
     layout.tag = 2;
     layout.token_prefix = "de:";
@@ -62,6 +63,91 @@ TEST(Conll, NamesFileLineAndContentOfABrokenRow) {
     EXPECT_THROW(read_conll("a\tO\n", layout, "x.tsv"), InputError);
 }
 
+TEST(Conll, GivesOffsetsInCodePointsAndTokens) {
+    auto const sentences = read_conll("\xEF\xBB\xBFÜber\tO\n\tO\nΑθήνα\tB-LOC\n😀 \tI-LOC\n", {}, "f");
+    auto const& sentence = sentences.at(0);
+    EXPECT_EQ(sentence.text, "Über Αθήνα 😀 ");
+    EXPECT_THAT(sentence.tokens(), testing::ElementsAre("Über", "Αθήνα", "😀 "));
+    EXPECT_EQ(sentence.entities.at(0).span, (Span{5, 13}));
+}
+
+TEST(Conll, DividesAtTheLastSpaceAndTakesEmptyTagsWhenAsked) {
+    ConllLayout layout{.separator = Separator::last_space, .empty_tag_is_o = true};
+    auto const sentences = read_conll("a b B-X\nc \n O\n", layout, "f");
+    EXPECT_EQ(sentences.at(0).text, "a b c");
+    EXPECT_THAT(entities(sentences[0]), testing::ElementsAre("X:a b"));
+    layout.empty_tag_is_o = false;
+    EXPECT_THROW(read_conll("c \n", layout, "f"), InputError);
+}
+
+TEST(Conll, LeavesOutAndCountsSentencesWithBrokenLinesWhenAsked) {
+    Skipped skipped;
+    auto const sentences = read_conll("a\tO\nb\n\nc\tO\n\nd\xFF\tO\n", {}, "x.tsv", &skipped);
+    ASSERT_EQ(sentences.size(), 1U);
+    EXPECT_EQ(sentences[0].text, "c");
+    EXPECT_EQ(skipped.sentences, 2);
+    EXPECT_EQ(skipped.first, "too few columns in 'b' (x.tsv:2)");
+    EXPECT_THAT([] { read_conll("d\xFF\tO\n", {}, "x.tsv"); }, ThrowsMessage<InputError>(HasSubstr("not UTF-8")));
+}
+
+TEST(Inline, ReadsASentenceALineAndNamesABrokenOne) {
+    auto const sentences = read_inline("who:O plays:O r:B-RATING rated:I-RATING <=> <NULL>\nx:y:O <=> <NULL>\n", "f");
+    ASSERT_EQ(sentences.size(), 2U);
+    EXPECT_EQ(sentences[0].text, "who plays r rated");
+    EXPECT_THAT(entities(sentences[0]), testing::ElementsAre("RATING:r rated"));
+    EXPECT_EQ(sentences[1].text, "x:y");
+    EXPECT_THAT([] { read_inline("a:O b <=> <NULL>\n", "f"); },
+                ThrowsMessage<InputError>(HasSubstr("'b' is not token:TAG in 'a:O b <=> <NULL>' (f:1)")));
+    EXPECT_THROW(read_inline("a:O\n", "f"), InputError);
+    Skipped skipped;
+    EXPECT_EQ(read_inline("a:O\n\nb:O <=> <NULL>\n", "f", &skipped).size(), 1U);
+    EXPECT_EQ(skipped.sentences, 1);
+}
+
+TEST(Jsonl, ChecksOffsetsAndSkipsBrokenLinesWhenAsked) {
+    std::string const good =
+        R"({"text": "Zoë in Łódź", "entities": [{"text": "Łódź", "type": "L", "start": 7, "end": 11}]})";
+    EXPECT_EQ(read_jsonl(good, "f").at(0).entities.at(0).span, (Span{7, 11}));
+    std::string const shifted =
+        R"({"text": "Zoë in Łódź", "entities": [{"text": "Łódź", "type": "L", "start": 8, "end": 12}]})";
+    EXPECT_THAT([&] { read_jsonl(good + "\n" + shifted, "f"); },
+                ThrowsMessage<InputError>(HasSubstr("offsets 8 to 12 do not cut 'Łódź' out of the text (f:2)")));
+    EXPECT_THROW(read_jsonl(R"({"text": "a", "entities": {}})", "f"), InputError);
+    Skipped skipped;
+    EXPECT_EQ(read_jsonl(shifted + "\n{\n\n" + good, "f", &skipped).size(), 1U);
+    EXPECT_EQ(skipped.sentences, 2);
+}
+
+TEST(Cuts, AreTheOnesThatTheirListNames) {
+    std::size_t files = 0;
+    for_each_line(read_text(cuts / "CUTS.tsv"), [&](std::string_view line, std::size_t number) {
+        if (number == 1) return;
+        auto const first = line.find('\t');
+        EXPECT_EQ(sha256_file(cuts / line.substr(0, first)), line.substr(line.rfind('\t') + 1)) << line;
+        ++files;
+    });
+    EXPECT_EQ(files, 10U);
+}
+
+/// The text that an entity's offsets name and its own, and the tokens and the text, agree.
+void check_offsets(Sentence const& sentence) {
+    std::vector<std::size_t> starts;  // byte of each code point
+    for (std::size_t i = 0; i <= sentence.text.size(); ++i) {
+        if (i == sentence.text.size() || (static_cast<unsigned char>(sentence.text[i]) & 0xC0U) != 0x80U)
+            starts.push_back(i);
+    }
+    for (auto const& entity : sentence.entities) {
+        ASSERT_TRUE(entity.span) << sentence.id;
+        auto const begin = starts.at(static_cast<std::size_t>(entity.span->begin));
+        ASSERT_EQ(sentence.text.substr(begin, starts.at(static_cast<std::size_t>(entity.span->end)) - begin),
+                  entity.text)
+            << sentence.id;
+    }
+    std::string joined;
+    for (auto const token : sentence.tokens()) joined += (joined.empty() ? "" : " ") + std::string{token};
+    ASSERT_EQ(joined, sentence.text) << sentence.id;
+}
+
 TEST(Catalogue, DescribesTheCommittedCutsCompletely) {
     Catalogue const catalogue{{source / "configs/data"}};
     std::map<std::string, std::pair<std::string, std::size_t>> const expected{
@@ -71,10 +157,7 @@ TEST(Catalogue, DescribesTheCommittedCutsCompletely) {
     for (auto const& [id, split] : expected) {
         auto const sentences = read(catalogue.at(id), split.first, cuts);
         EXPECT_EQ(sentences.size(), split.second) << id;
-        for (auto const& sentence : sentences) {
-            for (auto const& entity : sentence.entities)
-                ASSERT_THAT(sentence.text, HasSubstr(entity.text)) << sentence.id;
-        }
+        for (auto const& sentence : sentences) check_offsets(sentence);
     }
     EXPECT_EQ(read(catalogue.at("crossner-science"), "test", cuts)[3].id, "crossner-science/test/3");
 }
@@ -113,6 +196,7 @@ TEST(Catalogue, GivesTheCountsOfTheManifest) {
             for (auto const& sentence : sentences) {
                 with_entities += !sentence.entities.empty();
                 for (auto const& entity : sentence.entities) ++counted[entity.type];
+                check_offsets(sentence);
             }
             EXPECT_EQ(std::ssize(sentences), expected[key][0]) << key;
             EXPECT_EQ(with_entities, expected[key][1]) << key;
@@ -147,11 +231,23 @@ TEST_F(UserCorpus, NeedsTenLinesOfYaml) {
     EXPECT_NE(split_hash(mine, "test", folder.path()), before);
 }
 
+TEST_F(UserCorpus, MayLeaveOutBrokenSentences) {
+    describe(
+        "id: mine\ndomain: d\ndescription: x\nreader: {broken: skip}\nsplits:\n  test: [{file: t.tsv}]\ntypes:\n  - "
+        "{label: PER}\n");
+    write_atomically(folder / "t.tsv", "Ada\tB-PER\n\nbroken\n");
+    EXPECT_EQ(read(Catalogue{{folder.path()}}.at("mine"), "test", folder.path()).size(), 1U);
+}
+
 TEST_F(UserCorpus, ThatIsBrokenSaysWhereAndWhatToDo) {
     std::string const good =
         "id: mine\ndomain: d\ndescription: x\nsplits:\n  test: [{file: t.tsv}]\ntypes:\n  - {label: PER}\n";
     describe(good + "readr: {}\n");
     EXPECT_THAT([&] { Catalogue{{folder.path()}}; }, ThrowsMessage<InputError>(HasSubstr("unknown key readr")));
+    describe(good + "reader: {format: conlll}\n");
+    EXPECT_THAT([&] { Catalogue{{folder.path()}}; }, ThrowsMessage<InputError>(HasSubstr("reader.format is 'conlll'")));
+    describe(good + "not_scored: [misc]\n");
+    EXPECT_THAT([&] { Catalogue{{folder.path()}}; }, ThrowsMessage<InputError>(HasSubstr("not_scored names 'misc'")));
     describe(good);
     Catalogue const catalogue{{folder.path()}};
     EXPECT_THAT([&] { read(catalogue.at("mine"), "test", folder.path()); },
@@ -210,6 +306,8 @@ TEST(TrainingSet, KeepsATenthOfTheSentencesWithoutEntities) {
     }
     EXPECT_NEAR(static_cast<double>(empty.size()), 1000, 5 * 30);  // five standard deviations of a binomial
     EXPECT_THROW(training_set({{&one, {}}}, 10, 0.1, 0), InputError);
+    EXPECT_THROW(training_set({{&one, sentences}}, -1, 0.1, 0), InputError);
+    EXPECT_THROW(training_set({{&one, sentences}}, 10, 1.5, 0), InputError);
 }
 
 }  // namespace

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
 #include "core/error.h"
 #include "core/json.h"
 #include "core/random.h"
@@ -63,6 +67,28 @@ TEST(Parsing, GivesWhatTheRulesAskForOnEveryGoldenCase) {
         EXPECT_NEAR(counts.recall(), expected["recall"].get<double>(), 1e-12) << name;
         EXPECT_NEAR(counts.f1(), expected["micro_f1"].get<double>(), 1e-12) << name;
     }
+}
+
+score::Mentions parsed_json(std::string_view completion, std::string_view sentence) {
+    Strings const types{"person", "event", "task"};
+    return parse(completion, types, sentence, Format::json).mentions;
+}
+
+TEST(Parsing, TakesObjectsWithOffsetsAndTypeKeysBeforeGuessing) {
+    EXPECT_EQ(parsed_json(R"([{"text": "Ada", "type": "person", "start": 0, "end": 3}])", "Ada"),
+              (score::Mentions{{"ada", "person"}}));
+    EXPECT_EQ(parsed_json(R"([{"text": "Event", "type": "task"}])", "The Event"), (score::Mentions{{"event", "task"}}));
+    EXPECT_EQ(parsed_json(R"([{"Ada": "person", "Expo": "event"}])", "Ada at Expo"),
+              (score::Mentions{{"ada", "person"}, {"expo", "event"}}));
+    EXPECT_TRUE(parsed_json(R"([{"text": "Ada", "type": "city"}])", "Ada").empty());
+}
+
+TEST(Parsing, TakesAFenceInsideASpanForASpan) {
+    EXPECT_EQ(parsed_json(R"([["```", "task"], ["Ada", "person"]])", "Ada wrote ```"),
+              (score::Mentions{{"```", "task"}, {"ada", "person"}}));
+    Strings const stops{""};
+    Strings const types{"person"};
+    EXPECT_EQ(parse(R"([["Ada", "person"]])", types, "Ada", Format::json, stops).mentions.size(), 1U);
 }
 
 TEST(Parsing, NeverFailsOnMutatedOrRandomBytes) {
@@ -129,6 +155,8 @@ TEST(Rendering, ReadsAsDocumented) {
               R"( [["Nick Cave", "musical artist"], ["\"Heroes\"", "song"], ["David Bowie", "musical artist"]])");
     EXPECT_EQ(prompt.text.substr(0, prompt.instruction_bytes),
               "Find the entities of the types musical artist, song.\n");
+    EXPECT_EQ(render(sentence(), dataset(), {Layout::short_, Format::json_map}).answer,
+              R"( {"Nick Cave": "musical artist", "\"Heroes\"": "song", "David Bowie": "musical artist"})");
     auto const full = render(sentence(), dataset(), {Layout::full, Format::enumeration});
     EXPECT_THAT(
         full.text,
@@ -144,13 +172,48 @@ TEST(Rendering, OfNoEntitiesIsAnEmptyAnswer) {
 
 TEST(RenderedAnswers, ParseBackToTheGoldMentions) {
     auto const d = dataset();
-    for (auto const format : {Format::json, Format::enumeration}) {
+    for (auto const format : {Format::json, Format::json_map, Format::enumeration}) {
         auto const prompt = render(sentence(), d, {Layout::full, format});
         auto const parsed = parse(prompt.answer, d.type_names(), sentence().text, format);
         EXPECT_EQ(parsed.mentions, gold(sentence(), d));
         EXPECT_TRUE(parsed.not_in_sentence.empty());
         EXPECT_FALSE(parsed.unparsable);
     }
+}
+
+/// Every sentence below `root` of the given data sets, in both JSON shapes.
+void check_round_trip(corpus::Catalogue const& catalogue, std::filesystem::path const& root) {
+    std::size_t sentences = 0;
+    for (auto const& [id, dataset] : catalogue.all()) {
+        auto const types = dataset.type_names();
+        for (auto const& [split, files] : dataset.splits) {
+            if (!std::ranges::all_of(files, [&](auto const& file) { return exists(root / file.path); })) continue;
+            for (auto const& sentence : corpus::read(dataset, split, root)) {
+                auto const expected = gold(sentence, dataset);
+                for (auto const format : {Format::json, Format::json_map}) {
+                    auto const answer = render(sentence, dataset, {Layout::short_, format}).answer;
+                    auto const parsed = parse(answer, types, sentence.text, format);
+                    ASSERT_EQ(parsed.mentions, expected) << sentence.id << answer;
+                    ASSERT_TRUE(parsed.not_in_sentence.empty() && !parsed.unparsable) << sentence.id << answer;
+                }
+                ++sentences;
+            }
+        }
+    }
+    EXPECT_GT(sentences, 5000U);
+}
+
+TEST(RenderedAnswers, ParseBackOverTheCommittedCuts) {
+    check_round_trip(corpus::Catalogue{{SAMNER_SOURCE_DIR "/configs/data"}}, SAMNER_TEST_DATA "/corpora");
+}
+
+TEST(RenderedAnswers, ParseBackOverAllCorpora) {
+    auto const* const root = std::getenv("SAMNER_DATA");
+    if (!root) {
+        if (std::getenv("SAMNER_REQUIRE_DATA")) FAIL() << "SAMNER_REQUIRE_DATA is set but SAMNER_DATA is not";
+        GTEST_SKIP() << "SAMNER_DATA does not name the full corpora";
+    }
+    check_round_trip(corpus::Catalogue{{SAMNER_SOURCE_DIR "/configs/data"}}, root);
 }
 
 TEST(PromptOptions, OfUnknownNamesAreErrors) {

@@ -47,5 +47,10 @@ TEST(Union, KeepsBothTypesOfAMention) {
               (Mentions{{"x", "location"}, {"x", "person"}, {"y", "person"}}));
 }
 
+TEST(Intersection, KeepsWhatBothNameWithTheSameType) {
+    EXPECT_EQ(intersection_of({{"x", "person"}, {"y", "person"}}, {{"x", "location"}, {"y", "person"}}),
+              (Mentions{{"y", "person"}}));
+}
+
 }  // namespace
 }  // namespace samner::score

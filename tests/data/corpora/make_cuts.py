@@ -2,8 +2,10 @@
 """Makes the small cuts of real corpora in this folder from a full copy of the data (see README.md beside this file).
 
 usage: make_cuts.py DATA_ROOT
-Each file is the first so many sentences of the upstream file, byte for byte.
+Each file is the first so many sentences of the upstream file, byte for byte. CUTS.tsv lists what was cut, so that nobody
+takes the cuts for the whole: file, sentences, SHA-256 of the cut.
 """
+import hashlib
 import pathlib
 import sys
 
@@ -39,10 +41,14 @@ def first_sentences(data: bytes, count: int) -> bytes:
 def main() -> None:
     root = pathlib.Path(sys.argv[1])
     here = pathlib.Path(__file__).parent
+    listing = ["file\tsentences\tsha256"]
     for name, count in SENTENCES.items():
         target = here / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(first_sentences((root / name).read_bytes(), count))
+        cut = first_sentences((root / name).read_bytes(), count)
+        target.write_bytes(cut)
+        listing.append(f"{name}\t{count}\t{hashlib.sha256(cut).hexdigest()}")
+    (here / "CUTS.tsv").write_text("\n".join(listing) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,99 @@
+#include "corpus/tags.h"
+
+#include <fmt/format.h>
+#include <utf8proc.h>
+
+#include "core/error.h"
+
+namespace samner::corpus {
+
+std::vector<std::string_view> Sentence::tokens() const {
+    std::vector<std::string_view> tokens;
+    std::size_t begin = 0;
+    for (auto const end : token_ends) {
+        tokens.push_back(std::string_view{text}.substr(begin, end - begin));
+        begin = std::size_t{end} + 1;  // the space between
+    }
+    return tokens;
+}
+
+std::optional<Tag> parse_tag(std::string_view tag) {
+    if (tag == "O") return Tag{'O', {}};
+    if (tag.size() < 3 || tag[1] != '-' || std::string_view{"BIES"}.find(tag[0]) == std::string_view::npos)
+        return std::nullopt;
+    return Tag{tag[0], tag.substr(2)};
+}
+
+void SentenceBuilder::add(std::string_view token, Tag const& tag) {
+    bool const goes_on =
+        (tag.position == 'I' || tag.position == 'E') && open_ && sentence_.entities.back().type == tag.type;
+    if (tag.position != 'O' && !goes_on) {
+        sentence_.entities.push_back({"", std::string{tag.type}, Span{length_, length_}});
+        entity_starts_ = true;
+    }
+    open_ = tag.position == 'B' || tag.position == 'I';
+    in_sentence_ = true;
+    if (token.empty()) return;
+    if (!sentence_.text.empty()) {
+        sentence_.text += ' ';
+        ++length_;
+    }
+    auto const begin = length_;
+    sentence_.text += token;
+    sentence_.token_ends.push_back(static_cast<std::uint32_t>(sentence_.text.size()));
+    length_ += code_points(token).value_or(0);
+    if (tag.position == 'O') return;
+    auto& entity = sentence_.entities.back();
+    if (entity_starts_) {
+        entity.span->begin = begin;
+    } else {
+        entity.text += ' ';
+    }
+    entity.text += token;
+    entity.span->end = length_;
+    entity_starts_ = false;
+}
+
+void SentenceBuilder::broken(std::string_view why, std::string_view line, std::string_view place, std::size_t number) {
+    auto const what = fmt::format("{} in '{}' ({}:{})", why, line.substr(0, 80), place, number);
+    if (!skipped_)
+        throw InputError{what, "mend the line or the reader's settings of the data set, or set reader.broken to skip"};
+    if (skipped_->first.empty()) skipped_->first = what;
+    in_sentence_ = broken_ = true;
+}
+
+void SentenceBuilder::end_sentence() {
+    if (broken_) ++skipped_->sentences;
+    if (in_sentence_ && !broken_) sentences_.push_back(std::move(sentence_));
+    sentence_ = {};
+    length_ = 0;
+    in_sentence_ = broken_ = open_ = entity_starts_ = false;
+}
+
+std::vector<Sentence> SentenceBuilder::finish() {
+    end_sentence();
+    return std::move(sentences_);
+}
+
+std::optional<std::int64_t> code_points(std::string_view text) {
+    std::int64_t count = 0;
+    for (std::size_t at = 0; at < text.size(); ++count) {
+        if (static_cast<unsigned char>(text[at]) < 0x80) {
+            ++at;
+            continue;
+        }
+        utf8proc_int32_t character = 0;
+        auto const size = utf8proc_iterate(reinterpret_cast<utf8proc_uint8_t const*>(text.data()) + at,
+                                           static_cast<utf8proc_ssize_t>(text.size() - at), &character);
+        if (size <= 0) return std::nullopt;
+        at += static_cast<std::size_t>(size);
+    }
+    return count;
+}
+
+std::string_view without_bom(std::string_view text) {
+    if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+    return text;
+}
+
+}  // namespace samner::corpus
