@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 
@@ -143,12 +144,20 @@ void score_files(ScoreOptions const& options) {
         if (found == predictions.end())
             throw InputError{fmt::format("no prediction for id {} ({})", id, place),
                              "predict every sentence of the gold file"};
-        gold.push_back(mentions_of(line, place));
+        auto const types =
+            line.contains("types") ? member<std::vector<std::string>>(line, "types", place) : options.types;
+        // What was not asked for is not scored, where it is known what was.
+        auto const asked = [&](score::Mentions mentions) {
+            std::erase_if(mentions, [&](score::Mention const& mention) {
+                return !types.empty() && std::ranges::find(types, mention.type) == types.end();
+            });
+            return mentions;
+        };
+        gold.push_back(asked(mentions_of(line, place)));
         auto const& prediction = found->second;
         if (prediction.contains("entities")) {
-            predicted.push_back(mentions_of(prediction, options.predictions.string()));
+            predicted.push_back(asked(mentions_of(prediction, options.predictions.string())));
         } else {
-            auto const types = line.contains("types") ? line["types"].get<std::vector<std::string>>() : options.types;
             if (types.empty())
                 throw InputError{fmt::format("a completion cannot be read without its types (id {})", id),
                                  "give --types, or `types` in the gold line"};

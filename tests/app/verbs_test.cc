@@ -158,7 +158,7 @@ TEST_F(Verbs, ScoreCountsEntitiesAndReadsCompletions) {
     auto const gold = in(
         "gold.jsonl",
         R"({"id": 1, "text": "Bohr met Ada in Oslo", "entities": [{"text": "Bohr", "type": "person"}, {"text": "Oslo", "type": "location"}]}
-{"id": 2, "text": "Rome", "entities": [{"text": "Rome", "type": "location"}], "types": ["person", "location"]}
+{"id": 2, "text": "Rome", "entities": [{"text": "Rome", "type": "location"}, {"text": "Rome", "type": "misc"}], "types": ["person", "location"]}
 )");
     auto const predictions = in("pred.jsonl", R"({"id": 2, "completion": "[[\"rome\", \"location\"]]"}
 {"id": 1, "entities": [{"text": "bohr", "type": "person"}, {"text": "Ada", "type": "location"}]}
