@@ -72,14 +72,16 @@ std::vector<task::Engine::Tokens> read_examples(task::Engine const& engine, fs::
 }
 
 /// Training examples of a described corpus, DATASET[:SPLIT]: every sentence of the split.
-std::vector<task::Engine::Tokens> dataset_examples(task::Engine const& engine, std::string const& name, Options const& options) {
+std::vector<task::Engine::Tokens> dataset_examples(task::Engine const& engine, std::string const& name,
+                                                   Options const& options) {
     auto const colon = name.find(':');
     auto const split = colon == std::string::npos ? "train" : name.substr(colon + 1);
     corpus::Catalogue const catalogue{{options.folders.begin(), options.folders.end()}};
     auto const& dataset = catalogue.at(name.substr(0, colon));
     prompt::Options const prompt{prompt::parse_layout(options.layout), prompt::parse_format(options.format)};
     std::vector<task::Engine::Tokens> examples;
-    for (auto const& sentence : corpus::read(dataset, split, options.root.empty() ? task::data_root({}) : options.root)) {
+    for (auto const& sentence :
+         corpus::read(dataset, split, options.root.empty() ? task::data_root({}) : options.root)) {
         auto const rendered = prompt::render(sentence, dataset, prompt);
         examples.push_back(engine.tokenize({rendered.text, rendered.answer}));
     }
@@ -150,7 +152,9 @@ void add_engine_verbs(CLI::App& app) {
 
     auto* const train = app.add_subcommand("train", "Train a LoRA adapter");
     add_model_options(*train, options->model);
-    train->add_option("--data", options->data, "DATASET[:SPLIT], or JSONL files of {\"prompt\", \"answer\"} or {\"ids\", \"labels\"}")
+    train
+        ->add_option("--data", options->data,
+                     "DATASET[:SPLIT], or JSONL files of {\"prompt\", \"answer\"} or {\"ids\", \"labels\"}")
         ->required();
     train->add_option("--root", options->root, "data root; default SAMNER_DATA");
     train->add_option("--configs", options->folders, "folders of data set descriptions")->capture_default_str();

@@ -62,13 +62,15 @@ Texts read_texts(Options const& options) {
         auto const& dataset = catalogue.at(options.data.substr(0, colon));
         return {dataset, corpus::read(dataset, split, options.root.empty() ? task::data_root({}) : options.root)};
     }
-    if (options.types.empty()) throw InputError{"--in needs --types", "name the entity types to find, separated by commas"};
+    if (options.types.empty())
+        throw InputError{"--in needs --types", "name the entity types to find, separated by commas"};
     Texts texts;
     texts.dataset.id = "texts";
     for (auto const& type : options.types) texts.dataset.types.push_back({type, type, ""});
     for_each_jsonl(options.in, [&](Json const& line, std::string const& place) {
         auto const id = member<Json>(line, "id", place);
-        texts.sentences.push_back({id.is_string() ? id.get<std::string>() : id.dump(), member<std::string>(line, "text", place), {}});
+        texts.sentences.push_back(
+            {id.is_string() ? id.get<std::string>() : id.dump(), member<std::string>(line, "text", place), {}});
     });
     return texts;
 }
@@ -77,8 +79,9 @@ void predict(Options const& options) {
     auto const texts = read_texts(options);
     task::Engine engine{options.model.base, options.model.device};
     Progress progress{"predicting", texts.sentences.size()};
-    auto const predicted = task::predict(engine, texts.sentences, texts.dataset, options.prompt(), options.model.adapter, options.infer,
-                                         [&](std::size_t done) { progress.update(done); });
+    auto const predicted =
+        task::predict(engine, texts.sentences, texts.dataset, options.prompt(), options.model.adapter, options.infer,
+                      [&](std::size_t done) { progress.update(done); });
     write_atomically(options.out, task::to_jsonl(predicted.predictions));
 }
 
@@ -89,7 +92,9 @@ void select_experts(Options const& options) {
     std::vector<double> similarity;
     if (!options.domains.empty()) {
         if (options.domains.size() != options.experts.size()) {
-            throw InputError{fmt::format("{} domain embeddings for {} experts", options.domains.size(), options.experts.size()), "give one an expert, in the same order"};
+            throw InputError{
+                fmt::format("{} domain embeddings for {} experts", options.domains.size(), options.experts.size()),
+                "give one an expert, in the same order"};
         }
         task::TextEncoder const encoder{options.encoder, options.model.device};
         std::vector<std::string> lines;
@@ -97,7 +102,8 @@ void select_experts(Options const& options) {
         auto const embeddings = encoder.encode(lines);
         auto const dimension = static_cast<std::size_t>(encoder.dimension());
         std::vector<float> target(dimension);
-        for (std::size_t i = 0; i < embeddings.size(); ++i) target[i % dimension] += embeddings[i];  // the mean's direction
+        for (std::size_t i = 0; i < embeddings.size(); ++i)
+            target[i % dimension] += embeddings[i];  // the mean's direction
         std::vector<float> experts;
         for (auto const& domain : options.domains) {
             auto const mean = weights::SafetensorsFile{domain}.floats("mean");
@@ -117,17 +123,21 @@ void select_experts(Options const& options) {
         Progress progress{"sampling evaluation", options.experts.size()};
         for (auto const& expert : options.experts) {
             auto& mentions = votes.emplace_back();
-            for (auto& prediction : task::predict(engine, sample, texts.dataset, options.prompt(), expert, options.infer).predictions) {
+            for (auto& prediction :
+                 task::predict(engine, sample, texts.dataset, options.prompt(), expert, options.infer).predictions) {
                 mentions.push_back(std::move(prediction.mentions));
             }
             progress.update(votes.size());
         }
     }
-    auto const result = task::select_experts(names, similarity, votes, texts.dataset.type_names(), options.strategy, options.m);
+    auto const result =
+        task::select_experts(names, similarity, votes, texts.dataset.type_names(), options.strategy, options.m);
     if (options.json) {
         fmt::print("{}\n", result.dump(1));
     } else {
-        for (auto const& name : result["chosen"]) fmt::print("{} {:.4f}\n", name.get<std::string>(), result["metrics"][name.get<std::string>()].get<double>());
+        for (auto const& name : result["chosen"])
+            fmt::print("{} {:.4f}\n", name.get<std::string>(),
+                       result["metrics"][name.get<std::string>()].get<double>());
     }
 }
 
@@ -139,8 +149,12 @@ void add_text_options(CLI::App& verb, Options& options) {
     verb.add_option("--types", options.types, "entity types to find in --in")->delimiter(',');
     verb.add_option("--layout", options.layout, "short or full")->capture_default_str();
     verb.add_option("--format", options.format, "json or enumeration")->capture_default_str();
-    verb.add_option("--max-new-tokens", options.infer.max_new_tokens, "hard stop")->capture_default_str()->check(CLI::PositiveNumber);
-    verb.add_option("--num-slots", options.infer.num_slots, "sequences decoded together")->capture_default_str()->check(CLI::PositiveNumber);
+    verb.add_option("--max-new-tokens", options.infer.max_new_tokens, "hard stop")
+        ->capture_default_str()
+        ->check(CLI::PositiveNumber);
+    verb.add_option("--num-slots", options.infer.num_slots, "sequences decoded together")
+        ->capture_default_str()
+        ->check(CLI::PositiveNumber);
 }
 
 }  // namespace
@@ -162,7 +176,9 @@ void add_predict_verbs(CLI::App& app) {
     select_verb->add_option("--experts", options->experts, "PEFT folders")->required();
     select_verb->add_option("--strategy", options->strategy, "similarity, sampling or fused")->capture_default_str();
     select_verb->add_option("--encoder", options->encoder, "sentence-transformers folder, for similarity and fused");
-    select_verb->add_option("--domains", options->domains, "embeddings of the experts' training texts (samner encode), one an expert, for similarity and fused");
+    select_verb->add_option(
+        "--domains", options->domains,
+        "embeddings of the experts' training texts (samner encode), one an expert, for similarity and fused");
     select_verb->add_option("-m", options->m, "experts to choose")->capture_default_str();
     select_verb->add_option("-k", options->k, "sentences of the sampling evaluation")->capture_default_str();
     select_verb->add_option("--seed", options->seed, "of the sampled sentences")->capture_default_str();

@@ -19,10 +19,10 @@
 #include "model/encoder.h"
 #include "prompt/prompt.h"
 #include "select/select.h"
-#include "task/select_experts.h"
 #include "task/engine.h"
 #include "task/merge_adapters.h"
 #include "task/predictions.h"
+#include "task/select_experts.h"
 #include "train/trainer.h"
 #include "weights/safetensors.h"
 
@@ -152,8 +152,9 @@ struct Executor::Impl {
         options.max_new_tokens = task.payload.at("max_new_tokens").get<std::int64_t>();
         options.num_slots = run.infer.num_slots;
         auto const& adapter = task.payload.at("adapter");
-        auto const predicted = predict(engine(), target_sentences(task.payload), dataset, prompt_options(task.payload),
-                                       adapter.is_null() ? std::filesystem::path{} : artifacts.path(adapter.get<std::string>()), options);
+        auto const predicted =
+            predict(engine(), target_sentences(task.payload), dataset, prompt_options(task.payload),
+                    adapter.is_null() ? std::filesystem::path{} : artifacts.path(adapter.get<std::string>()), options);
         auto const& predictions = predicted.predictions;
         auto const hash = artifacts.commit(
             task.key, [&](std::filesystem::path const& out) { write_atomically(out, to_jsonl(predictions)); });
@@ -182,10 +183,11 @@ struct Executor::Impl {
                 votes.push_back(read_mentions(artifacts.path(expert.at("predictions").get<std::string>())));
             }
         }
-        auto const similarity = select::domain_similarity(
-            centroid_of(payload.at("target_centroid").get<std::string>()), centroids);
+        auto const similarity =
+            select::domain_similarity(centroid_of(payload.at("target_centroid").get<std::string>()), centroids);
         auto const types = catalogue.at(payload.at("target").at("dataset").get<std::string>()).type_names();
-        return {"", select_experts(names, similarity, votes, types, payload.at("metric").get<std::string>(), payload.at("m").get<std::size_t>())};
+        return {"", select_experts(names, similarity, votes, types, payload.at("metric").get<std::string>(),
+                                   payload.at("m").get<std::size_t>())};
     }
 
     std::pair<std::string, Json> merge(plan::Task const& task) {

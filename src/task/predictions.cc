@@ -18,8 +18,8 @@ Predicted predict(Engine& engine, std::vector<corpus::Sentence> const& sentences
         auto parsed = prompt::parse(completions[i].text, types, sentences[i].text, prompt.format);
         result.tokens_in += completions[i].prompt_tokens;
         result.tokens_out += std::ssize(completions[i].tokens);
-        result.predictions.push_back({sentences[i].id, sentences[i].text, std::move(parsed.mentions), completions[i].text,
-                                      !completions[i].stopped, parsed.unparsable});
+        result.predictions.push_back({sentences[i].id, sentences[i].text, std::move(parsed.mentions),
+                                      completions[i].text, !completions[i].stopped, parsed.unparsable});
     }
     return result;
 }

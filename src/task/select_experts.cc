@@ -12,9 +12,14 @@ Json select_experts(std::vector<std::string> const& names, std::vector<double> c
                     std::string const& metric, std::size_t m) {
     bool const by_similarity = metric == "similarity" || metric == "fused";
     bool const by_sampling = metric == "sampling" || metric == "fused";
-    if (!by_similarity && !by_sampling) throw InputError{fmt::format("the strategy is '{}'", metric), "use similarity, sampling or fused"};
-    if (by_similarity && similarity.empty()) throw InputError{fmt::format("{} needs the experts' domain embeddings", metric), "give them, or use sampling"};
-    Json result{{"similarity", Json::object()}, {"sampling_f1", Json::object()}, {"metrics", Json::object()}, {"chosen", Json::array()}};
+    if (!by_similarity && !by_sampling)
+        throw InputError{fmt::format("the strategy is '{}'", metric), "use similarity, sampling or fused"};
+    if (by_similarity && similarity.empty())
+        throw InputError{fmt::format("{} needs the experts' domain embeddings", metric), "give them, or use sampling"};
+    Json result{{"similarity", Json::object()},
+                {"sampling_f1", Json::object()},
+                {"metrics", Json::object()},
+                {"chosen", Json::array()}};
     std::vector<double> sampling;
     if (by_sampling) {
         std::vector<score::Mentions> pseudo_labels;
