@@ -17,15 +17,15 @@ namespace {
 class ArchitectureKeys {
 public:
     ArchitectureKeys(GgufFile const& file, std::string const& architecture)
-        : file_{file}, prefix_{architecture + "."} {}
+        : file_{file}, prefix_{fmt::format("{}.", architecture)} {}
 
     template <class T>
     std::optional<T> get(std::string_view key) const {
-        return file_.get<T>(prefix_ + std::string{key});
+        return file_.get<T>(fmt::format("{}{}", prefix_, key));
     }
     template <class T>
     T require(std::string_view key) const {
-        return file_.require<T>(prefix_ + std::string{key});
+        return file_.require<T>(fmt::format("{}{}", prefix_, key));
     }
 
     /// @throws InputError unless the value is absent or the one that is supported

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "temporary_folder.h"
+
+namespace samner::weights {
+
+inline std::filesystem::path golden(std::string const& name) {
+    return std::filesystem::path{SAMNER_TEST_DATA} / "golden" / name;
+}
+
+/// Plain writing, without the syncing of write_atomically: the mutation tests write thousands of files.
+inline void write_plain(std::filesystem::path const& path, std::string_view bytes) {
+    std::ofstream{path, std::ios::binary} << bytes;
+}
+
+/// The whole message of the InputError that `action` throws; "" when it throws none. Other exceptions pass through.
+inline std::string input_error(std::function<void()> const& action) {
+    try {
+        action();
+    } catch (InputError const& error) {
+        return describe(error);
+    }
+    return {};
+}
+
+/// A copy of a folder of the golden files, to be changed.
+inline std::filesystem::path copy_of(std::string const& name, TemporaryFolder const& folder) {
+    auto const copy = folder / "copy";
+    std::filesystem::remove_all(copy);
+    std::filesystem::copy(golden(name), copy);
+    return copy;
+}
+
+}  // namespace samner::weights
