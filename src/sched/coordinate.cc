@@ -28,6 +28,7 @@ public:
                 channel_.stop(signal);
             }
             bool const sent = outcome_.stop_signal == 0 && assign();
+            if (!sent && unsynced_) sync();  // nothing may become ready for a long time
             if (running_.empty() && !sent) break;
             // One durable record for all that has come in together.
             if (auto result = channel_.receive(std::chrono::milliseconds{5})) {
@@ -107,6 +108,11 @@ private:
         ready_.insert({node.way, node.task.key});
     }
 
+    void sync() {
+        recorder_.sync();
+        unsynced_ = false;
+    }
+
     bool assign() {
         std::vector<std::pair<int, Node*>> assignments;
         while (!idle_.empty() && !ready_.empty()) {
@@ -120,7 +126,7 @@ private:
             assignments.emplace_back(worker, &node);
         }
         if (assignments.empty()) return false;
-        recorder_.sync();
+        sync();
         for (auto const& [worker, node] : assignments) channel_.send(worker, node->task);
         return true;
     }
@@ -141,6 +147,7 @@ private:
             return;
         }
         recorder_.ended(node.task, result);
+        unsynced_ = true;
         if (!result.ok) {
             node.state = State::failed;
             ++outcome_.failed;
@@ -173,6 +180,7 @@ private:
     std::set<Order> ready_;
     std::set<int> idle_;
     std::map<int, std::string> running_;  ///< by worker
+    bool unsynced_ = false;               ///< results were recorded since the last sync
     Outcome outcome_;
 };
 

@@ -99,6 +99,31 @@ TEST_F(Coordination, RunsTasksThatBecomeKnownOnTheWay) {
     EXPECT_THAT(recorder.order, ElementsAre("select", "merge", "infer"));
 }
 
+TEST_F(Coordination, MakesAResultDurableEvenWhenNothingIsReadyAndATaskStillRuns) {
+    struct Counting : ToyRecorder {
+        void sync() override { synced = ended_tasks.size(); }
+        std::size_t synced = 0;
+    } counting;
+    /// Holds the second result back until the first has been seen to be durable.
+    struct Slow : ToyChannel {
+        Slow(Counting& recorder) : ToyChannel{2}, counting{recorder} {}
+        std::optional<TaskResult> receive(std::chrono::milliseconds wait) override {
+            if (taken == 1 && counting.synced == 0 && ++asked < 1000) return std::nullopt;
+            was_durable = was_durable || (taken == 1 && counting.synced == 1);
+            auto result = ToyChannel::receive(wait);
+            taken += result.has_value();
+            return result;
+        }
+        Counting& counting;
+        int asked = 0;
+        int taken = 0;
+        bool was_durable = false;
+    } channel{counting};
+    ToySource source{{task("a"), task("b")}};
+    EXPECT_EQ(coordinate(source, counting, channel).done, 2);
+    EXPECT_TRUE(channel.was_durable);
+}
+
 TEST_F(Coordination, IgnoresAResultThatComesTwice) {
     ToySource source{{task("a"), task("b", {"a"})}};
     ToyChannel channel{1};
