@@ -15,7 +15,8 @@ namespace {
 thread_local bool inside_parallel_region = false;
 
 /// Threads that wait for a job, first spinning for some microseconds (a decoding step has hundreds of short regions),
-/// then asleep. One job at a time.
+/// then asleep. One job at a time. A thread that wakes late finds the job closed and takes no part: nobody waits for
+/// it.
 class Pool {
 public:
     explicit Pool(int helpers) {
@@ -40,16 +41,37 @@ public:
             pieces_ = pieces;
             next_.store(0, std::memory_order_relaxed);
             error_ = nullptr;
-            busy_.store(static_cast<int>(threads_.size()), std::memory_order_relaxed);
             generation_.fetch_add(1, std::memory_order_release);
         }
         wake_.notify_all();
-        work();
-        while (busy_.load(std::memory_order_acquire) != 0) pause();
+        work(pieces, piece);
+        {
+            std::lock_guard const lock{mutex_};
+            piece_ = nullptr;
+        }
+        auto const done = [&] { return working_.load(std::memory_order_acquire) == 0; };
+        if (!spin_until(done)) {
+            std::unique_lock lock{mutex_};
+            done_.wait(lock, done);
+        }
         if (error_) std::rethrow_exception(error_);
     }
 
 private:
+    /// Tries for some microseconds. Yields in between: where there are more threads than cores, another one may be what
+    /// is waited for.
+    template <class Condition>
+    static bool spin_until(Condition const& condition) {
+        for (int round = 0; round < 64; ++round) {
+            for (int i = 0; i < 32; ++i) {
+                if (condition()) return true;
+                pause();
+            }
+            std::this_thread::yield();
+        }
+        return condition();
+    }
+
     static void pause() {
 #if defined(__x86_64__)
         __builtin_ia32_pause();
@@ -58,15 +80,15 @@ private:
 #endif
     }
 
-    void work() {
+    void work(std::int64_t pieces, std::function<void(std::int64_t)> const& piece) {
         inside_parallel_region = true;
         for (;;) {
             auto const index = next_.fetch_add(1, std::memory_order_relaxed);
-            if (index >= pieces_) break;
+            if (index >= pieces) break;
             try {
-                (*piece_)(index);
+                piece(index);
             } catch (...) {
-                std::lock_guard const lock{error_mutex_};
+                std::lock_guard const lock{mutex_};
                 if (!error_) error_ = std::current_exception();
             }
         }
@@ -75,28 +97,33 @@ private:
 
     void serve() {
         std::uint64_t seen = 0;
+        auto const called = [&] { return generation_.load(std::memory_order_acquire) != seen; };
         for (;;) {
-            for (int spin = 0; spin < 4000 && generation_.load(std::memory_order_acquire) == seen; ++spin) pause();
-            {
-                std::unique_lock lock{mutex_};
-                wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
-                seen = generation_.load(std::memory_order_acquire);
-                if (closing_) return;
-            }
-            work();
-            busy_.fetch_sub(1, std::memory_order_release);
+            spin_until(called);
+            std::unique_lock lock{mutex_};
+            wake_.wait(lock, called);
+            seen = generation_.load(std::memory_order_acquire);
+            if (closing_) return;
+            if (!piece_) continue;
+            auto const& piece = *piece_;
+            auto const pieces = pieces_;
+            working_.fetch_add(1, std::memory_order_relaxed);
+            lock.unlock();
+            work(pieces, piece);
+            lock.lock();
+            if (working_.fetch_sub(1, std::memory_order_release) == 1) done_.notify_one();
         }
     }
 
     std::mutex mutex_;
     std::condition_variable wake_;
+    std::condition_variable done_;
     std::atomic<std::uint64_t> generation_{0};
     bool closing_ = false;
-    std::function<void(std::int64_t)> const* piece_ = nullptr;
+    std::function<void(std::int64_t)> const* piece_ = nullptr;  ///< null between jobs
     std::int64_t pieces_ = 0;
     std::atomic<std::int64_t> next_{0};
-    std::atomic<int> busy_{0};
-    std::mutex error_mutex_;
+    std::atomic<int> working_{0};  ///< helpers in the job
     std::exception_ptr error_;
     std::vector<std::thread> threads_;
 };

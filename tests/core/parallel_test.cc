@@ -35,5 +35,26 @@ TEST(ParallelFor, RunsNestedRegionsAndPassesExceptionsOn) {
     set_num_threads(1);
 }
 
+TEST(ParallelFor, KeepsManyShortRegionsApartOnMoreThreadsThanCores) {
+    set_num_threads(9);
+    for (int region = 0; region < 5000; ++region) {
+        // Memory of this region only: a helper that came late would write to it after its end.
+        std::vector<int> written(4, -1);
+        bool const fails = region % 100 == 99;
+        auto const run = [&] {
+            parallel_for(0, 4, 1, [&](std::int64_t begin, std::int64_t end) {
+                for (auto i = begin; i < end; ++i) written[i] = region;
+                if (fails && begin == 0) throw std::runtime_error{"x"};
+            });
+        };
+        if (fails)
+            EXPECT_THROW(run(), std::runtime_error);
+        else
+            EXPECT_NO_THROW(run());
+        ASSERT_EQ(written, std::vector<int>(4, region));
+    }
+    set_num_threads(1);
+}
+
 }  // namespace
 }  // namespace samner
