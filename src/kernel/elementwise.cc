@@ -1,10 +1,14 @@
 #include "kernel/elementwise.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
+#include "core/error.h"
 #include "core/parallel.h"
+#include "kernel/logarithm.h"
 #include "kernel/table.h"
 
 namespace samner::kernel {
@@ -26,6 +30,17 @@ void for_elements(std::int64_t count, Body const& body) {
     parallel_for(0, (count + piece - 1) / piece, 1, [&](std::int64_t begin, std::int64_t end) {
         body(begin * piece, std::min(end * piece, count) - begin * piece);
     });
+}
+
+/// Eight partial sums, element i going to number i mod 8: enough for the compiler to use vectors.
+double sum_of_leaf(float const* x, std::int64_t count) {
+    double sums[8] = {};
+    std::int64_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        for (int j = 0; j < 8; ++j) sums[j] += static_cast<double>(x[i + j]) * static_cast<double>(x[i + j]);
+    }
+    for (int j = 0; i + j < count; ++j) sums[j] += static_cast<double>(x[i + j]) * static_cast<double>(x[i + j]);
+    return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
 }
 
 }  // namespace
@@ -95,6 +110,11 @@ void scale(float factor, float* x, std::int64_t count) {
 
 void cross_entropy(float* logits, std::span<std::int32_t const> targets, std::int64_t vocabulary, float factor,
                    float* loss) {
+    for (std::size_t row = 0; row < targets.size(); ++row) {
+        if (targets[row] < 0 || targets[row] >= vocabulary)
+            throw InputError{
+                fmt::format("target {} of row {} is outside the vocabulary of {}", targets[row], row, vocabulary)};
+    }
     auto const& kernels = table();
     for_rows(std::ssize(targets), vocabulary, [&](std::int64_t row) {
         auto* const x = logits + row * vocabulary;
@@ -103,23 +123,27 @@ void cross_entropy(float* logits, std::span<std::int32_t const> targets, std::in
         float largest = 0;
         auto const sum = kernels.softmax(x, vocabulary, largest);
         loss[row] = static_cast<float>(static_cast<double>(largest) - static_cast<double>(wanted) +
-                                       std::log(static_cast<double>(sum)));
+                                       natural_log(static_cast<double>(sum)));
         kernels.scale(factor / sum, x, vocabulary);
         x[target] -= factor;
     });
 }
 
 void argmax(float const* x, std::int64_t rows, std::int64_t n, std::int32_t* best) {
+    auto const& kernels = table();
     for_rows(rows, n, [&](std::int64_t row) {
-        auto const* const first = x + row * n;
-        best[row] = static_cast<std::int32_t>(std::max_element(first, first + n) - first);
+        auto const index = kernels.argmax(x + row * n, n);
+        if (index == n)
+            throw Error{fmt::format("row {} of {} values has no largest one: it holds NaN", row, n),
+                        "the model's weights are broken, or its training diverged"};
+        best[row] = static_cast<std::int32_t>(index);
     });
 }
 
 void adamw_step(AdamW const& settings, double learning_rate, std::int64_t step, std::int64_t count,
                 float const* gradients, float* parameters, float* first_moment, float* second_moment) {
     auto const& kernels = table();
-    auto const correction = [&](double beta) { return 1.0 - std::pow(beta, static_cast<double>(step)); };
+    auto const correction = [&](double beta) { return 1.0 - whole_power(beta, step); };
     AdamWArguments const arguments{static_cast<float>(1.0 - learning_rate * settings.weight_decay),
                                    static_cast<float>(settings.beta1),
                                    static_cast<float>(settings.beta2),
@@ -139,10 +163,7 @@ double sum_of_squares(float const* x, std::int64_t count) {
     std::vector<double> sums(static_cast<std::size_t>(leaves), 0.0);
     parallel_for(0, leaves, 16, [&](std::int64_t begin, std::int64_t end) {
         for (auto i = begin; i < end; ++i) {
-            double sum = 0;
-            for (auto j = i * leaf; j < std::min((i + 1) * leaf, count); ++j)
-                sum += static_cast<double>(x[j]) * static_cast<double>(x[j]);
-            sums[static_cast<std::size_t>(i)] = sum;
+            sums[static_cast<std::size_t>(i)] = sum_of_leaf(x + i * leaf, std::min(leaf, count - i * leaf));
         }
     });
     for (std::size_t width = 1; width < sums.size(); width *= 2) {

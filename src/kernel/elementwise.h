@@ -34,10 +34,12 @@ void scale(float factor, float* x, std::int64_t count);
 
 /// Cross-entropy of each row with its target, in nats; the logits become its gradient, times `factor`.
 /// @param loss  [rows]
+/// @throws InputError for a target outside [0, vocabulary)
 void cross_entropy(float* logits, std::span<std::int32_t const> targets, std::int64_t vocabulary, float factor,
                    float* loss);
 
 /// The index of the largest element of each row; ties go to the lowest.
+/// @throws Error when a row holds NaN or nothing above minus infinity
 void argmax(float const* x, std::int64_t rows, std::int64_t n, std::int32_t* best);
 
 struct AdamW {

@@ -28,10 +28,11 @@ inline float largest_of(Vec a) {
     return join(a, [](float x, float y) { return x > y ? x : y; });
 }
 
-/// e^x to about 1 unit in the last place for x in [-87.3, 88]; 0 below, e^88 above.
+/// e^x to about 1 unit in the last place for x in [-87.3, 88]; 0 below, e^88 above. NaN stays NaN: min and max give their
+/// second operand where one is NaN.
 inline Vec exponential(Vec x) {
     auto const low = splat(-87.3F);
-    auto const clamped = max(min(x, splat(88.0F)), low);
+    auto const clamped = max(low, min(splat(88.0F), x));
     // x = n ln 2 + r with |r| <= ln 2 / 2; adding 1.5 * 2^23 rounds to a whole number.
     auto const magic = splat(12582912.0F);
     auto const n = fma(clamped, splat(1.44269504F), magic) - magic;
@@ -50,7 +51,7 @@ inline Vec exponential(Vec x) {
 
 /// The error function to 3e-7: x p(x²) up to 1, beyond 1 - exp(q(x)); both fitted by Chebyshev interpolation.
 inline Vec error_function(Vec x) {
-    auto const t = min(absolute(x), splat(4.0F));
+    auto const t = min(splat(4.0F), absolute(x));
     auto const s = t * t;
     auto p = splat(-9.673591194e-06F);
     p = fma(p, s, splat(1.126825373e-04F));
@@ -88,6 +89,13 @@ inline void put(float* p, Vec a, std::int64_t count) {
     } else {
         store_part(p, a, count);
     }
+}
+
+alignas(64) constexpr float lane_numbers[lanes] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+/// `fill` in place of the lanes from `count` on.
+inline Vec with_beyond(Vec a, std::int64_t count, float fill) {
+    return where_less(load(lane_numbers), splat(static_cast<float>(count)), a, splat(fill));
 }
 
 /// A tile of Rows x (Vectors * 16) of C: the fma chains go on from C, or from zero.
@@ -218,13 +226,7 @@ float softmax(float* x, std::int64_t n, float& largest) {
     auto top = splat(-infinity);
     for_pieces(n, [&](std::int64_t i, std::int64_t count) {
         auto const part = take(x + i, count);
-        if (count == lanes) {
-            top = max(part, top);
-        } else {
-            float padded[16];
-            for (int j = 0; j < 16; ++j) padded[j] = j < count ? x[i + j] : -infinity;
-            top = max(load(padded), top);
-        }
+        top = max(count == lanes ? part : with_beyond(part, count, -infinity), top);
     });
     largest = largest_of(top);
     auto total = splat(0.0F);
@@ -233,6 +235,27 @@ float softmax(float* x, std::int64_t n, float& largest) {
         total = total + take(x + i, count);  // read again: lanes beyond the end are zero
     });
     return sum(total);
+}
+
+/// Index of the first largest element; n where one is NaN or all are minus infinity.
+std::int64_t argmax(float const* x, std::int64_t n) {
+    auto top = splat(-infinity);
+    auto invalid = splat(0.0F);
+    for_pieces(n, [&](std::int64_t i, std::int64_t count) {
+        auto part = take(x + i, count);
+        if (count < lanes) part = with_beyond(part, count, -infinity);
+        top = max(part, top);
+        invalid = where_nan(part, splat(1.0F), invalid);
+    });
+    if (largest_of(invalid) > 0.0F) return n;
+    auto const largest = largest_of(top);
+    std::int64_t i = 0;
+    auto const below = [&](std::int64_t first) {
+        return largest_of(where_less(load(x + first), splat(largest), splat(0.0F), splat(1.0F))) == 0.0F;
+    };
+    while (i + lanes <= n && below(i)) i += lanes;
+    while (i < n && x[i] != largest) ++i;
+    return largest > -infinity ? i : n;
 }
 
 void attention(AttentionArguments const& t) {
@@ -342,12 +365,8 @@ void layer_norm(float const* x, float const* weight, float const* bias, float ep
     auto const mean = sum(total) / static_cast<float>(n);
     auto square = splat(0.0F);
     for_pieces(n, [&](std::int64_t i, std::int64_t count) {
-        auto const zero_beyond = count == lanes ? splat(mean) : [&] {
-            float padded[16];
-            for (int j = 0; j < 16; ++j) padded[j] = j < count ? mean : 0.0F;
-            return load(padded);
-        }();
-        auto const centred = take(x + i, count) - zero_beyond;
+        auto const part = take(x + i, count);
+        auto const centred = (count == lanes ? part : with_beyond(part, count, mean)) - splat(mean);
         square = fma(centred, centred, square);
     });
     auto const scale = splat(1.0F / __builtin_sqrtf(sum(square) / static_cast<float>(n) + eps));
@@ -419,6 +438,6 @@ void adamw(AdamWArguments const& s, float const* gradients, float* parameters, f
 
 Table const& table() {
     static constexpr Table kernels{gemm,   attention,       attention_backward, rms_norm, rms_norm_backward, layer_norm, rope,
-                                   swiglu, swiglu_backward, gelu,               add,      scale,             softmax,    adamw};
+                                   swiglu, swiglu_backward, gelu,               add,      scale,             softmax,    argmax, adamw};
     return kernels;
 }

@@ -75,6 +75,7 @@ struct Table {
     void (*add)(float const* x, float* y, std::int64_t n);
     void (*scale)(float factor, float* x, std::int64_t n);
     float (*softmax)(float* x, std::int64_t n, float& largest);  ///< x becomes exp(x - largest); @return their sum
+    std::int64_t (*argmax)(float const* x, std::int64_t n);      ///< n where one is NaN or all are minus infinity
     void (*adamw)(AdamWArguments const& settings, float const* gradients, float* parameters, float* first,
                   float* second, std::int64_t n);
 };

@@ -67,6 +67,11 @@ inline Vec where_less(Vec x, Vec y, Vec a, Vec b) {
     return {_mm256_blendv_ps(b.lo, a.lo, _mm256_cmp_ps(x.lo, y.lo, _CMP_LT_OQ)),
             _mm256_blendv_ps(b.hi, a.hi, _mm256_cmp_ps(x.hi, y.hi, _CMP_LT_OQ))};
 }
+/// a where x is NaN, else b
+inline Vec where_nan(Vec x, Vec a, Vec b) {
+    return {_mm256_blendv_ps(b.lo, a.lo, _mm256_cmp_ps(x.lo, x.lo, _CMP_UNORD_Q)),
+            _mm256_blendv_ps(b.hi, a.hi, _mm256_cmp_ps(x.hi, x.hi, _CMP_UNORD_Q))};
+}
 inline Vec exp2_whole(Vec n) {
     auto const half = [](__m256 x) {
         return _mm256_castsi256_ps(

@@ -61,6 +61,10 @@ inline Vec with_sign(Vec a, Vec from) {
 inline Vec where_less(Vec x, Vec y, Vec a, Vec b) {
     return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(x.v, y.v, _CMP_LT_OQ), b.v, a.v)};
 }
+/// a where x is NaN, else b
+inline Vec where_nan(Vec x, Vec a, Vec b) {
+    return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(x.v, x.v, _CMP_UNORD_Q), b.v, a.v)};
+}
 inline Vec exp2_whole(Vec n) {
     return {
         _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127)), 23))};

@@ -5,7 +5,9 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <functional>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -16,12 +18,15 @@
 #include "kernel/elementwise.h"
 #include "kernel/gemm.h"
 #include "kernel/isa.h"
+#include "kernel/logarithm.h"
 
 namespace samner::kernel {
 namespace {
 
 using Floats = std::vector<float>;
 constexpr double unit_roundoff = 0x1p-24;
+constexpr float infinity = std::numeric_limits<float>::infinity();
+constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
 Floats random(std::string const& purpose, std::int64_t count, double deviation = 1) {
     RandomStream const stream{11, purpose};
@@ -149,6 +154,35 @@ TEST(Product, OfNothingIsNothingAndOfNoDepthIsTheStart) {
     EXPECT_EQ(c, (Floats{1, 2}));
     gemm(1, nullptr, 0, PackedMatrix::from_matrix(nullptr, 0, 2, 2), c.data(), 2, false);
     EXPECT_EQ(c, (Floats{0, 0}));
+}
+
+TEST(Product, RoundsOnceAStepAlsoWithoutFmaInstructions) {
+    // Products and sums near half units in the last place, denormal results, signed zeros, infinities.
+    Floats const values{0.0F,      -0.0F,     1.0F,        -1.0F,          0x1.000002p0F, -0x1.000002p0F,
+                        3.0F,      0x1p-24F,  0x1p-25F,    0x1p-75F,       0x1.8p-75F,    0x1.fffffep0F,
+                        0x1p-126F, 0x1p-149F, -0x1p-148F,  0x1p127F,       0x1.001p12F,   0x1.fffffep127F,
+                        -0x1p-25F, 0x1p-102F, -0x1.8p-24F, 0x1.555556p-2F, infinity};
+    auto const n = std::ssize(values);
+    auto const packed = PackedMatrix::from_matrix(values.data(), 1, n, n);
+    for (auto const isa : available()) {
+        use(isa);
+        for (float const a : values) {
+            for (float const start : values) {
+                Floats c(values.size(), start);
+                gemm(1, &a, 1, packed, c.data(), n, true);
+                for (std::size_t j = 0; j < values.size(); ++j) {
+                    auto const expected = std::fma(a, values[j], start);
+                    if (std::isnan(expected)) {
+                        ASSERT_TRUE(std::isnan(c[j]));
+                    } else {
+                        ASSERT_EQ(std::bit_cast<std::uint32_t>(c[j]), std::bit_cast<std::uint32_t>(expected))
+                            << a << " * " << values[j] << " + " << start << " with " << name_of(isa);
+                    }
+                }
+            }
+        }
+    }
+    use(available().back());
 }
 
 // ---- attention ----
@@ -477,6 +511,92 @@ TEST(CrossEntropy, IsTheDefinitionWithItsGradient) {
             ASSERT_NEAR(all[row * vocabulary + i], gradient, 2e-7);
         }
     }
+}
+
+TEST(CrossEntropy, RefusesTargetsOutsideTheVocabulary) {
+    Floats logits(6), loss(2);
+    for (std::int32_t const target : {-1, 3}) {
+        std::vector<std::int32_t> const targets{0, target};
+        EXPECT_THROW(cross_entropy(logits.data(), targets, 3, 1.0F, loss.data()), InputError);
+    }
+}
+
+TEST(Nan, IsNotSwallowed) {
+    for (auto const isa : available()) {
+        use(isa);
+        Floats x(40, 1.0F);
+        x[17] = nan;
+        Floats y(x.size());
+        gelu(x.data(), y.data(), std::ssize(x));
+        EXPECT_TRUE(std::isnan(y[17]));
+        EXPECT_FALSE(std::isnan(y[18]));
+        swiglu(x.data(), x.data(), y.data(), std::ssize(x));
+        EXPECT_TRUE(std::isnan(y[17]));
+        std::int32_t best = 0;
+        EXPECT_THROW(argmax(x.data(), 1, std::ssize(x), &best), Error);
+        std::vector<std::int32_t> const target{3};
+        float loss = 0;
+        cross_entropy(x.data(), target, std::ssize(x), 1.0F, &loss);
+        EXPECT_TRUE(std::isnan(loss));
+
+        // One broken key must show in the output, not drop out of the softmax.
+        Floats const q(8, 1.0F), v(3 * 8, 1.0F);
+        Floats k(3 * 8, 1.0F), out(8);
+        k[8] = nan;
+        std::vector<float> keys(8 * kv_block), values(8 * kv_block);
+        AttentionShape const shape{1, 1, 8, 1.0F};
+        KvPool const pool{keys.data(), values.data()};
+        for (int p = 0; p < 3; ++p) store_kv(shape, pool, 0, p, &k[p * 8], &v[p * 8]);
+        std::int32_t const block = 0;
+        AttentionRow const row{&block, 3};
+        paged_attention(shape, pool, {&row, 1}, q.data(), 8, out.data(), 8);
+        EXPECT_TRUE(std::isnan(out[0]));
+    }
+    use(available().back());
+}
+
+TEST(NaturalLog, IsWithinTwoUnitsOfTheMathLibrary) {
+    for (double x = 1e-300; x < 1e300; x *= 1.37)
+        ASSERT_NEAR(natural_log(x), std::log(x), 4e-16 * std::max(1.0, std::abs(std::log(x)))) << x;
+    for (double x = 0.5; x < 2; x += 0.001) ASSERT_NEAR(natural_log(x), std::log(x), 4e-16) << x;
+    EXPECT_EQ(natural_log(1.0), 0.0);
+    EXPECT_TRUE(std::isnan(natural_log(std::numeric_limits<double>::quiet_NaN())));
+    EXPECT_EQ(whole_power(0.5, 10), 0x1p-10);
+    EXPECT_EQ(whole_power(3.0, 0), 1.0);
+}
+
+TEST(InstructionSetDeathTest, IsTakenFromTheEnvironmentAndAnUnknownOneIsBadInput) {
+    testing::GTEST_FLAG(death_test_style) = "threadsafe";
+    auto const exit_code_with = [](char const* name) {
+        setenv("SAMNER_ISA", name, 1);
+        try {
+            std::exit(current() == Isa::generic ? 0 : 1);
+        } catch (InputError const& error) {
+            std::fputs(error.what(), stderr);
+            std::exit(static_cast<int>(error.code()));
+        }
+    };
+    EXPECT_EXIT(exit_code_with("avx3"), testing::ExitedWithCode(2), "SAMNER_ISA is 'avx3'");
+    EXPECT_EXIT(exit_code_with("generic"), testing::ExitedWithCode(0), "");
+}
+
+TEST(Argmax, FindsTheFirstLargestAnywhereInLongRows) {
+    for (auto const isa : available()) {
+        use(isa);
+        for (std::int64_t const n : {1, 15, 16, 33, 300}) {
+            for (std::int64_t const at : {std::int64_t{0}, n / 2, n - 1}) {
+                Floats x(static_cast<std::size_t>(n), -2.0F);
+                x[at] = x[n - 1] = -1.0F;
+                std::int32_t best = -1;
+                argmax(x.data(), 1, n, &best);
+                EXPECT_EQ(best, at) << n;
+            }
+        }
+        Floats const none(20, -infinity);
+        std::int32_t best = 0;
+        EXPECT_THROW(argmax(none.data(), 1, 20, &best), Error);
+    }
+    use(available().back());
 }
 
 TEST(Argmax, TakesTheLowestOfEqualOnes) {
