@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 HERE = pathlib.Path(__file__).parent
-VOCABULARY, HIDDEN, LAYERS, HEADS, KV_HEADS, HEAD_DIM, INNER, CONTEXT = 512, 128, 4, 4, 2, 32, 320, 1024
+VOCABULARY, HIDDEN, LAYERS, HEADS, KV_HEADS, HEAD_DIM, INNER, CONTEXT = 640, 128, 4, 4, 2, 32, 256, 1024
 CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
 
 # Each domain's entity types: how their names end, and the sentences that they stand in.
@@ -53,9 +53,24 @@ DOMAINS = {
 }
 TARGETS = {"tiny-expedition", "tiny-museum"}
 
+# Types that only the pre-training knows: how their names end. None of them is a type of the corpora.
+CLASSES = {
+    "colour": "ish", "fruit": "apa", "bird": "wing", "ship": "mast", "planet": "oon", "song": "tune", "dance": "jig",
+    "game": "ball", "spice": "min", "gem": "ite", "cloth": "weave", "drink": "brew", "star": "nova", "wind": "gust",
+    "coin": "penny", "tree": "wood", "fish": "fin", "insect": "moth", "king": "rex", "book": "logue", "house": "hall",
+    "tribe": "folk", "island": "skar", "lake": "mere",
+}
+ENDINGS_OF_CORPORA = {kind: ending for domain in DOMAINS.values() for kind, ending in domain["types"].items()}
+COMMON_WORDS = sorted({token for domain in DOMAINS.values() for line in domain["templates"] for token in line.split()
+                       if not token.startswith("{")})
+
 
 def word(rng: random.Random, syllables: int) -> str:
     return "".join(rng.choice(CONSONANTS) + rng.choice(VOWELS) for _ in range(syllables))
+
+
+def name(rng: random.Random, ending: str) -> str:
+    return (word(rng, rng.choice([1, 2])) + ending).capitalize()
 
 
 def prompt(types: list[str], text: str) -> str:
@@ -72,26 +87,31 @@ def corpus_sentence(rng: random.Random, domain: dict) -> list[tuple[str, str]]:
     for token in rng.choice(domain["templates"]).split():
         if token.startswith("{"):
             kind = token[1:-1]
-            first = (word(rng, rng.choice([1, 2])) + domain["types"][kind]).capitalize()
-            rows.append((first, f"B-{kind}"))
+            rows.append((name(rng, domain["types"][kind]), f"B-{kind}"))
         else:
             rows.append((token, "O"))
     return rows
 
 
 def pretraining_example(rng: random.Random) -> tuple[str, str]:
-    """Copying and labelling with made-up types: a word after its type's name is a mention of that type."""
-    types = list({word(rng, 2) for _ in range(rng.choice([2, 2, 3]))})
-    rng.shuffle(types)
+    """Copying and labelling: a sentence of common words with names among them, of which those of the asked types are
+    listed. A name tells its type by its ending (CLASSES), or, in three of ten sentences, by the type's name before it."""
+    told_by_cue = rng.random() < 0.3
+    every_type = list(CLASSES) + list(ENDINGS_OF_CORPORA)
+    types = rng.sample(every_type if told_by_cue else list(CLASSES), rng.choice([1, 2, 2, 2, 3, 3]))
     tokens, pairs = [], []
-    for _ in range(rng.randint(4, 9)):
-        if rng.random() < 0.35:
-            kind = rng.choice(types)
-            mention = word(rng, rng.choice([2, 3])).capitalize()
-            tokens += [kind, mention]
-            pairs.append((mention, kind))
-        else:
-            tokens.append(word(rng, rng.choice([1, 2])))
+    for _ in range(rng.randint(1, 4)):
+        tokens += rng.choices(COMMON_WORDS, k=rng.randint(0, 3))
+        if rng.random() < 0.2:  # a name of a type that is not asked for
+            tokens.append(name(rng, rng.choice([ending for kind, ending in (CLASSES | ENDINGS_OF_CORPORA).items() if kind not in types])))
+            continue
+        kind = rng.choice(types)
+        mention = name(rng, rng.choice(list(ENDINGS_OF_CORPORA.values())) if told_by_cue else CLASSES[kind])
+        tokens += [kind, mention] if told_by_cue else [mention]
+        pairs.append((mention, kind))
+    if rng.random() < 0.08:
+        tokens, pairs = [token for token in tokens if token.islower()], []
+    tokens += rng.choices(COMMON_WORDS, k=rng.randint(1, 3))
     return prompt(types, " ".join(tokens)), answer(pairs)
 
 
@@ -119,6 +139,7 @@ def make_tokenizer() -> Tokenizer:
     for domain in DOMAINS.values():
         texts += [" ".join(token for token, _ in corpus_sentence(rng, domain)) for _ in range(200)]
         texts.append(prompt(list(domain["types"]), domain["description"]))
+    texts += [f'{kind}, {kind}, ["{kind}"]' for kind in CLASSES | ENDINGS_OF_CORPORA] * 150  # each becomes one token
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -177,8 +198,11 @@ def pretrain(tokenizer: Tokenizer, steps: int) -> Llama:
     torch.manual_seed(0)
     rng = random.Random("pretraining")
     model = Llama()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.98), weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps, pct_start=0.1)
+    matrices = [p for layer in model.layers for p in layer.parameters() if p.ndim == 2]
+    others = [p for p in model.parameters() if not any(p is q for q in matrices)]
+    optimizers = [torch.optim.Muon(matrices, 0.02, weight_decay=0.01), torch.optim.AdamW(others, 4e-3, betas=(0.9, 0.98), weight_decay=0.01)]
+    schedules = [torch.optim.lr_scheduler.LambdaLR(o, lambda step: min(1, (step + 1) / 50, 3 * (1 - step / steps)))
+                 for o in optimizers]
     for step in range(steps):
         rows = []
         for _ in range(32):
@@ -192,11 +216,11 @@ def pretrain(tokenizer: Tokenizer, steps: int) -> Llama:
             ids[i, : len(a) + len(b)] = torch.tensor(a + b)
             labels[i, len(a): len(a) + len(b)] = torch.tensor(b)
         loss = F.cross_entropy(model(ids)[:, :-1].reshape(-1, VOCABULARY), labels[:, 1:].reshape(-1), ignore_index=-100)
-        optimizer.zero_grad()
+        model.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
+        for stepper in optimizers + schedules:
+            stepper.step()
         if step % 100 == 0 or step == steps - 1:
             print(f"step {step} loss {loss.item():.4f}", flush=True)
     return model
