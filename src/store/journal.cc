@@ -90,7 +90,7 @@ Replay replay_journal(std::filesystem::path const& path) {
 Journal::Journal(std::filesystem::path path, std::int64_t epoch, std::function<void()> guard)
     : path_{std::move(path)}, epoch_{epoch}, guard_{std::move(guard)}, history_{replay_journal(path_)} {
     for (auto const& problem : history_.problems) {
-        spdlog::warn("{}:{}: record dropped: {}; work that it told of is done again", path_.string(), problem.line,
+        spdlog::warn("{}:{}: {}; work that a lost record told of is done again", path_.string(), problem.line,
                      problem.what);
     }
     if (!history_.records.empty() && history_.records.back()["epoch"].get<std::int64_t>() >= epoch_) {

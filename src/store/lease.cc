@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,11 +36,13 @@ std::string first_line(fs::path const& path) {
     return line;
 }
 
-/// When the kernel started a process, in ticks since boot (field 22 of /proc/PID/stat); empty when there is none.
-/// It tells a process from a later one with the same number.
+/// When the kernel started a process, in ticks since boot (field 22 of /proc/PID/stat); empty when there is none or
+/// when it has ended and only waits for its parent to notice. It tells a process from a later one with the same number.
 std::string start_of(long pid) {
     auto const line = first_line(fmt::format("/proc/{}/stat", pid));
     auto position = line.rfind(')');
+    if (position == std::string::npos || line.substr(position + 1, 2) == " Z" || line.substr(position + 1, 2) == " X")
+        return {};
     for (int field = 2; field < 22 && position != std::string::npos; ++field) position = line.find(' ', position + 1);
     if (position == std::string::npos) return {};
     return line.substr(position + 1, line.find(' ', position + 1) - position - 1);
@@ -110,9 +111,7 @@ void require_gone(fs::path const& folder, std::int64_t epoch, std::chrono::milli
     bool const comparable = field("host") == self["host"] && field("boot") == self["boot"] &&
                             field("namespace") == self["namespace"] && field("pid").is_number_integer();
     if (comparable) {
-        auto const pid = field("pid").get<long>();
-        bool const exists = ::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM;
-        if (!exists || field("start") != start_of(pid)) return;
+        if (field("start") != start_of(field("pid").get<long>())) return;
     }
     throw RunInUseError{
         fmt::format("run folder '{}' is held by process {} on {}, alive {:.1f} s ago", folder.parent_path().string(),

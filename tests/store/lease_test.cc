@@ -48,6 +48,19 @@ TEST(Lease, IsTakenOverFromADeadProcessAtOnce) {
     EXPECT_EQ(Lease{run.path()}.epoch(), 2);
 }
 
+TEST(Lease, IsTakenOverFromAProcessThatHasEndedButIsNotYetWaitedFor) {
+    TemporaryFolder const run;
+    pid_t const child = ::fork();
+    if (child == 0) {
+        auto* const held = new Lease{run.path()};  // never let go
+        ::_exit(held->epoch() == 1 ? 0 : 1);
+    }
+    siginfo_t ended{};
+    ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT), 0);
+    EXPECT_EQ(Lease{run.path()}.epoch(), 2);
+    ::waitpid(child, nullptr, 0);
+}
+
 TEST(Lease, IsTakenOverFromASilentHolderWhichThenFindsOut) {
     TemporaryFolder const run;
     Lease const silent{run.path(), {.refresh = 1h, .limit = 60s}};
