@@ -77,7 +77,8 @@ void add_doctor_verb(CLI::App& app, ExitCode& code) {
                at::hasCUDA() ? "there; samner's GPU path has not run on a device yet" : "none: computing on the CPU",
                "");
         auto const on_path = [](std::string const& program) {
-            std::string const path = std::getenv("PATH") ? std::getenv("PATH") : "";
+            auto const* const variable = std::getenv("PATH");
+            std::string const path = variable ? variable : "";
             for (std::size_t begin = 0; begin <= path.size();) {
                 auto const end = std::min(path.find(':', begin), path.size());
                 auto const candidate = fs::path{path.substr(begin, end - begin)} / program;

@@ -97,7 +97,7 @@ std::vector<plan::Task> settle_known(plan::Plan& plan, task::Records const& reco
     return left;
 }
 
-RunFolder::RunFolder(fs::path folder, plan::Plan plan, std::string frozen, bool retry_failed)
+RunFolder::RunFolder(fs::path const& folder, plan::Plan plan, std::string frozen, bool retry_failed)
     : folder_{prepared(folder, frozen)},
       plan_{std::move(plan)},
       frozen_{std::move(frozen)},

@@ -28,7 +28,7 @@ public:
     /// Creates the folder or opens an earlier run.
     /// @throws InputError when it holds a run of another configuration, naming what differs; RunInUseError;
     /// StorageError
-    RunFolder(std::filesystem::path folder, plan::Plan plan, std::string frozen, bool retry_failed);
+    RunFolder(std::filesystem::path const& folder, plan::Plan plan, std::string frozen, bool retry_failed);
 
     plan::Plan const& plan() const { return plan_; }
     store::Artifacts const& artifacts() const { return artifacts_; }

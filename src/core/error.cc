@@ -4,18 +4,17 @@
 
 namespace samner {
 
-Error::Error(std::string what, std::string remedy, ExitCode code)
-    : std::runtime_error{std::move(what)}, remedy_{std::move(remedy)}, code_{code} {}
-InputError::InputError(std::string what, std::string remedy)
-    : Error{std::move(what), std::move(remedy), ExitCode::bad_input} {}
-StorageError::StorageError(std::string what, std::string remedy)
-    : Error{std::move(what), std::move(remedy), ExitCode::storage} {}
-InfrastructureError::InfrastructureError(std::string what, std::string remedy)
-    : Error{std::move(what), std::move(remedy), ExitCode::infrastructure} {}
-RunInUseError::RunInUseError(std::string what, std::string remedy)
-    : Error{std::move(what), std::move(remedy), ExitCode::run_in_use} {}
-Stopped::Stopped(std::string what, ExitCode code)
-    : Error{std::move(what), "run the same command again to go on", code} {}
+Error::Error(std::string const& what, std::string remedy, ExitCode code)
+    : std::runtime_error{what}, remedy_{std::move(remedy)}, code_{code} {}
+InputError::InputError(std::string const& what, std::string remedy)
+    : Error{what, std::move(remedy), ExitCode::bad_input} {}
+StorageError::StorageError(std::string const& what, std::string remedy)
+    : Error{what, std::move(remedy), ExitCode::storage} {}
+InfrastructureError::InfrastructureError(std::string const& what, std::string remedy)
+    : Error{what, std::move(remedy), ExitCode::infrastructure} {}
+RunInUseError::RunInUseError(std::string const& what, std::string remedy)
+    : Error{what, std::move(remedy), ExitCode::run_in_use} {}
+Stopped::Stopped(std::string const& what, ExitCode code) : Error{what, "run the same command again to go on", code} {}
 
 namespace {
 

@@ -22,7 +22,7 @@ enum class ExitCode : int {
 /// What went wrong, with the values and the place, and what to do about it. Prints as `WHAT — REMEDY`.
 class Error : public std::runtime_error {
 public:
-    explicit Error(std::string what, std::string remedy = {}, ExitCode code = ExitCode::task_failed);
+    explicit Error(std::string const& what, std::string remedy = {}, ExitCode code = ExitCode::task_failed);
 
     std::string const& remedy() const noexcept { return remedy_; }
     ExitCode code() const noexcept { return code_; }
@@ -34,27 +34,27 @@ private:
 
 /// A command, file or value that a user gave is wrong: exit code 2.
 struct InputError : Error {
-    explicit InputError(std::string what, std::string remedy = {});
+    explicit InputError(std::string const& what, std::string remedy = {});
 };
 
 /// The file system failed (full, unwritable, read error): exit code 74.
 struct StorageError : Error {
-    explicit StorageError(std::string what, std::string remedy = {});
+    explicit StorageError(std::string const& what, std::string remedy = {});
 };
 
 /// Another process or a node is gone or does not answer: exit code 70.
 struct InfrastructureError : Error {
-    explicit InfrastructureError(std::string what, std::string remedy = {});
+    explicit InfrastructureError(std::string const& what, std::string remedy = {});
 };
 
 /// The run folder is held by another live run: exit code 73.
 struct RunInUseError : Error {
-    explicit RunInUseError(std::string what, std::string remedy = {});
+    explicit RunInUseError(std::string const& what, std::string remedy = {});
 };
 
 /// A clean stop that was asked for by a signal or by the walltime: exit code 75, or 130 for Ctrl-C.
 struct Stopped : Error {
-    explicit Stopped(std::string what, ExitCode code = ExitCode::stopped);
+    explicit Stopped(std::string const& what, ExitCode code = ExitCode::stopped);
 };
 
 /// The message of an exception and of all that are nested in it, outermost first, joined by ": "; the innermost remedy

@@ -160,7 +160,7 @@ void parallel_for(std::int64_t begin, std::int64_t end, std::int64_t grain,
         body(begin, end);
         return;
     }
-    auto const pieces = std::min<std::int64_t>(most, 4 * threads_wanted);
+    auto const pieces = std::min(most, std::int64_t{4} * threads_wanted);
     pool->run(pieces,
               [&](std::int64_t piece) { body(begin + size * piece / pieces, begin + size * (piece + 1) / pieces); });
 }

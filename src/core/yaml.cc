@@ -163,8 +163,8 @@ void set_yaml(YAML::Node& root, std::string_view assignment) {
     }
 }
 
-YamlMap::YamlMap(YAML::Node node, std::string place, std::string path)
-    : node_{std::move(node)}, file_{std::move(place)}, path_{std::move(path)} {
+YamlMap::YamlMap(YAML::Node const& node, std::string place, std::string path)
+    : node_{node}, file_{std::move(place)}, path_{std::move(path)} {
     if (node_.IsDefined() && !node_.IsNull() && !node_.IsMap()) {
         throw InputError{
             fmt::format("{} is not a map of keys ({})", path_.empty() ? "the document" : path_, this->place(node_))};

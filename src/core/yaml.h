@@ -31,7 +31,7 @@ class YamlMap {
 public:
     /// @param place  the file
     /// @param path   keys that lead here, as a.b; empty at the top
-    YamlMap(YAML::Node node, std::string place, std::string path = {});
+    YamlMap(YAML::Node const& node, std::string place, std::string path = {});
 
     bool has(std::string const& key) const;
 

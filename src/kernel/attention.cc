@@ -25,22 +25,23 @@ void check(AttentionShape const& shape) {
 }
 
 std::int64_t block_floats(AttentionShape const& shape) {
-    return std::int64_t{shape.kv_heads} * shape.head_dim * kv_block;
+    return shape.kv_heads * shape.head_dim * kv_block;
 }
 std::int64_t blocks_of(std::int64_t length) {
     return (length + kv_block - 1) / kv_block;
 }
 
 /// Rows of x [rows, head_dim] (ld floats a row) as blocks [head_dim][kv_block], zero beyond the last row.
-void transpose_blocks(float const* x, std::int64_t rows, std::int64_t ld, int head_dim, std::vector<float>& out) {
+void transpose_blocks(float const* x, std::int64_t rows, std::int64_t ld, std::int64_t head_dim,
+                      std::vector<float>& out) {
     out.assign(static_cast<std::size_t>(blocks_of(rows) * head_dim * kv_block), 0.0F);
     for (std::int64_t row = 0; row < rows; ++row) {
         auto* const block = out.data() + row / kv_block * head_dim * kv_block + row % kv_block;
-        for (int d = 0; d < head_dim; ++d) block[d * kv_block] = x[row * ld + d];
+        for (std::int64_t d = 0; d < head_dim; ++d) block[d * kv_block] = x[row * ld + d];
     }
 }
 
-void copy_rows(float const* x, std::int64_t rows, std::int64_t ld, int head_dim, std::vector<float>& out) {
+void copy_rows(float const* x, std::int64_t rows, std::int64_t ld, std::int64_t head_dim, std::vector<float>& out) {
     out.assign(static_cast<std::size_t>(blocks_of(rows) * head_dim * kv_block), 0.0F);
     for (std::int64_t row = 0; row < rows; ++row) std::copy_n(x + row * ld, head_dim, out.data() + row * head_dim);
 }
@@ -52,7 +53,7 @@ void for_each_head(AttentionShape const& shape, std::span<std::int32_t const> of
     parallel_for(0, sequences * shape.kv_heads, 1, [&](std::int64_t begin, std::int64_t end) {
         for (auto item = begin; item < end; ++item) {
             auto const sequence = static_cast<std::size_t>(item / shape.kv_heads);
-            body(offsets[sequence], offsets[sequence + 1] - offsets[sequence], static_cast<int>(item % shape.kv_heads));
+            body(offsets[sequence], offsets[sequence + 1] - offsets[sequence], item % shape.kv_heads);
         }
     });
 }
@@ -62,12 +63,12 @@ void for_each_head(AttentionShape const& shape, std::span<std::int32_t const> of
 void store_kv(AttentionShape const& shape, KvPool const& pool, std::int32_t block, std::int32_t slot, float const* k,
               float const* v) {
     auto* keys = pool.keys + block * block_floats(shape) + slot;
-    auto* values = pool.values + block * block_floats(shape) + std::int64_t{slot} * shape.head_dim;
-    for (int head = 0; head < shape.kv_heads; ++head) {
-        for (int d = 0; d < shape.head_dim; ++d) keys[d * kv_block] = k[d];
+    auto* values = pool.values + block * block_floats(shape) + slot * shape.head_dim;
+    for (std::int64_t head = 0; head < shape.kv_heads; ++head) {
+        for (std::int64_t d = 0; d < shape.head_dim; ++d) keys[d * kv_block] = k[d];
         std::copy_n(v, shape.head_dim, values);
-        keys += std::int64_t{shape.head_dim} * kv_block;
-        values += std::int64_t{shape.head_dim} * kv_block;
+        keys += shape.head_dim * kv_block;
+        values += shape.head_dim * kv_block;
         k += shape.head_dim;
         v += shape.head_dim;
     }
@@ -103,7 +104,7 @@ void attention_forward(AttentionShape const& shape, std::span<std::int32_t const
     auto const group = shape.heads / shape.kv_heads;
     auto const dim = shape.head_dim;
     auto const& kernels = table();
-    for_each_head(shape, offsets, [&](std::int64_t begin, std::int64_t length, int head) {
+    for_each_head(shape, offsets, [&](std::int64_t begin, std::int64_t length, std::int64_t head) {
         std::vector<float> keys;
         std::vector<float> values;
         transpose_blocks(k + begin * ldk + head * dim, length, ldk, dim, keys);
@@ -114,7 +115,7 @@ void attention_forward(AttentionShape const& shape, std::span<std::int32_t const
         for (std::int64_t i = 0; i < length; ++i) {
             auto const row = begin + i;
             kernels.attention({group, dim, shape.scale, blocks.data(), causal ? i + 1 : length, keys.data(),
-                               values.data(), std::int64_t{dim} * kv_block, q + row * ldq + head * group * dim,
+                               values.data(), dim * kv_block, q + row * ldq + head * group * dim,
                                out + row * ldo + head * group * dim, scratch.data(),
                                stats ? stats + row * 2 * shape.heads + head * group : nullptr, shape.heads});
         }
@@ -130,7 +131,7 @@ void attention_backward(AttentionShape const& shape, std::span<std::int32_t cons
     auto const group = shape.heads / shape.kv_heads;
     auto const dim = shape.head_dim;
     auto const& kernels = table();
-    for_each_head(shape, offsets, [&](std::int64_t begin, std::int64_t length, int head) {
+    for_each_head(shape, offsets, [&](std::int64_t begin, std::int64_t length, std::int64_t head) {
         std::vector<float> keys_transposed;
         std::vector<float> values_transposed;
         std::vector<float> keys;
@@ -140,7 +141,7 @@ void attention_backward(AttentionShape const& shape, std::span<std::int32_t cons
         std::vector<float> key_gradients(static_cast<std::size_t>(length * dim), 0.0F);
         std::vector<float> value_gradients(key_gradients.size(), 0.0F);
         std::vector<float> scratch(static_cast<std::size_t>(2 * blocks_of(length) * kv_block));
-        for (int member = 0; member < group; ++member) {
+        for (std::int64_t member = 0; member < group; ++member) {
             auto const query = head * group + member;
             for (std::int64_t i = 0; i < length; ++i) {
                 auto const row = begin + i;

@@ -7,9 +7,9 @@ namespace samner::kernel {
 
 /// Grouped-query attention: `heads` query heads, a multiple (at most 64) of `kv_heads`.
 struct AttentionShape {
-    int heads;
-    int kv_heads;
-    int head_dim;
+    std::int64_t heads;
+    std::int64_t kv_heads;
+    std::int64_t head_dim;
     float scale;  ///< of the scores
 };
 

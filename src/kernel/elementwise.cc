@@ -70,7 +70,7 @@ void rope(float* x, std::int64_t ld, std::span<std::int32_t const> positions, in
     auto const half = head_dim / 2;
     for_rows(std::ssize(positions), std::int64_t{heads} * head_dim, [&](std::int64_t row) {
         auto const angle = std::int64_t{positions[static_cast<std::size_t>(row)]} * half;
-        for (int head = 0; head < heads; ++head)
+        for (std::int64_t head = 0; head < heads; ++head)
             kernels.rope(x + row * ld + head * head_dim, half, cos + angle, sin + angle, inverse);
     });
 }

@@ -22,7 +22,7 @@ struct GemmArguments {
 
 /// Attention of the `group` query heads that share a key/value head, for one row.
 struct AttentionArguments {
-    int group, head_dim;
+    std::int64_t group, head_dim;
     float scale;
     std::int32_t const* blocks;
     std::int64_t length;        ///< positions attended to
@@ -38,7 +38,7 @@ struct AttentionArguments {
 
 /// Backward pass of one row and one query head; see attention.cc.
 struct AttentionBackwardArguments {
-    int head_dim;
+    std::int64_t head_dim;
     float scale;
     std::int64_t length;
     float const* keys_transposed;    ///< blocks [head_dim][lanes]

@@ -58,7 +58,7 @@ inline Float2 fma(Float2 a, Float2 b, Float2 c) {
     Double2 const sum = product + addend;
     Double2 const back = sum - product;
     Double2 const error = (product - (sum - back)) + (addend - back);
-    Long2 const bits = (Long2)sum;
+    auto const bits = (Long2)sum;
     Long2 const inexact = (error > 0.0) | (error < 0.0);
     Long2 const away = (error > 0.0) ^ (sum > 0.0);  // all ones where the sum was rounded away from zero
     Long2 const odd = bits + (inexact & ~bits & 1) * (away | 1);

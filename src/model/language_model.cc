@@ -13,7 +13,7 @@ namespace samner::model {
 namespace {
 
 at::Tensor read_tensor(weights::Checkpoint const& checkpoint, std::string const& name) {
-    auto const shape = checkpoint.shape(name);
+    auto const& shape = checkpoint.shape(name);
     auto tensor = at::empty(shape, at::TensorOptions{}.dtype(at::kFloat));
     checkpoint.read(name, {tensor.mutable_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())});
     return tensor;

@@ -162,7 +162,7 @@ public:
                    at::Tensor const& q, at::Tensor const& k, at::Tensor const& v, at::Tensor& y,
                    at::Tensor& stats) const override {
         for_each_sequence(offsets, [&](std::int64_t begin, std::int64_t length) {
-            auto const part = [&](at::Tensor const& x, int heads) {
+            auto const part = [&](at::Tensor const& x, std::int64_t heads) {
                 return per_head(x, begin, length, heads, shape.head_dim);
             };
             auto const scores =
@@ -178,7 +178,7 @@ public:
                             at::Tensor const& stats, at::Tensor const& d_out, at::Tensor& dq, at::Tensor& dk,
                             at::Tensor& dv) const override {
         for_each_sequence(offsets, [&](std::int64_t begin, std::int64_t length) {
-            auto const part = [&](at::Tensor const& x, int heads) {
+            auto const part = [&](at::Tensor const& x, std::int64_t heads) {
                 return per_head(x, begin, length, heads, shape.head_dim);
             };
             auto const queries = part(q, shape.heads);
@@ -258,7 +258,8 @@ private:
     }
 
     /// [heads, length, dim] of one sequence.
-    static at::Tensor per_head(at::Tensor const& x, std::int64_t begin, std::int64_t length, int heads, int dim) {
+    static at::Tensor per_head(at::Tensor const& x, std::int64_t begin, std::int64_t length, std::int64_t heads,
+                               std::int64_t dim) {
         return x.narrow(0, begin, length).view({length, heads, dim}).transpose(0, 1);
     }
     static at::Tensor repeated(at::Tensor const& x, kernel::AttentionShape const& shape) {

@@ -71,7 +71,7 @@ std::string Plan::add(std::string const& kind, Json const& identity, Json payloa
     // What computes has the machine's arithmetic in its key; the rest inherits it through its inputs.
     if (kind == "train" || kind == "encode" || kind == "infer")
         key["numerics"] = {{"device", run_.device}, {"dtype", run_.dtype}};
-    auto const hash = sha256(canonical(key));
+    auto hash = sha256(canonical(key));
     if (!tasks_.contains(hash)) {
         tasks_[hash] = {hash, kind, std::move(payload), std::move(after), cost, 1};
         sentences_[hash] = sentences;

@@ -38,8 +38,9 @@ void merge_adapters(AdapterMerge const& request, std::filesystem::path const& ou
     std::vector<Expert> experts;
     for (std::size_t i = 0; i < request.adapters.size(); ++i) {
         auto const& folder = request.adapters[i];
-        auto& expert = experts.emplace_back(weights::read_adapter(folder, nonfinite), weights::adapter_hash(folder),
-                                            request.weights.empty() ? 1.0 : request.weights[i]);
+        experts.push_back(Expert{weights::read_adapter(folder, nonfinite), weights::adapter_hash(folder),
+                                 request.weights.empty() ? 1.0 : request.weights[i]});
+        auto const& expert = experts.back();
         auto const& base = expert.adapter.settings.base_model_name_or_path;
         auto const& first = experts.front().adapter.settings.base_model_name_or_path;
         if (base != first) {

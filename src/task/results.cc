@@ -132,7 +132,7 @@ store::Table cells_table(plan::Plan const& plan, std::vector<ScoredCell> const& 
         base.push_back(plan.run().base);
         system.push_back(scored.cell.system);
         target.push_back(scored.cell.target);
-        metric.push_back("entity");
+        metric.emplace_back("entity");
         seed.push_back(scored.cell.seed);
         tp.push_back(scored.counts.true_positive);
         fp.push_back(scored.counts.false_positive);

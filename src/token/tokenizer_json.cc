@@ -55,7 +55,8 @@ struct Node {
 void require_default(Node const& node, std::string const& key, Json const& expected) {
     if (!node.has(key)) return;
     auto const& value = node.json.at(key);
-    if (value == expected || (expected.is_null() && value == "")) return;
+    if (value == expected || (expected.is_null() && value.is_string() && value.get_ref<std::string const&>().empty()))
+        return;
     unsupported(node, fmt::format("{}: {}", key, value.dump().substr(0, 60)), expected.dump());
 }
 

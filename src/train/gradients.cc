@@ -126,7 +126,7 @@ private:
         ops_.rope(saved.q, packed_.positions, heads(), model_.rope_cos, model_.rope_sin, false);
         ops_.rope(saved.k, packed_.positions, kv_heads(), model_.rope_cos, model_.rope_sin, false);
         saved.attended = matrix(heads() * head_dim());
-        saved.stats = matrix(2 * heads());
+        saved.stats = matrix(std::int64_t{2} * heads());
         ops_.attention(model_.attention_shape(), packed_.offsets, true, saved.q, saved.k, saved.v, saved.attended,
                        saved.stats);
         saved.middle = matrix(config.hidden_size);

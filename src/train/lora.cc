@@ -41,7 +41,7 @@ LoraParameters::LoraParameters(weights::Adapter adapter, weights::ModelConfig co
         views->scaling = static_cast<float>(module.scaling);
         for (int layer = 0; layer < config.num_layers; ++layer) {
             for (int p = 0; p < model::num_projections; ++p) {
-                if (model::module_name(layer, static_cast<model::Projection>(p)) != module.name) continue;
+                if (!views || model::module_name(layer, static_cast<model::Projection>(p)) != module.name) continue;
                 modules_[static_cast<std::size_t>(layer * model::num_projections + p)] = std::move(views);
             }
         }

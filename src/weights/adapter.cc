@@ -88,7 +88,7 @@ LoraModule read_module(std::string const& name, Factors const& factors, LoraScal
 }
 
 fs::path tensor_path(fs::path const& folder) {
-    auto const path = folder / tensor_file;
+    auto path = folder / tensor_file;
     if (!fs::exists(path) && fs::exists(folder / "adapter_model.bin")) {
         throw InputError{fmt::format("'{}' holds adapter_model.bin, not {}", folder.string(), tensor_file),
                          "save the adapter with peft's safe_serialization"};

@@ -248,7 +248,7 @@ TEST_P(Attention, OfPackedSequencesIsTheDefinitionAndTheSameBitsEverywhere) {
         auto const exact = reference({q.begin(), q.end()}, {k.begin(), k.end()}, {v.begin(), v.end()}, causal);
         // Scores of size below 5 with head_dim roundings each, weights that sum to one, values below 5.
         for (std::size_t i = 0; i < out.size(); ++i)
-            ASSERT_NEAR(out[i], exact[i], 5 * (5 * shape().head_dim + 40) * unit_roundoff) << i;
+            ASSERT_NEAR(out[i], exact[i], 5 * static_cast<double>(5 * shape().head_dim + 40) * unit_roundoff) << i;
     }
 }
 
