@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <utf8proc.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 
 namespace samner::corpus {
@@ -22,6 +24,30 @@ std::optional<Tag> parse_tag(std::string_view tag) {
     if (tag.size() < 3 || tag[1] != '-' || std::string_view{"BIES"}.find(tag[0]) == std::string_view::npos)
         return std::nullopt;
     return Tag{tag[0], tag.substr(2)};
+}
+
+std::optional<Tag> TagReader::read(std::string_view tag) {
+    if (layout_.brackets) return read_bracket(tag);
+    if (auto const named = layout_.names.find(tag); named != layout_.names.end()) tag = named->second;
+    auto result = parse_tag(tag);
+    if (result && !layout_.label_until.empty())
+        result->type = result->type.substr(0, result->type.find(layout_.label_until));
+    return result;
+}
+
+std::optional<Tag> TagReader::read_bracket(std::string_view tag) {
+    if (tag == "*") return open_ ? Tag{'I', type_} : Tag{'O', {}};
+    if (tag == "*)" && open_) {
+        open_ = false;
+        return Tag{'E', type_};
+    }
+    bool const closes = tag.ends_with(')');
+    if (open_ || tag.size() < 3 || !tag.starts_with('(') || !(closes || tag.ends_with('*'))) return std::nullopt;
+    auto const type = tag.substr(1, tag.size() - 2);
+    if (type.find_first_of("()*") != std::string_view::npos) return std::nullopt;
+    type_ = type;
+    open_ = !closes;
+    return Tag{closes ? 'S' : 'B', type_};
 }
 
 void SentenceBuilder::add(std::string_view token, Tag const& tag) {
@@ -55,7 +81,7 @@ void SentenceBuilder::add(std::string_view token, Tag const& tag) {
 }
 
 void SentenceBuilder::broken(std::string_view why, std::string_view line, std::string_view place, std::size_t number) {
-    auto const what = fmt::format("{} in '{}' ({}:{})", why, line.substr(0, 80), place, number);
+    auto const what = fmt::format("{} in '{}' ({}:{})", why, excerpt(line), place, number);
     if (!skipped_)
         throw InputError{what, "mend the line or the reader's settings of the data set, or set reader.broken to skip"};
     if (skipped_->first.empty()) skipped_->first = what;
@@ -70,8 +96,8 @@ void SentenceBuilder::end_sentence() {
     in_sentence_ = broken_ = open_ = entity_starts_ = false;
 }
 
-std::vector<Sentence> SentenceBuilder::finish() {
-    end_sentence();
+std::vector<Sentence> SentenceBuilder::finish(bool drop_open) {
+    if (!drop_open) end_sentence();
     return std::move(sentences_);
 }
 
@@ -89,6 +115,12 @@ std::optional<std::int64_t> code_points(std::string_view text) {
         at += static_cast<std::size_t>(size);
     }
     return count;
+}
+
+std::string_view excerpt(std::string_view line) {
+    std::size_t size = std::min<std::size_t>(line.size(), 80);
+    while (size > 0 && size < line.size() && (static_cast<unsigned char>(line[size]) & 0xC0U) == 0x80U) --size;
+    return line.substr(0, size);
 }
 
 std::string_view without_bom(std::string_view text) {
