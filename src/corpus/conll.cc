@@ -52,7 +52,7 @@ Row parse_row(std::vector<std::string_view> const& columns, ConllLayout const& l
     if (!code_points(token)) return {.token = {}, .wrong = "bytes that are not in the file's encoding"};
     auto const tag = columns[static_cast<std::size_t>(tag_column)];
     auto const parsed = tags.read(tag);
-    if (!parsed) return {.token = {}, .wrong = fmt::format("tag '{}'", tag)};
+    if (!parsed) return {.token = {}, .wrong = fmt::format("tag '{}'", excerpt(tag))};
     return {token, *parsed};
 }
 
@@ -152,7 +152,7 @@ std::vector<Sentence> read_inline(std::string_view text, std::string_view place,
             auto const colon = piece.rfind(':');
             auto const tag = colon == std::string_view::npos ? std::nullopt : parse_tag(piece.substr(colon + 1));
             if (!tag || !code_points(piece)) {
-                builder.broken(fmt::format("'{}' is not token:TAG", piece), line, place, number);
+                builder.broken(fmt::format("'{}' is not token:TAG", excerpt(piece)), line, place, number);
                 break;
             }
             builder.add(piece.substr(0, colon), *tag);

@@ -102,7 +102,8 @@ public:
         if (!code_points(token))
             return builder_.broken("bytes that are not in the file's encoding", line, place_, number);
         auto const tag = tags_.read(fields_[columns_->tag]);
-        if (!tag) return builder_.broken(fmt::format("tag '{}'", fields_[columns_->tag]), line, place_, number);
+        if (!tag)
+            return builder_.broken(fmt::format("tag '{}'", excerpt(fields_[columns_->tag])), line, place_, number);
         if (may_end_ && tag->position != 'I' && tag->position != 'E') end_sentence();
         builder_.add(token, *tag);
         may_end_ = std::ranges::find(layout_.sentence_ends, token) != layout_.sentence_ends.end();

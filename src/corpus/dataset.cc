@@ -290,9 +290,10 @@ std::vector<Sentence> read_file(Dataset const& dataset, Repair repair, fs::path 
 void check_types(Dataset const& dataset, Sentence const& sentence, fs::path const& path) {
     for (auto const& entity : sentence.entities) {
         if (std::ranges::find(dataset.types, entity.type, &EntityType::label) != dataset.types.end()) continue;
-        throw InputError{fmt::format("entity '{}' of '{}' has the type '{}', which data set {} does not describe ({})",
-                                     entity.text, excerpt(sentence.text), entity.type, dataset.id, path.string()),
-                         "add it to types"};
+        throw InputError{
+            fmt::format("entity '{}' of '{}' has the type '{}', which data set {} does not describe ({})",
+                        excerpt(entity.text), excerpt(sentence.text), excerpt(entity.type), dataset.id, path.string()),
+            "add it to types"};
     }
 }
 

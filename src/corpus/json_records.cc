@@ -165,7 +165,7 @@ private:
         if (!has_text) result.text = covered;
         if (!in_order || covered != result.text || code_points(covered) != span.end - span.begin) {
             throw InputError{fmt::format("offsets {} to {} do not cut '{}' out of the text ({})", span.begin, span.end,
-                                         result.text, place),
+                                         excerpt(result.text), place),
                              "count Unicode code points from 0, the end not included"};
         }
         result.span = span;
@@ -182,7 +182,7 @@ private:
         for (std::size_t i = 0; i < tokens.size(); ++i) {
             auto const text = tags[i].is_string() ? tags[i].get<std::string>() : tags[i].dump();
             auto const tag = reader.read(text);
-            if (!tag) throw InputError{fmt::format("tag '{}' ({})", text, place)};
+            if (!tag) throw InputError{fmt::format("tag '{}' ({})", excerpt(text), place)};
             builder.add(tokens[i], *tag);
         }
         return builder.finish().at(0);

@@ -3,11 +3,21 @@
 #include <fmt/format.h>
 #include <utf8proc.h>
 
-#include <algorithm>
-
 #include "core/error.h"
 
 namespace samner::corpus {
+namespace {
+
+/// Bytes of the character that a text, which is not empty, begins with; 0 when that is no UTF-8.
+std::size_t character_size(std::string_view text) {
+    if (static_cast<unsigned char>(text[0]) < 0x80) return 1;
+    utf8proc_int32_t character = 0;
+    auto const size = utf8proc_iterate(reinterpret_cast<utf8proc_uint8_t const*>(text.data()),
+                                       static_cast<utf8proc_ssize_t>(text.size()), &character);
+    return size <= 0 ? 0 : static_cast<std::size_t>(size);
+}
+
+}  // namespace
 
 std::vector<std::string_view> Sentence::tokens() const {
     std::vector<std::string_view> tokens;
@@ -104,23 +114,28 @@ std::vector<Sentence> SentenceBuilder::finish(bool drop_open) {
 std::optional<std::int64_t> code_points(std::string_view text) {
     std::int64_t count = 0;
     for (std::size_t at = 0; at < text.size(); ++count) {
-        if (static_cast<unsigned char>(text[at]) < 0x80) {
-            ++at;
-            continue;
-        }
-        utf8proc_int32_t character = 0;
-        auto const size = utf8proc_iterate(reinterpret_cast<utf8proc_uint8_t const*>(text.data()) + at,
-                                           static_cast<utf8proc_ssize_t>(text.size() - at), &character);
-        if (size <= 0) return std::nullopt;
-        at += static_cast<std::size_t>(size);
+        auto const size = character_size(text.substr(at));
+        if (size == 0) return std::nullopt;
+        at += size;
     }
     return count;
 }
 
-std::string_view excerpt(std::string_view line) {
-    std::size_t size = std::min<std::size_t>(line.size(), 80);
-    while (size > 0 && size < line.size() && (static_cast<unsigned char>(line[size]) & 0xC0U) == 0x80U) --size;
-    return line.substr(0, size);
+std::string excerpt(std::string_view text) {
+    constexpr std::size_t most = 80;
+    std::string result;
+    for (std::size_t at = 0; at < text.size() && result.size() < most;) {
+        auto const size = character_size(text.substr(at));
+        auto const byte = static_cast<unsigned char>(text[at]);
+        if (size == 0 || (byte < 0x20 && byte != '\t') || byte == 0x7F) {
+            result += fmt::format("\\x{:02X}", byte);
+            ++at;
+        } else {
+            result += text.substr(at, size);
+            at += size;
+        }
+    }
+    return result;
 }
 
 std::string_view without_bom(std::string_view text) {

@@ -98,8 +98,8 @@ private:
 /// The number of code points of a UTF-8 text, or nothing when it is not UTF-8.
 std::optional<std::int64_t> code_points(std::string_view text);
 
-/// At most 80 bytes of a line, for messages; no character is cut.
-std::string_view excerpt(std::string_view line);
+/// The first 80 bytes or so of a text, for messages; what is no printable UTF-8 as \xNN.
+std::string excerpt(std::string_view text);
 
 /// The text without the byte order mark that some editors put before it.
 std::string_view without_bom(std::string_view text);

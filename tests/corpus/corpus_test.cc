@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/hash.h"
+#include "corpus/check_sentence.h"
 #include "corpus/dataset.h"
 #include "corpus/training_set.h"
 #include "temporary_folder.h"
@@ -23,12 +24,6 @@ using testing::ThrowsMessage;
 
 fs::path const source = SAMNER_SOURCE_DIR;
 fs::path const cuts = fs::path{SAMNER_TEST_DATA} / "corpora";
-
-std::vector<std::string> entities(Sentence const& sentence) {
-    std::vector<std::string> result;
-    for (auto const& entity : sentence.entities) result.push_back(entity.type + ":" + entity.text);
-    return result;
-}
 
 TEST(Conll, ReadsTagsAsConllevalDoes) {
     auto const sentences = read_conll(
@@ -128,26 +123,6 @@ TEST(Cuts, AreTheOnesThatTheirListNames) {
         ++files;
     });
     EXPECT_EQ(files, 10U);
-}
-
-/// The text that an entity's offsets name and its own, and the tokens and the text, agree.
-void check_offsets(Sentence const& sentence) {
-    std::vector<std::size_t> starts;  // byte of each code point
-    for (std::size_t i = 0; i <= sentence.text.size(); ++i) {
-        if (i == sentence.text.size() || (static_cast<unsigned char>(sentence.text[i]) & 0xC0U) != 0x80U)
-            starts.push_back(i);
-    }
-    for (auto const& entity : sentence.entities) {
-        ASSERT_TRUE(entity.span) << sentence.id;
-        auto const begin = starts.at(static_cast<std::size_t>(entity.span->begin));
-        ASSERT_EQ(sentence.text.substr(begin, starts.at(static_cast<std::size_t>(entity.span->end)) - begin),
-                  entity.text)
-            << sentence.id;
-    }
-    std::string joined;
-    if (sentence.token_ends.empty()) return;  // the source has no tokens
-    for (auto const token : sentence.tokens()) joined += (joined.empty() ? "" : " ") + std::string{token};
-    ASSERT_EQ(joined, sentence.text) << sentence.id;
 }
 
 TEST(Catalogue, DescribesTheCommittedCutsCompletely) {
