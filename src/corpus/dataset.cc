@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 
 std::vector<std::string> keys_of(auto const& map) {
     std::vector<std::string> keys;
+    keys.reserve(map.size());
     for (auto const& [key, value] : map) keys.push_back(key);
     return keys;
 }
@@ -31,6 +32,7 @@ T named(std::array<std::pair<std::string_view, T>, n> const& table, std::string 
     auto const found = std::ranges::find(table, name, &std::pair<std::string_view, T>::first);
     if (found != table.end()) return found->second;
     std::vector<std::string_view> names;
+    names.reserve(n);
     for (auto const& entry : table) names.push_back(entry.first);
     throw InputError{fmt::format("{} is '{}' ({})", key, name, place),
                      fmt::format("use one of {}", fmt::join(names, ", "))};
@@ -261,6 +263,8 @@ template <class... F>
 struct Overloaded : F... {
     using F::operator()...;
 };
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;  // clang before 17 does not find it by itself
 
 std::vector<Sentence> read_text(Dataset const& dataset, Repair repair, std::string_view text, std::string const& place,
                                 Skipped* skipped) {
