@@ -47,7 +47,9 @@ void verify(DataOptions const& options, ExitCode& code) {
     for (auto const& [id, dataset] : catalogue.all()) {
         for (auto const& [split, files] : dataset.splits) {
             for (auto const& file : files) {
-                if (!fs::exists(root / file.path)) {
+                if (dataset.user_supplied && !fs::exists(root / file.path)) {
+                    fmt::print("yours     {}\n", file.path);  // nobody has to have it
+                } else if (!fs::exists(root / file.path)) {
                     fmt::print("missing   {}\n", file.path);
                     ++missing;
                 } else if (!file.sha256.empty() && sha256_file(root / file.path) != file.sha256) {

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "core/file.h"
 
 namespace samner::corpus {
@@ -15,6 +18,14 @@ void split(std::string_view line, Separator separator, std::vector<std::string_v
         if (space != std::string_view::npos) columns.push_back(line.substr(space + 1));
         return;
     }
+    if (separator == Separator::spaces) {
+        for (std::size_t at = 0; (at = line.find_first_not_of(" \t", at)) != std::string_view::npos;) {
+            auto const end = std::min(line.find_first_of(" \t", at), line.size());
+            columns.push_back(line.substr(at, end - at));
+            at = end;
+        }
+        return;
+    }
     for (char const between = separator == Separator::tab ? '\t' : ' ';;) {
         auto const end = line.find(between);
         columns.push_back(line.substr(0, end));
@@ -23,39 +34,105 @@ void split(std::string_view line, Separator separator, std::vector<std::string_v
     }
 }
 
-/// Adds a row's token. @return what is wrong with the row, empty when nothing is
-std::string add_row(std::vector<std::string_view> const& columns, ConllLayout const& layout, SentenceBuilder& builder) {
+struct Row {
+    std::string_view token;
+    Tag tag{'O', {}};
+    std::string wrong = {};  ///< why the row cannot be read; empty when it can
+};
+
+Row parse_row(std::vector<std::string_view> const& columns, ConllLayout const& layout, TagReader& tags) {
     auto const count = static_cast<int>(columns.size());
     auto const tag_column = layout.tag < 0 ? count - 1 : layout.tag;
-    if (layout.token >= count || tag_column >= count || tag_column == layout.token) return "too few columns";
+    if (layout.token >= count || tag_column >= count || tag_column == layout.token)
+        return {.token = {}, .wrong = "too few columns"};
     auto token = columns[static_cast<std::size_t>(layout.token)];
     if (!token.starts_with(layout.token_prefix))
-        return fmt::format("the token lacks the prefix '{}'", layout.token_prefix);
+        return {.token = {}, .wrong = fmt::format("the token lacks the prefix '{}'", layout.token_prefix)};
     token.remove_prefix(layout.token_prefix.size());
-    if (!code_points(token)) return "bytes that are not UTF-8";
-    auto tag = columns[static_cast<std::size_t>(tag_column)];
-    if (tag.empty() && layout.empty_tag_is_o) tag = "O";
-    auto const parsed = parse_tag(tag);
-    if (!parsed) return fmt::format("tag '{}'", tag);
-    builder.add(token, *parsed);
-    return {};
+    if (!code_points(token)) return {.token = {}, .wrong = "bytes that are not in the file's encoding"};
+    auto const tag = columns[static_cast<std::size_t>(tag_column)];
+    auto const parsed = tags.read(tag);
+    if (!parsed) return {.token = {}, .wrong = fmt::format("tag '{}'", excerpt(tag))};
+    return {token, *parsed};
+}
+
+/// Reads row after row into sentences.
+class RowReader {
+public:
+    RowReader(ConllLayout const& layout, std::string_view place, Skipped* skipped)
+        : layout_{layout}, place_{place}, tags_{layout.tags}, builder_{skipped} {}
+
+    /// @return the row's token
+    std::string_view add(std::string_view line, std::size_t number) {
+        split(line, layout_.separator, columns_);
+        auto const row = parse_row(columns_, layout_, tags_);
+        if (row.wrong.empty()) {
+            builder_.add(row.token, row.tag);
+        } else {
+            builder_.broken(row.wrong, line, place_, number);
+        }
+        return row.token;
+    }
+    void end_sentence() {
+        builder_.end_sentence();
+        tags_.end_sentence();
+    }
+    std::vector<Sentence> finish(bool drop_open = false) { return builder_.finish(drop_open); }
+
+private:
+    ConllLayout const& layout_;
+    std::string_view place_;
+    TagReader tags_;
+    SentenceBuilder builder_;
+    std::vector<std::string_view> columns_;
+};
+
+/// Calls `row(line, number)` for each line with a token, and `sentence_end()` between sentences.
+void for_each_row(std::string_view text, ConllLayout const& layout, auto const& row, auto const& sentence_end) {
+    for_each_line(without_bom(text), [&](std::string_view line, std::size_t number) {
+        if (line.find_first_not_of(" \t\r") == std::string_view::npos || line.starts_with("-DOCSTART-")) {
+            sentence_end();
+        } else if (layout.comment_prefix.empty() || !line.starts_with(layout.comment_prefix)) {
+            row(line, number);
+        }
+    });
+}
+
+/// Reads a file whose breaks are shifted (see Repair).
+std::vector<Sentence> read_shifted(std::string_view text, ConllLayout const& layout, RowReader& reader) {
+    std::vector<std::pair<std::string_view, std::size_t>> rows;
+    std::vector<std::size_t> lengths;
+    std::size_t begin = 0;
+    auto const end_block = [&] {
+        if (rows.size() - begin > 1) lengths.push_back(rows.size() - begin);
+        begin = rows.size();
+    };
+    for_each_row(
+        text, layout, [&](std::string_view line, std::size_t number) { rows.emplace_back(line, number); }, end_block);
+    end_block();
+    if (!lengths.empty()) lengths.pop_back();
+    std::size_t at = 0;
+    for (auto const length : lengths) {
+        for (auto const end = at + length; at < end; ++at) reader.add(rows[at].first, rows[at].second);
+        reader.end_sentence();
+    }
+    for (; at < rows.size(); ++at) {
+        auto const token = reader.add(rows[at].first, rows[at].second);
+        if (token == "." || token == "?" || token == "!") reader.end_sentence();
+    }
+    return reader.finish();
 }
 
 }  // namespace
 
 std::vector<Sentence> read_conll(std::string_view text, ConllLayout const& layout, std::string_view place,
-                                 Skipped* skipped) {
-    SentenceBuilder builder{skipped};
-    std::vector<std::string_view> columns;
-    for_each_line(without_bom(text), [&](std::string_view line, std::size_t number) {
-        if (line.find_first_not_of(" \t\r") == std::string_view::npos || line.starts_with("-DOCSTART-"))
-            return builder.end_sentence();
-        if (!layout.comment_prefix.empty() && line.starts_with(layout.comment_prefix)) return;
-        split(line, layout.separator, columns);
-        auto const wrong = add_row(columns, layout, builder);
-        if (!wrong.empty()) builder.broken(wrong, line, place, number);
-    });
-    return builder.finish();
+                                 Skipped* skipped, Repair repair) {
+    RowReader reader{layout, place, skipped};
+    if (repair == Repair::shifted_breaks) return read_shifted(text, layout, reader);
+    for_each_row(
+        text, layout, [&](std::string_view line, std::size_t number) { reader.add(line, number); },
+        [&] { reader.end_sentence(); });
+    return reader.finish(repair == Repair::drop_last_sentence);
 }
 
 std::vector<Sentence> read_inline(std::string_view text, std::string_view place, Skipped* skipped) {
@@ -75,7 +152,7 @@ std::vector<Sentence> read_inline(std::string_view text, std::string_view place,
             auto const colon = piece.rfind(':');
             auto const tag = colon == std::string_view::npos ? std::nullopt : parse_tag(piece.substr(colon + 1));
             if (!tag || !code_points(piece)) {
-                builder.broken(fmt::format("'{}' is not token:TAG", piece), line, place, number);
+                builder.broken(fmt::format("'{}' is not token:TAG", excerpt(piece)), line, place, number);
                 break;
             }
             builder.add(piece.substr(0, colon), *tag);

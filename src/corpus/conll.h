@@ -9,8 +9,9 @@
 
 namespace samner::corpus {
 
-/// What stands between the columns of a line. `last_space`: the line's last space, so that a token may hold spaces.
-enum class Separator { tab, space, last_space };
+/// What stands between the columns of a line. `spaces`: any run of spaces and TABs; `last_space`: the line's last
+/// space, so that a token may hold spaces.
+enum class Separator { tab, space, spaces, last_space };
 
 /// How a file with one token a line is laid out. Sentences end at empty or white-space-only lines.
 struct ConllLayout {
@@ -19,7 +20,7 @@ struct ConllLayout {
     int tag = -1;                     ///< column of the tag; -1: the last
     std::string token_prefix = {};    ///< removed from each token, once
     std::string comment_prefix = {};  ///< lines that begin with it are skipped; empty: none
-    bool empty_tag_is_o = false;      ///< read an empty tag as O instead of refusing it
+    TagLayout tags = {};
 };
 
 /// Reads a UTF-8 text with one token a line (see SentenceBuilder for tags and empty tokens). Rows of -DOCSTART- only
@@ -29,7 +30,10 @@ struct ConllLayout {
 /// @throws InputError with file, line and content for a row without the columns, with a tag of another form or with
 ///     bytes that are not UTF-8
 std::vector<Sentence> read_conll(std::string_view text, ConllLayout const& layout, std::string_view place,
-                                 Skipped* skipped = nullptr);
+                                 Skipped* skipped = nullptr, Repair repair = Repair::none);
+
+/// The layout of the MIT corpora, which has no choices.
+struct InlineLayout {};
 
 /// Reads the MIT corpora's layout, a sentence a line: `token:TAG token:TAG <=> <NULL>`; the last colon divides.
 /// @throws InputError as read_conll

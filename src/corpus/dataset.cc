@@ -12,7 +12,6 @@
 #include "core/hash.h"
 #include "core/json.h"
 #include "core/yaml.h"
-#include "corpus/jsonl.h"
 
 namespace samner::corpus {
 namespace {
@@ -21,6 +20,7 @@ namespace fs = std::filesystem;
 
 std::vector<std::string> keys_of(auto const& map) {
     std::vector<std::string> keys;
+    keys.reserve(map.size());
     for (auto const& [key, value] : map) keys.push_back(key);
     return keys;
 }
@@ -32,39 +32,158 @@ T named(std::array<std::pair<std::string_view, T>, n> const& table, std::string 
     auto const found = std::ranges::find(table, name, &std::pair<std::string_view, T>::first);
     if (found != table.end()) return found->second;
     std::vector<std::string_view> names;
+    names.reserve(n);
     for (auto const& entry : table) names.push_back(entry.first);
-    throw InputError{fmt::format("reader.{} is '{}' ({})", key, name, place),
+    throw InputError{fmt::format("{} is '{}' ({})", key, name, place),
                      fmt::format("use one of {}", fmt::join(names, ", "))};
 }
 
-constexpr auto formats = std::to_array<std::pair<std::string_view, Format>>(
-    {{"conll", Format::conll}, {"inline", Format::inline_tags}, {"jsonl", Format::jsonl}});
-constexpr auto separators = std::to_array<std::pair<std::string_view, Separator>>(
-    {{"tab", Separator::tab}, {"space", Separator::space}, {"last_space", Separator::last_space}});
+constexpr auto separators =
+    std::to_array<std::pair<std::string_view, Separator>>({{"tab", Separator::tab},
+                                                           {"space", Separator::space},
+                                                           {"spaces", Separator::spaces},
+                                                           {"last_space", Separator::last_space}});
+constexpr auto tag_styles = std::to_array<std::pair<std::string_view, bool>>({{"letters", false}, {"brackets", true}});
+constexpr auto encodings = std::to_array<std::pair<std::string_view, Encoding>>(
+    {{"utf-8", Encoding::utf8}, {"windows-1252", Encoding::windows_1252}});
+constexpr auto repairs =
+    std::to_array<std::pair<std::string_view, Repair>>({{"none", Repair::none},
+                                                        {"shifted_breaks", Repair::shifted_breaks},
+                                                        {"drop_last_sentence", Repair::drop_last_sentence}});
 constexpr auto broken_lines = std::to_array<std::pair<std::string_view, bool>>({{"error", false}, {"skip", true}});
 
-std::string_view name_of(Format format) {
-    return std::ranges::find(formats, format, &std::pair<std::string_view, Format>::second)->first;
+template <class T, std::size_t n>
+T choice(std::array<std::pair<std::string_view, T>, n> const& table, YamlMap& map, std::string const& key,
+         std::string const& fallback) {
+    return named(table, map.get(key, fallback), map.path() + "." + key, map.place());
 }
 
-void read_reader(YamlMap reader, Dataset& dataset) {
-    auto const choice = [&](auto const& table, std::string const& key, std::string const& fallback) {
-        return named(table, reader.get(key, fallback), key, reader.place());
-    };
-    dataset.format = choice(formats, "format", "conll");
-    dataset.skip_broken = choice(broken_lines, "broken", "error");
-    if (dataset.format == Format::conll) {
-        auto& layout = dataset.layout;
-        layout.separator = choice(separators, "separator", "tab");
-        layout.token = reader.get<std::int32_t>("token", layout.token);
-        layout.tag = reader.get<std::int32_t>("tag", layout.tag);
-        layout.token_prefix = reader.get("token_prefix", layout.token_prefix);
-        layout.comment_prefix = reader.get("comment_prefix", layout.comment_prefix);
-        layout.empty_tag_is_o = reader.get("empty_tag_is_o", layout.empty_tag_is_o);
-        if (layout.token < 0 || layout.tag < -1)
-            throw InputError{fmt::format("reader columns count from 0 ({})", reader.place())};
+/// `tags: {1: B-PER, …}`, or a list whose positions from 0 are the tags in the file.
+std::map<std::string, std::string, std::less<>> read_tag_names(YamlMap& reader) {
+    std::map<std::string, std::string, std::less<>> names;
+    auto const node = reader.node("tags");
+    if (!node.IsDefined()) return names;
+    if (!node.IsMap() && !node.IsSequence()) {
+        throw InputError{fmt::format("reader.tags is neither a map nor a list ({})", reader.place(node)),
+                         "write {tag in the file: tag}, such as {1: B-PER}, or a list of tags"};
     }
+    auto const add = [&](std::string const& tag, YAML::Node const& meaning) {
+        if (!meaning.IsScalar() || !parse_tag(meaning.Scalar())) {
+            throw InputError{fmt::format("reader.tags: '{}' stands for no tag ({})", tag, reader.place(meaning)),
+                             "write O, or B-, I-, E- or S- and a type"};
+        }
+        names[tag] = meaning.Scalar();
+    };
+    if (node.IsMap()) {
+        for (auto const& entry : node) add(entry.first.Scalar(), entry.second);
+    } else {
+        for (std::size_t i = 0; i < node.size(); ++i) add(std::to_string(i), node[i]);
+    }
+    return names;
+}
+
+TagLayout read_tag_layout(YamlMap& reader) {
+    TagLayout tags;
+    tags.names = read_tag_names(reader);
+    tags.label_until = reader.get("label_until", tags.label_until);
+    tags.brackets = choice(tag_styles, reader, "tag_style", "letters");
+    return tags;
+}
+
+ConllLayout read_conll_layout(YamlMap& reader) {
+    ConllLayout layout;
+    layout.separator = choice(separators, reader, "separator", "tab");
+    layout.token = reader.get<std::int32_t>("token", layout.token);
+    layout.tag = reader.get<std::int32_t>("tag", layout.tag);
+    layout.token_prefix = reader.get("token_prefix", layout.token_prefix);
+    layout.comment_prefix = reader.get("comment_prefix", layout.comment_prefix);
+    layout.tags = read_tag_layout(reader);
+    if (layout.token < 0 || layout.tag < -1)
+        throw InputError{fmt::format("reader columns count from 0 ({})", reader.place())};
+    return layout;
+}
+
+CsvLayout read_csv_layout(YamlMap& reader) {
+    CsvLayout layout;
+    layout.header = reader.get("header", layout.header);
+    layout.token = reader.get("token", layout.token);
+    layout.tag = reader.get("tag", layout.tag);
+    layout.sentence = reader.get("sentence", layout.sentence);
+    layout.document = reader.get("document", layout.document);
+    layout.sentence_ends = reader.get("sentence_ends", layout.sentence_ends);
+    layout.tags = read_tag_layout(reader);
+    return layout;
+}
+
+JsonLayout read_json_layout(YamlMap& reader) {
+    JsonLayout layout;
+    layout.records = reader.get("records", layout.records);
+    if (reader.has("tokens")) {
+        layout.tokens = reader.require<std::string>("tokens");
+        layout.tag = reader.get("tag", layout.tag);
+    } else {
+        layout.text = reader.get("text", layout.text);
+        layout.entities = reader.get("entities", layout.entities);
+        layout.entity_text = reader.get("entity_text", layout.entity_text);
+        layout.type = reader.get("type", layout.type);
+        layout.start = reader.get("start", layout.start);
+        layout.end = reader.get("end", layout.end);
+    }
+    layout.tags = read_tag_layout(reader);
+    return layout;
+}
+
+using ReadLayout = Layout (*)(YamlMap&);
+constexpr auto formats = std::to_array<std::pair<std::string_view, ReadLayout>>(
+    {{"conll", [](YamlMap& reader) -> Layout { return read_conll_layout(reader); }},
+     {"inline", [](YamlMap&) -> Layout { return InlineLayout{}; }},
+     {"csv", [](YamlMap& reader) -> Layout { return read_csv_layout(reader); }},
+     {"json", [](YamlMap& reader) -> Layout { return read_json_layout(reader); }},
+     {"jsonl", [](YamlMap& reader) -> Layout { return read_json_layout(reader); }},
+     {"documents", [](YamlMap&) -> Layout { return DocumentLayout{}; }}});
+
+Json to_json(YAML::Node const& node) {
+    if (node.IsScalar()) return node.Scalar();
+    Json json;
+    if (node.IsMap()) {
+        json = Json::object();
+        for (auto const& entry : node) json[entry.first.Scalar()] = to_json(entry.second);
+    }
+    if (node.IsSequence()) {
+        for (auto const& item : node) json.push_back(to_json(item));
+    }
+    return json;
+}
+
+void read_reader(YamlMap& description, Dataset& dataset) {
+    if (description.has("reader")) dataset.reader = to_json(description.node("reader"));
+    auto reader = description.map("reader");
+    dataset.layout = choice(formats, reader, "format", "conll")(reader);
+    dataset.skip_broken = choice(broken_lines, reader, "broken", "error");
+    dataset.encoding = choice(encodings, reader, "encoding", "utf-8");
     reader.finish();
+}
+
+DataFile read_data_file(YamlMap file, Dataset const& dataset) {
+    DataFile result;
+    if (file.has("folder")) {
+        result.path = file.require<std::string>("folder");
+        result.suffix = file.require<std::string>("suffix");
+        if (result.suffix.empty()) throw InputError{fmt::format("an empty suffix ({})", file.place()), "write .txt"};
+    } else {
+        result.path = file.require<std::string>("file");
+        result.sha256 = file.get<std::string>("sha256", "");
+    }
+    result.repair = choice(repairs, file, "repair", "none");
+    bool const possible =
+        result.repair == Repair::none || std::holds_alternative<ConllLayout>(dataset.layout) ||
+        (result.repair == Repair::drop_last_sentence && std::holds_alternative<CsvLayout>(dataset.layout));
+    if (!possible) {
+        throw InputError{fmt::format("a repair that files of this format cannot have ({})", file.place()),
+                         "keep shifted_breaks for conll, drop_last_sentence for conll and csv"};
+    }
+    file.finish();
+    return result;
 }
 
 Dataset read_description(fs::path const& path) {
@@ -75,7 +194,9 @@ Dataset read_description(fs::path const& path) {
     dataset.description = map.require<std::string>("description");
     dataset.licence = map.get<std::string>("licence", "");
     dataset.source = map.get<std::string>("source", "");
-    read_reader(map.map("reader"), dataset);
+    dataset.user_supplied = map.get("user_supplied", false);
+    dataset.substitutes = map.get<std::vector<std::string>>("substitutes", {});
+    read_reader(map, dataset);
     auto splits = map.map("splits");
     for (auto const& split : splits.keys()) {
         auto const node = splits.node(split);
@@ -83,11 +204,8 @@ Dataset read_description(fs::path const& path) {
             throw InputError{fmt::format("splits.{} is not a list of files ({})", split, splits.place(node)),
                              "write [{file: …}]"};
         }
-        for (auto const& item : node) {
-            YamlMap file{item, path.string(), "splits." + split};
-            dataset.splits[split].push_back({file.require<std::string>("file"), file.get<std::string>("sha256", "")});
-            file.finish();
-        }
+        for (auto const& item : node)
+            dataset.splits[split].push_back(read_data_file({item, path.string(), "splits." + split}, dataset));
     }
     auto const types = map.node("types");
     if (!types.IsDefined() || !types.IsSequence() || types.size() == 0)
@@ -112,16 +230,24 @@ Dataset read_description(fs::path const& path) {
     return dataset;
 }
 
-fs::path file_path(Dataset const& dataset, DataFile const& file, fs::path const& root) {
-    auto path = root / file.path;
-    if (!fs::exists(path)) {
-        throw InputError{
-            fmt::format("data set {}: '{}' is missing", dataset.id, path.string()),
-            dataset.source.empty()
-                ? "set data (or SAMNER_DATA) to the folder that holds it"
-                : fmt::format("set data (or SAMNER_DATA) to the folder that holds it; upstream: {}", dataset.source)};
+/// The files that an entry of a split stands for.
+std::vector<fs::path> paths_of(Dataset const& dataset, DataFile const& file, fs::path const& root) {
+    auto const path = root / file.path;
+    std::vector<fs::path> paths;
+    if (file.suffix.empty()) {
+        if (fs::exists(path)) paths.push_back(path);
+    } else if (fs::is_directory(path)) {
+        for (auto const& entry : fs::recursive_directory_iterator{path}) {
+            if (entry.is_regular_file() && entry.path().native().ends_with(file.suffix)) paths.push_back(entry.path());
+        }
+        std::ranges::sort(paths, {}, &fs::path::native);
     }
-    return path;
+    if (!paths.empty()) return paths;
+    auto const what = file.suffix.empty() ? fmt::format("'{}'", path.string())
+                                          : fmt::format("'{}' with files of '{}'", path.string(), file.suffix);
+    auto const set = std::string{"set data (or SAMNER_DATA) to the folder that holds it"};
+    throw InputError{fmt::format("data set {}: {} is missing", dataset.id, what),
+                     dataset.source.empty() ? set : fmt::format("{}; upstream: {}", set, dataset.source)};
 }
 
 std::vector<DataFile> const& files_of(Dataset const& dataset, std::string const& split) {
@@ -133,26 +259,46 @@ std::vector<DataFile> const& files_of(Dataset const& dataset, std::string const&
     return found->second;
 }
 
-std::vector<Sentence> read_file(Dataset const& dataset, fs::path const& path) {
+template <class... F>
+struct Overloaded : F... {
+    using F::operator()...;
+};
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;  // clang before 17 does not find it by itself
+
+std::vector<Sentence> read_text(Dataset const& dataset, Repair repair, std::string_view text, std::string const& place,
+                                Skipped* skipped) {
+    return std::visit(Overloaded{
+                          [&](ConllLayout const& layout) { return read_conll(text, layout, place, skipped, repair); },
+                          [&](InlineLayout) { return read_inline(text, place, skipped); },
+                          [&](CsvLayout const& layout) { return read_csv(text, layout, place, skipped, repair); },
+                          [&](JsonLayout const& layout) { return read_json_records(text, layout, place, skipped); },
+                          [&](DocumentLayout) { return read_documents(text, place, skipped); },
+                      },
+                      dataset.layout);
+}
+
+std::vector<Sentence> read_file(Dataset const& dataset, Repair repair, fs::path const& path) {
     MappedFile const file{path};
     Skipped skipped;
-    auto* const skip = dataset.skip_broken ? &skipped : nullptr;
-    auto sentences = [&] {
-        switch (dataset.format) {
-            case Format::conll:
-                return read_conll(file.text(), dataset.layout, path.string(), skip);
-            case Format::inline_tags:
-                return read_inline(file.text(), path.string(), skip);
-            case Format::jsonl:
-                break;
-        }
-        return read_jsonl(file.text(), path.string(), skip);
-    }();
+    auto const decoded = dataset.encoding == Encoding::windows_1252 ? from_windows_1252(file.text()) : std::string{};
+    auto sentences = read_text(dataset, repair, dataset.encoding == Encoding::utf8 ? file.text() : decoded,
+                               path.string(), dataset.skip_broken ? &skipped : nullptr);
     if (skipped.sentences > 0) {
         spdlog::warn("data set {}: {} sentences with broken lines are left out, the first: {}", dataset.id,
                      skipped.sentences, skipped.first);
     }
     return sentences;
+}
+
+void check_types(Dataset const& dataset, Sentence const& sentence, fs::path const& path) {
+    for (auto const& entity : sentence.entities) {
+        if (std::ranges::find(dataset.types, entity.type, &EntityType::label) != dataset.types.end()) continue;
+        throw InputError{
+            fmt::format("entity '{}' of '{}' has the type '{}', which data set {} does not describe ({})",
+                        excerpt(entity.text), excerpt(sentence.text), excerpt(entity.type), dataset.id, path.string()),
+            "add it to types"};
+    }
 }
 
 }  // namespace
@@ -166,7 +312,8 @@ EntityType const* Dataset::type(std::string const& label) const {
 std::vector<std::string> Dataset::type_names() const {
     std::vector<std::string> names;
     for (auto const& type : types) {
-        if (std::ranges::find(not_scored, type.label) == not_scored.end()) names.push_back(type.name);
+        bool const scored = std::ranges::find(not_scored, type.label) == not_scored.end();
+        if (scored && std::ranges::find(names, type.name) == names.end()) names.push_back(type.name);
     }
     return names;
 }
@@ -206,35 +353,24 @@ Dataset const& Catalogue::at(std::string const& id) const {
 std::vector<Sentence> read(Dataset const& dataset, std::string const& split, fs::path const& root) {
     std::vector<Sentence> sentences;
     for (auto const& file : files_of(dataset, split)) {
-        auto const path = file_path(dataset, file, root);
-        auto part = read_file(dataset, path);
-        for (auto const& sentence : part) {
-            for (auto const& entity : sentence.entities) {
-                if (std::ranges::find(dataset.types, entity.type, &EntityType::label) != dataset.types.end()) continue;
-                throw InputError{
-                    fmt::format("entity '{}' of '{}' has the type '{}', which data set {} does not describe ({})",
-                                entity.text, sentence.text.substr(0, 80), entity.type, dataset.id, path.string()),
-                    "add it to types"};
-            }
+        for (auto const& path : paths_of(dataset, file, root)) {
+            auto part = read_file(dataset, file.repair, path);
+            for (auto const& sentence : part) check_types(dataset, sentence, path);
+            std::ranges::move(part, std::back_inserter(sentences));
         }
-        std::ranges::move(part, std::back_inserter(sentences));
     }
     for (std::size_t i = 0; i < sentences.size(); ++i) sentences[i].id = fmt::format("{}/{}/{}", dataset.id, split, i);
     return sentences;
 }
 
 std::string split_hash(Dataset const& dataset, std::string const& split, fs::path const& root) {
-    auto const& layout = dataset.layout;
-    Json description{{"description", dataset.description},
-                     {"format", name_of(dataset.format)},
-                     {"layout",
-                      {static_cast<int>(layout.separator), layout.token, layout.tag, layout.token_prefix,
-                       layout.comment_prefix, layout.empty_tag_is_o}},
-                     {"skip_broken", dataset.skip_broken},
-                     {"not_scored", dataset.not_scored}};
+    Json description{
+        {"description", dataset.description}, {"reader", dataset.reader}, {"not_scored", dataset.not_scored}};
     for (auto const& type : dataset.types) description["types"].push_back({type.label, type.name, type.definition});
-    for (auto const& file : files_of(dataset, split))
-        description["files"].push_back(sha256_file(file_path(dataset, file, root)));
+    for (auto const& file : files_of(dataset, split)) {
+        for (auto const& path : paths_of(dataset, file, root))
+            description["files"].push_back({sha256_file(path), static_cast<int>(file.repair)});
+    }
     return sha256(canonical(description));
 }
 

@@ -3,9 +3,14 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include "core/json.h"
 #include "corpus/conll.h"
+#include "corpus/csv.h"
+#include "corpus/encoding.h"
+#include "corpus/json_records.h"
 #include "corpus/sentence.h"
 
 namespace samner::corpus {
@@ -16,14 +21,16 @@ struct EntityType {
     std::string definition;  ///< one sentence
 };
 
-/// A file of a split, relative to the data root.
+/// A file of a split, or all files of a folder and the folders in it, relative to the data root.
 struct DataFile {
     std::string path;
-    std::string sha256;  ///< of upstream's file; empty: not known
+    std::string sha256 = {};  ///< of upstream's file; empty: not known
+    std::string suffix = {};  ///< not empty: path is a folder, whose files end with it; in byte order of their paths
+    Repair repair = Repair::none;  ///< conll: any; csv: drop_last_sentence
 };
 
-/// `conll`: a token a line; `inline_tags`: a sentence a line, token:TAG; `jsonl`: text with entities.
-enum class Format { conll, inline_tags, jsonl };
+/// How files are laid out; in descriptions conll, inline, csv, json (or jsonl) and documents.
+using Layout = std::variant<ConllLayout, InlineLayout, CsvLayout, JsonLayout, DocumentLayout>;
 
 /// A corpus as configs/data/<id>.yaml describes it.
 struct Dataset {
@@ -31,16 +38,19 @@ struct Dataset {
     std::string domain;
     std::string description;  ///< where the text comes from, in a sentence
     std::string licence;
-    std::string source;  ///< upstream address
-    Format format = Format::conll;
-    ConllLayout layout;
+    std::string source;                    ///< upstream address
+    bool user_supplied = false;            ///< nothing that can be passed on: users bring the files
+    std::vector<std::string> substitutes;  ///< ids of the paper's corpora that this one stands in for
+    Layout layout;
+    Encoding encoding = Encoding::utf8;
+    Json reader = Json::object();  ///< what the description says of reading, for split_hash
     bool skip_broken = false;  ///< leave out sentences with broken lines, with a warning, instead of refusing the file
     std::map<std::string, std::vector<DataFile>> splits;
     std::vector<EntityType> types;        ///< in the order in which prompts name them
     std::vector<std::string> not_scored;  ///< labels that are neither asked for nor scored
 
     EntityType const* type(std::string const& label) const;  ///< null for an unknown label or one that is not scored
-    std::vector<std::string> type_names() const;
+    std::vector<std::string> type_names() const;             ///< each once: labels may share a name
 };
 
 /// All data sets that some folders describe, one YAML file each.
@@ -60,8 +70,7 @@ private:
 /// A split's sentences in the order of its files.
 /// @param root  the folder that the files' paths are relative to
 /// @throws InputError for an unknown split, a missing file, a broken line (unless the data set skips them), or an
-/// entity
-///     of a type that is not described
+///     entity of a type that is not described
 std::vector<Sentence> read(Dataset const& dataset, std::string const& split, std::filesystem::path const& root);
 
 /// SHA-256 over a split's files and what the description says of reading them.

@@ -6,6 +6,18 @@
 #include "core/error.h"
 
 namespace samner::corpus {
+namespace {
+
+/// Bytes of the character that a text, which is not empty, begins with; 0 when that is no UTF-8.
+std::size_t character_size(std::string_view text) {
+    if (static_cast<unsigned char>(text[0]) < 0x80) return 1;
+    utf8proc_int32_t character = 0;
+    auto const size = utf8proc_iterate(reinterpret_cast<utf8proc_uint8_t const*>(text.data()),
+                                       static_cast<utf8proc_ssize_t>(text.size()), &character);
+    return size <= 0 ? 0 : static_cast<std::size_t>(size);
+}
+
+}  // namespace
 
 std::vector<std::string_view> Sentence::tokens() const {
     std::vector<std::string_view> tokens;
@@ -22,6 +34,30 @@ std::optional<Tag> parse_tag(std::string_view tag) {
     if (tag.size() < 3 || tag[1] != '-' || std::string_view{"BIES"}.find(tag[0]) == std::string_view::npos)
         return std::nullopt;
     return Tag{tag[0], tag.substr(2)};
+}
+
+std::optional<Tag> TagReader::read(std::string_view tag) {
+    if (layout_.brackets) return read_bracket(tag);
+    if (auto const named = layout_.names.find(tag); named != layout_.names.end()) tag = named->second;
+    auto result = parse_tag(tag);
+    if (result && !layout_.label_until.empty())
+        result->type = result->type.substr(0, result->type.find(layout_.label_until));
+    return result;
+}
+
+std::optional<Tag> TagReader::read_bracket(std::string_view tag) {
+    if (tag == "*") return open_ ? Tag{'I', type_} : Tag{'O', {}};
+    if (tag == "*)" && open_) {
+        open_ = false;
+        return Tag{'E', type_};
+    }
+    bool const closes = tag.ends_with(')');
+    if (open_ || tag.size() < 3 || !tag.starts_with('(') || !(closes || tag.ends_with('*'))) return std::nullopt;
+    auto const type = tag.substr(1, tag.size() - 2);
+    if (type.find_first_of("()*") != std::string_view::npos) return std::nullopt;
+    type_ = type;
+    open_ = !closes;
+    return Tag{closes ? 'S' : 'B', type_};
 }
 
 void SentenceBuilder::add(std::string_view token, Tag const& tag) {
@@ -55,7 +91,7 @@ void SentenceBuilder::add(std::string_view token, Tag const& tag) {
 }
 
 void SentenceBuilder::broken(std::string_view why, std::string_view line, std::string_view place, std::size_t number) {
-    auto const what = fmt::format("{} in '{}' ({}:{})", why, line.substr(0, 80), place, number);
+    auto const what = fmt::format("{} in '{}' ({}:{})", why, excerpt(line), place, number);
     if (!skipped_)
         throw InputError{what, "mend the line or the reader's settings of the data set, or set reader.broken to skip"};
     if (skipped_->first.empty()) skipped_->first = what;
@@ -70,25 +106,36 @@ void SentenceBuilder::end_sentence() {
     in_sentence_ = broken_ = open_ = entity_starts_ = false;
 }
 
-std::vector<Sentence> SentenceBuilder::finish() {
-    end_sentence();
+std::vector<Sentence> SentenceBuilder::finish(bool drop_open) {
+    if (!drop_open) end_sentence();
     return std::move(sentences_);
 }
 
 std::optional<std::int64_t> code_points(std::string_view text) {
     std::int64_t count = 0;
     for (std::size_t at = 0; at < text.size(); ++count) {
-        if (static_cast<unsigned char>(text[at]) < 0x80) {
-            ++at;
-            continue;
-        }
-        utf8proc_int32_t character = 0;
-        auto const size = utf8proc_iterate(reinterpret_cast<utf8proc_uint8_t const*>(text.data()) + at,
-                                           static_cast<utf8proc_ssize_t>(text.size() - at), &character);
-        if (size <= 0) return std::nullopt;
-        at += static_cast<std::size_t>(size);
+        auto const size = character_size(text.substr(at));
+        if (size == 0) return std::nullopt;
+        at += size;
     }
     return count;
+}
+
+std::string excerpt(std::string_view text) {
+    constexpr std::size_t most = 80;
+    std::string result;
+    for (std::size_t at = 0; at < text.size() && result.size() < most;) {
+        auto const size = character_size(text.substr(at));
+        auto const byte = static_cast<unsigned char>(text[at]);
+        if (size == 0 || (byte < 0x20 && byte != '\t') || byte == 0x7F) {
+            result += fmt::format("\\x{:02X}", byte);
+            ++at;
+        } else {
+            result += text.substr(at, size);
+            at += size;
+        }
+    }
+    return result;
 }
 
 std::string_view without_bom(std::string_view text) {

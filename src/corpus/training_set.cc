@@ -20,7 +20,8 @@ std::vector<Sample> training_set(std::vector<Pool> const& pools, std::int64_t si
     for (auto const& pool : pools) all_types += std::ssize(pool.dataset->type_names());
     std::vector<Sample> samples;
     for (std::size_t p = 0; p < pools.size(); ++p) {
-        auto const& [dataset, sentences] = pools[p];
+        auto const* const dataset = pools[p].dataset;
+        auto const& sentences = pools[p].sentences;
         RandomStream const empty{seed, "empty/" + dataset->id};
         std::vector<std::size_t> candidates;
         for (std::size_t i = 0; i < sentences.size(); ++i) {

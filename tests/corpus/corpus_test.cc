@@ -10,8 +10,8 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/hash.h"
+#include "corpus/check_sentence.h"
 #include "corpus/dataset.h"
-#include "corpus/jsonl.h"
 #include "corpus/training_set.h"
 #include "temporary_folder.h"
 
@@ -24,12 +24,6 @@ using testing::ThrowsMessage;
 
 fs::path const source = SAMNER_SOURCE_DIR;
 fs::path const cuts = fs::path{SAMNER_TEST_DATA} / "corpora";
-
-std::vector<std::string> entities(Sentence const& sentence) {
-    std::vector<std::string> result;
-    for (auto const& entity : sentence.entities) result.push_back(entity.type + ":" + entity.text);
-    return result;
-}
 
 TEST(Conll, ReadsTagsAsConllevalDoes) {
     auto const sentences = read_conll(
@@ -72,11 +66,11 @@ TEST(Conll, GivesOffsetsInCodePointsAndTokens) {
 }
 
 TEST(Conll, DividesAtTheLastSpaceAndTakesEmptyTagsWhenAsked) {
-    ConllLayout layout{.separator = Separator::last_space, .empty_tag_is_o = true};
+    ConllLayout layout{.separator = Separator::last_space, .tags = {.names = {{"", "O"}}}};
     auto const sentences = read_conll("a b B-X\nc \n O\n", layout, "f");
     EXPECT_EQ(sentences.at(0).text, "a b c");
     EXPECT_THAT(entities(sentences[0]), testing::ElementsAre("X:a b"));
-    layout.empty_tag_is_o = false;
+    layout.tags = {};
     EXPECT_THROW(read_conll("c \n", layout, "f"), InputError);
 }
 
@@ -87,7 +81,8 @@ TEST(Conll, LeavesOutAndCountsSentencesWithBrokenLinesWhenAsked) {
     EXPECT_EQ(sentences[0].text, "c");
     EXPECT_EQ(skipped.sentences, 2);
     EXPECT_EQ(skipped.first, "too few columns in 'b' (x.tsv:2)");
-    EXPECT_THAT([] { read_conll("d\xFF\tO\n", {}, "x.tsv"); }, ThrowsMessage<InputError>(HasSubstr("not UTF-8")));
+    EXPECT_THAT([] { read_conll("d\xFF\tO\n", {}, "x.tsv"); },
+                ThrowsMessage<InputError>(HasSubstr("not in the file's encoding")));
 }
 
 TEST(Inline, ReadsASentenceALineAndNamesABrokenOne) {
@@ -107,14 +102,15 @@ TEST(Inline, ReadsASentenceALineAndNamesABrokenOne) {
 TEST(Jsonl, ChecksOffsetsAndSkipsBrokenLinesWhenAsked) {
     std::string const good =
         R"({"text": "Zoë in Łódź", "entities": [{"text": "Łódź", "type": "L", "start": 7, "end": 11}]})";
-    EXPECT_EQ(read_jsonl(good, "f").at(0).entities.at(0).span, (Span{7, 11}));
+    EXPECT_EQ(read_json_records(good, {}, "f").at(0).entities.at(0).span, (Span{7, 11}));
     std::string const shifted =
         R"({"text": "Zoë in Łódź", "entities": [{"text": "Łódź", "type": "L", "start": 8, "end": 12}]})";
-    EXPECT_THAT([&] { read_jsonl(good + "\n" + shifted, "f"); },
-                ThrowsMessage<InputError>(HasSubstr("offsets 8 to 12 do not cut 'Łódź' out of the text (f:2)")));
-    EXPECT_THROW(read_jsonl(R"({"text": "a", "entities": {}})", "f"), InputError);
+    EXPECT_THAT([&] { read_json_records(good + "\n" + shifted, {}, "f"); },
+                ThrowsMessage<InputError>(
+                    HasSubstr("offsets 8 to 12 do not cut 'Łódź' out of the text (f:2) in '{\"text\": \"Zo")));
+    EXPECT_THROW(read_json_records(R"({"text": "a", "entities": {}})", {}, "f"), InputError);
     Skipped skipped;
-    EXPECT_EQ(read_jsonl(shifted + "\n{\n\n" + good, "f", &skipped).size(), 1U);
+    EXPECT_EQ(read_json_records(shifted + "\n{\n\n" + good, {}, "f", &skipped).size(), 1U);
     EXPECT_EQ(skipped.sentences, 2);
 }
 
@@ -127,25 +123,6 @@ TEST(Cuts, AreTheOnesThatTheirListNames) {
         ++files;
     });
     EXPECT_EQ(files, 10U);
-}
-
-/// The text that an entity's offsets name and its own, and the tokens and the text, agree.
-void check_offsets(Sentence const& sentence) {
-    std::vector<std::size_t> starts;  // byte of each code point
-    for (std::size_t i = 0; i <= sentence.text.size(); ++i) {
-        if (i == sentence.text.size() || (static_cast<unsigned char>(sentence.text[i]) & 0xC0U) != 0x80U)
-            starts.push_back(i);
-    }
-    for (auto const& entity : sentence.entities) {
-        ASSERT_TRUE(entity.span) << sentence.id;
-        auto const begin = starts.at(static_cast<std::size_t>(entity.span->begin));
-        ASSERT_EQ(sentence.text.substr(begin, starts.at(static_cast<std::size_t>(entity.span->end)) - begin),
-                  entity.text)
-            << sentence.id;
-    }
-    std::string joined;
-    for (auto const token : sentence.tokens()) joined += (joined.empty() ? "" : " ") + std::string{token};
-    ASSERT_EQ(joined, sentence.text) << sentence.id;
 }
 
 TEST(Catalogue, DescribesTheCommittedCutsCompletely) {
@@ -186,10 +163,29 @@ TEST(Catalogue, GivesTheCountsOfTheManifest) {
         }
     });
     Catalogue const catalogue{{source / "configs/data"}};
+    // MANIFEST.tsv counts files as they are, but JNLPBA's entities as in the repaired file.
+    auto const as_shipped = [&](std::string const& id, std::string const& split) {
+        auto dataset = catalogue.at(id);
+        dataset.splits.at(split).at(0).repair = Repair::none;
+        auto const sentences = read(dataset, split, root);
+        auto const with_entities =
+            std::ranges::count_if(sentences, [](Sentence const& sentence) { return !sentence.entities.empty(); });
+        auto& [expected_sentences, expected_with_entities] = expected.at(id + "/" + split);
+        EXPECT_EQ(std::ssize(sentences), expected_sentences);
+        EXPECT_EQ(with_entities, expected_with_entities);
+    };
+    as_shipped("jnlpba", "train");
+    expected["jnlpba/train"] = {16'807, 15'150};
+    as_shipped("gmb-news", "all");
+    expected["gmb-news/all"] = {47'958, 40'916};
+    --types["gmb-news/all"]["gpe"];  // Indian, in the sentence that the file's end cuts off
+    std::set<std::string> unread;
+    for (auto const& [key, counts] : expected) unread.insert(key);
     for (auto const& [id, dataset] : catalogue.all()) {
+        if (dataset.user_supplied) continue;
         for (auto const& [split, files] : dataset.splits) {
             auto const key = id + "/" + split;
-            ASSERT_TRUE(expected.contains(key)) << key;
+            ASSERT_EQ(unread.erase(key), 1U) << key;
             auto const sentences = read(dataset, split, root);
             std::map<std::string, std::int64_t> counted;
             std::int64_t with_entities = 0;
@@ -204,6 +200,7 @@ TEST(Catalogue, GivesTheCountsOfTheManifest) {
             for (auto const& file : files) EXPECT_EQ(sha256_file(fs::path{root} / file.path), file.sha256) << file.path;
         }
     }
+    EXPECT_THAT(unread, testing::IsEmpty());
 }
 
 class UserCorpus : public testing::Test {

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace samner::corpus {
+
+/// How the characters of a file are stored.
+enum class Encoding { utf8, windows_1252 };
+
+/// A text in Windows-1252 as UTF-8. The five bytes that the code page leaves undefined (81, 8D, 8F, 90, 9D) stay as
+/// they are, so that a reader refuses the line they stand in.
+std::string from_windows_1252(std::string_view text);
+
+}  // namespace samner::corpus
