@@ -55,6 +55,7 @@ InnerProducts updates_of(Module const& module) {
         return module.experts[left].identity < module.experts[right].identity;
     });
     std::vector<Factors> sorted;
+    sorted.reserve(order.size());
     for (auto const i : order) sorted.push_back(module.experts[i]);
     auto const products = inner_products(std::span<Factors const>{sorted});
     InnerProducts given{order.size()};

@@ -59,7 +59,7 @@ TEST(MergeMethods, AgreeWithAFloat64OracleInBothSpaces) {
     auto const cases = read_json(oracle_folder / "methods.cases.json");
     auto const expected = read_golden(oracle_folder / "methods.expected.safetensors");
     auto const modules = read_json(adapter_folder / "modules.json");
-    ASSERT_EQ(cases.size(), 35U);
+    ASSERT_EQ(cases.size(), 39U);
     for (auto const& entry : cases) {
         auto const names = entry.at("adapters").get<std::vector<std::string>>();
         auto const weights = entry.at("weights").get<std::vector<double>>();

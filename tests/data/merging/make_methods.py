@@ -210,6 +210,10 @@ def main():
     add("delta", mixed, w3, method="karcher")
     add("delta", mixed, w3, method="ties", density=0.5)
 
+    for space in ("factor", "delta"):
+        add(space, three, [1.5, -1.0, 0.5], method="ties", density=0.5)
+        add(space, three, [1.5, -1.0, 0.5], method="ties", density=0.5, normalize="weights", **kit)
+
     expected = {}
     for case in cases:
         o, names, weights = case["options"], case["adapters"], case["weights"]
@@ -232,8 +236,9 @@ def main():
                     if o.get("normalize") == "weights" and not KIND[o["method"]][1]:
                         w = w / w.sum()
                     plain = {**o, "normalize": "none"} if not KIND[o["method"]][1] else o
-                    c = np.sqrt(w * scaling) if factor else w
-                    s = np.sqrt(w) if factor else w
+                    root = lambda x: (np.sign(x) if part == 0 else 1) * np.sqrt(np.abs(x))  # the sign goes on A
+                    c = root(w * scaling) if factor else w
+                    s = root(w) if factor else w
                     out = elementwise(plain, tensors, c, s, names, label, cuts, majority)
                 else:
                     scaled = [np.sqrt(s) * t for s, t in zip(scaling, tensors)] if factor else tensors
