@@ -22,8 +22,9 @@ namespace samner::merge {
 namespace {
 
 constexpr std::size_t block_size = 1024;
-constexpr std::int64_t block_grain = 64;  // blocks a thread takes at least: 256 KiB of each tensor
-constexpr float least_weight = 1e-8F;     // mergekit's: a smaller sum of weights divides by 1
+constexpr std::int64_t block_grain = 64;     // blocks a thread takes at least: 256 KiB of each tensor
+constexpr std::int64_t row_grain = 1 << 16;  // elements of rows that a thread takes at least
+constexpr float least_weight = 1e-8F;        // mergekit's: a smaller sum of weights divides by 1
 using Block = std::array<float, block_size>;
 
 void check(std::string_view name, std::span<Contribution const> contributions, std::size_t size) {
@@ -33,6 +34,8 @@ void check(std::string_view name, std::span<Contribution const> contributions, s
                 fmt::format("merging {}: one tensor has {} elements and the result {}", name, one.values.size(), size)};
         if (!(one.density > 0.0 && one.density <= 1.0))
             throw InputError{fmt::format("merging {}: density is {}", name, one.density), "use a number in (0, 1]"};
+        if (one.row != 0 && size % one.row != 0)
+            throw InputError{fmt::format("merging {}: {} elements are no rows of {}", name, size, one.row)};
         if (contributions.size() > 1 && one.identity.empty())
             throw InputError{fmt::format("merging {}: a tensor without the identity of its expert", name)};
     }
@@ -71,11 +74,17 @@ public:
         }
     }
 
-    std::uint32_t at(std::size_t i) const {
-        auto const counter = std::uint64_t{i / 4};
-        return philox(
-            {static_cast<std::uint32_t>(counter), static_cast<std::uint32_t>(counter >> 32), domain_[0], domain_[1]},
-            key_)[i % 4];
+    /// The same for any range.
+    void fill_range(std::size_t begin, std::span<std::uint32_t> out) const {
+        std::array<std::uint32_t, block_size> words;
+        for (std::size_t done = 0; done < out.size();) {
+            auto const skipped = (begin + done) % 4;
+            auto const size = std::min(out.size() - done, block_size - skipped);
+            fill(begin + done - skipped, skipped + size, words);
+            std::copy_n(words.begin() + static_cast<std::ptrdiff_t>(skipped), size,
+                        out.begin() + static_cast<std::ptrdiff_t>(done));
+            done += size;
+        }
     }
 
 private:
@@ -87,6 +96,29 @@ private:
 std::uint64_t words_below(double density) {
     return static_cast<std::uint64_t>(std::ldexp(density, 32));
 }
+
+/// Memory for the ranks of a row.
+struct RowRanks {
+    std::vector<std::uint64_t> order;
+    std::vector<std::uint64_t> scratch;
+    std::vector<std::uint32_t> words;
+
+    explicit RowRanks(std::size_t row) : order(row), scratch(row), words(row) {}
+
+    /// Sorts `order`, whose low words rise, by the high words (31 bits): a stable radix sort where that pays.
+    void sort() {
+        constexpr std::size_t worth_it = 512;
+        constexpr std::size_t buckets = 2048;
+        if (order.size() < worth_it) return std::sort(order.begin(), order.end());
+        for (int const shift : {32, 43, 54}) {
+            std::array<std::uint32_t, buckets> starts{};
+            for (auto const key : order) ++starts[key >> shift & (buckets - 1)];
+            std::exclusive_scan(starts.begin(), starts.end(), starts.begin(), 0U);
+            for (auto const key : order) scratch[starts[key >> shift & (buckets - 1)]++] = key;
+            order.swap(scratch);
+        }
+    }
+};
 
 /// What sparsifying needs to know of a whole tensor before its blocks are read.
 class Sparsifier {
@@ -157,29 +189,33 @@ private:
 
     /// The values that stay, divided where that is asked for: a row's ranks are needed before any of its blocks.
     void drop_by_rank(Recipe const& recipe, Contribution const& one) {
+        if (values_.empty()) return;
         auto const row = one.row == 0 ? values_.size() : one.row;
+        auto const rows = static_cast<std::int64_t>(values_.size() / row);
+        auto const grain = std::max<std::int64_t>(1, row_grain / static_cast<std::int64_t>(row));
         ranked_.resize(values_.size());
-        auto const rows = static_cast<std::int64_t>(row == 0 ? 0 : values_.size() / row);
-        parallel_for(0, rows, 1, [&](std::int64_t first, std::int64_t last) {
-            std::vector<std::uint64_t> order(row);
-            for (auto r = first; r < last; ++r) drop_row(recipe, one.density, static_cast<std::size_t>(r) * row, order);
+        parallel_for(0, rows, grain, [&](std::int64_t first, std::int64_t last) {
+            RowRanks ranks{row};
+            for (auto r = first; r < last; ++r) drop_row(recipe, one.density, static_cast<std::size_t>(r) * row, ranks);
         });
     }
 
-    void drop_row(Recipe const& recipe, double density, std::size_t begin, std::vector<std::uint64_t>& order) {
-        auto const row = order.size();
-        // Magnitude above, column (reversed: the first of equals ranks highest) below: the keys sort as one integer.
+    void drop_row(Recipe const& recipe, double density, std::size_t begin, RowRanks& ranks) {
+        auto const row = ranks.order.size();
+        // Magnitude above, column below (reversed: the first of equals ranks highest).
         for (std::size_t i = 0; i < row; ++i) {
-            auto const magnitude = std::bit_cast<std::uint32_t>(values_[begin + i]) & loops::magnitude_bits;
-            order[i] = std::uint64_t{magnitude} << 32 | static_cast<std::uint32_t>(row - 1 - i);
+            auto const magnitude = std::bit_cast<std::uint32_t>(values_[begin + row - 1 - i]) & loops::magnitude_bits;
+            ranks.order[i] = std::uint64_t{magnitude} << 32 | i;
         }
-        std::sort(order.begin(), order.end());
+        ranks.sort();
+        words_.front().fill_range(begin, ranks.words);
         for (std::size_t rank = 0; rank < row; ++rank) {
             double const place = row == 1 ? 0.5 : static_cast<double>(rank) / static_cast<double>(row - 1);
             double const probability = density - recipe.epsilon + place * 2.0 * recipe.epsilon;
-            auto const at = begin + row - 1 - static_cast<std::uint32_t>(order[rank]);
+            auto const column = row - 1 - static_cast<std::uint32_t>(ranks.order[rank]);
             float const divisor = recipe.rescale == Rescale::expected ? static_cast<float>(probability) : 1.0F;
-            ranked_[at] = words_.front().at(at) < words_below(probability) ? values_[at] / divisor : 0.0F;
+            bool const stays = ranks.words[column] < words_below(probability);
+            ranked_[begin + column] = stays ? values_[begin + column] / divisor : 0.0F;
         }
     }
 

@@ -226,6 +226,27 @@ TEST(MergeMethods, DellaKeepsLargeElementsMoreOftenAndTheirExpectation) {
     EXPECT_NEAR(sum / size, 1.5, 6 * 2.0 * 3.0 / std::sqrt(size));  // an element's deviation: 2 sqrt(1 / 0.1 - 1)
 }
 
+TEST(MergeMethods, DellaRanksLongAndShortRowsByMagnitudeWithTheFirstOfEqualsHighest) {
+    for (std::size_t const row : {3U, 50U, 1000U, 2501U}) {
+        auto values = normal_values(4 * row, "rows");
+        for (std::size_t i = 0; i < values.size(); i += 3) values[i] = i % 2 == 0 ? 0.5F : -0.5F;
+        std::vector<float> out(values.size());
+        Contribution const one{.values = values, .density = 0.5, .identity = "a", .row = row};
+        merge_tensor(recipe_of({.method = Method::della_linear, .epsilon = 0.4}), "t", std::span{&one, 1}, out);
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            if (out[i] == 0.0F) continue;
+            std::size_t below = 0;
+            for (std::size_t j = i / row * row; j < (i / row + 1) * row; ++j)
+                below += std::fabs(values[j]) < std::fabs(values[i]) ||
+                         (std::fabs(values[j]) == std::fabs(values[i]) && j > i);
+            double const kept = 0.1 + 0.8 * static_cast<double>(below) / static_cast<double>(row - 1);
+            ASSERT_NEAR(values[i] / out[i], kept, 1e-6) << row << " " << i;
+        }
+        Contribution const uneven{.values = values, .density = 0.5, .identity = "a", .row = values.size() - 1};
+        EXPECT_THROW(merge_tensor({}, "t", std::span{&uneven, 1}, out), InputError);
+    }
+}
+
 TEST(MergeMethods, RestoringTheSumOfMagnitudesDoesSo) {
     auto const values = normal_values(5000, "l1");
     std::vector<float> out(5000);
