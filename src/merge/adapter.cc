@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "merge/inner.h"
 #include "merge/loops.h"
 #include "merge/low_rank.h"
 
@@ -34,151 +37,278 @@ bool is_absent(Factors const& one) {
     return one.rank == 0 && one.a.empty() && one.b.empty();
 }
 
-/// The experts that have the module, in canonical order.
-std::vector<Factors> present(std::string_view module, std::span<Factors const> experts) {
-    std::vector<Factors> found;
-    std::copy_if(experts.begin(), experts.end(), std::back_inserter(found),
-                 [](auto const& e) { return !is_absent(e); });
-    if (found.empty()) throw InputError{fmt::format("merging {}: no expert has this module", module)};
-    for (auto const& one : found) {
-        if (found.size() > 1 && one.identity.empty())
+/// The experts in canonical order. Those that lack the module stand among `all` only.
+struct Experts {
+    std::vector<Factors> all;
+    std::vector<std::size_t> origin;  ///< where each of `all` stood
+    std::vector<std::size_t> found;   ///< indices into `all`
+    Shape shape;
+
+    Factors const& at(std::size_t i) const { return all[found[i]]; }
+    std::size_t size() const { return found.size(); }
+};
+
+Experts canonical(std::string_view module, std::span<Factors const> given) {
+    Experts experts;
+    experts.origin.resize(given.size());
+    std::iota(experts.origin.begin(), experts.origin.end(), std::size_t{0});
+    auto const key = [&](std::size_t i) { return std::pair{given[i].identity, given[i].weight}; };
+    std::stable_sort(experts.origin.begin(), experts.origin.end(),
+                     [&](std::size_t left, std::size_t right) { return key(left) < key(right); });
+    for (auto const i : experts.origin) {
+        auto const& one = given[i];
+        experts.all.push_back(one);
+        if (given.size() > 1 && one.identity.empty())
             throw InputError{fmt::format("merging {}: an expert without an identity", module)};
-        if (shape_of(module, one) != shape_of(module, found.front()))
+        if (!std::isfinite(one.weight) || !std::isfinite(one.scaling))
+            throw InputError{fmt::format("merging {}: weight {} and scaling {}", module, one.weight, one.scaling),
+                             "use finite numbers"};
+        if (is_absent(one)) continue;
+        auto const shape = shape_of(module, one);
+        if (experts.found.empty()) experts.shape = shape;
+        if (shape != experts.shape)
             throw InputError{fmt::format("merging {}: an update of shape [{}, {}] beside one of [{}, {}]", module,
-                                         shape_of(module, one).out, shape_of(module, one).in,
-                                         shape_of(module, found.front()).out, shape_of(module, found.front()).in),
+                                         experts.shape.out, experts.shape.in, shape.out, shape.in),
                              "merge adapters of one base model"};
+        experts.found.push_back(experts.all.size() - 1);
     }
-    std::stable_sort(found.begin(), found.end(), [](auto const& left, auto const& right) {
-        return std::pair{left.identity, left.weight} < std::pair{right.identity, right.weight};
-    });
-    return found;
+    if (experts.found.empty()) throw InputError{fmt::format("merging {}: no expert has this module", module)};
+    return experts;
 }
 
-bool is_left_alone(MergeOptions const& options, std::span<Factors const> experts) {
-    return experts.size() == 1 && !options.operate_on_single;
+bool is_left_alone(MergeOptions const& options, Experts const& experts) {
+    return experts.all.size() == 1 && !options.operate_on_single;
 }
 
-/// The options for this number of experts: a single one is neither trimmed nor thinned out.
-Recipe recipe_for(MergeOptions const& options, std::span<Factors const> experts) {
-    bool const sums = options.method == Method::cat || is_left_alone(options, experts);
-    return sums ? Recipe{} : recipe_of(options);
+bool is_geometric_merge(MergeOptions const& options, Experts const& experts) {
+    return is_geometric(options.method) && experts.all.size() > 1;
 }
 
-double density_of(Recipe const& recipe, MergeOptions const& options) {
-    return recipe.sparsify == Sparsify::nothing ? 1.0 : options.density;
+/// The recipe for this number of experts: a single one is neither trimmed nor thinned out.
+Recipe recipe_for(MergeOptions const& options, Experts const& experts, ModuleContext const& context) {
+    bool const sums = options.method == Method::cat || is_geometric(options.method) || is_left_alone(options, experts);
+    if (sums) return {};
+    bool const asks_model = options.trim_over == TrimOver::model || options.majority_decides;
+    if (asks_model && !context.trim) throw std::logic_error{"trimming over the model without having looked at it"};
+    auto recipe = recipe_of(options);
+    recipe.zero_is_negative = options.majority_decides && context.trim->negative_majority;
+    return recipe;
 }
 
-void merge_one_factor(Recipe const& recipe, double density, std::string_view module, std::span<Factors const> found,
-                      bool is_a, std::vector<float>& out) {
+/// The users' weights, for the experts of `all`; where a plain sum is divided by the weights, already divided.
+std::vector<double> effective_weights(Recipe const& recipe, Experts const& experts) {
+    constexpr double least = 1e-8;  // mergekit's: a smaller sum divides by 1
+    std::vector<double> weights;
+    double sum = 0.0;
+    for (auto const& one : experts.all) sum += weights.emplace_back(one.weight);
+    if (recipe.elect == Elect::nobody && recipe.divide == Divide::by_weight && std::fabs(sum) >= least)
+        for (auto& weight : weights) weight /= sum;
+    return weights;
+}
+
+/// A plain sum was divided beforehand: an absent expert's weight counts too.
+Recipe without_division(Recipe recipe) {
+    if (recipe.elect == Elect::nobody) recipe.divide = Divide::by_one;
+    return recipe;
+}
+
+/// Fills in what depends on the recipe alone.
+Contribution contribution(Recipe const& recipe, MergeOptions const& options, ModuleContext const& context,
+                          Factors const& expert, std::span<float const> values) {
+    Contribution one{.values = values, .identity = expert.identity};
+    if (recipe.sparsify != Sparsify::nothing) one.density = options.density;
+    if (recipe.sparsify == Sparsify::largest && options.trim_over == TrimOver::model && options.density < 1.0) {
+        auto const cut = context.trim->cuts.find(expert.identity);
+        if (cut == context.trim->cuts.end()) throw std::logic_error{"an expert that is not among the model's"};
+        one.cut = cut->second;
+    }
+    return one;
+}
+
+/// Merges, and adds what happened to the context's counts, in the order in which the experts were given.
+void merge_and_count(Recipe const& recipe, std::string const& name, Experts const& experts,
+                     std::span<Contribution const> contributions, ModuleContext const& context, std::span<float> out) {
+    Counts counts;
+    merge_tensor(recipe, name, contributions, out, context.counts ? &counts : nullptr);
+    if (!context.counts) return;
+    std::vector<std::uint64_t> kept(experts.all.size());
+    for (std::size_t i = 0; i < experts.size(); ++i) kept[experts.origin[experts.found[i]]] = counts.kept[i];
+    counts.kept = std::move(kept);
+    *context.counts += counts;
+}
+
+double signed_root(double value) {
+    return std::copysign(std::sqrt(std::fabs(value)), value);
+}
+
+/// The coefficients of a geometric method for tensors that are to be taken times `scale(expert)`.
+template <class Scale>
+std::vector<double> coefficients_of(MergeOptions const& options, Experts const& experts, bool is_a,
+                                    Scale const& scale) {
+    std::vector<std::span<float const>> tensors;
+    for (auto const& one : experts.all) tensors.push_back(is_a ? one.a : one.b);
+    auto products = inner_products(tensors);
+    for (std::size_t i = 0; i < experts.all.size(); ++i)
+        for (std::size_t j = i; j < experts.all.size(); ++j)
+            products.set(i, j, products.at(i, j) * scale(experts.all[i]) * scale(experts.all[j]));
+    auto coefficients = geometric_coefficients(options.method, products, effective_weights({}, experts));
+    for (std::size_t i = 0; i < experts.all.size(); ++i) coefficients[i] *= scale(experts.all[i]);
+    return coefficients;
+}
+
+void merge_one_factor(Recipe const& recipe, MergeOptions const& options, std::string_view module,
+                      Experts const& experts, bool is_a, ModuleContext const& context, std::vector<float>& out) {
+    auto const root = [is_a](double value) { return is_a ? signed_root(value) : std::sqrt(std::fabs(value)); };
+    auto const weights = effective_weights(recipe, experts);
+    std::vector<double> coefficients;
+    if (is_geometric_merge(options, experts)) {
+        coefficients =
+            coefficients_of(options, experts, is_a, [&](Factors const& expert) { return root(expert.scaling); });
+    } else {
+        for (std::size_t i = 0; i < weights.size(); ++i)
+            coefficients.push_back(root(weights[i] * experts.all[i].scaling));
+    }
     std::vector<Contribution> contributions;
-    for (auto const& one : found) {
-        double const c = one.weight * one.scaling;
-        double const root = std::sqrt(std::fabs(c));
-        contributions.push_back(
-            {is_a ? one.a : one.b, static_cast<float>(is_a && c < 0.0 ? -root : root), density, one.identity});
+    for (auto const i : experts.found) {
+        auto const& expert = experts.all[i];
+        auto& one =
+            contributions.emplace_back(contribution(recipe, options, context, expert, is_a ? expert.a : expert.b));
+        one.coefficient = static_cast<float>(coefficients[i]);
+        // The share of a weight alone: dividing by the coefficient would take the scaling out of the update.
+        one.share = static_cast<float>(root(weights[i]));
+        one.row = static_cast<std::size_t>(is_a ? experts.shape.in : expert.rank);
     }
     out.resize(contributions.front().values.size());
-    merge_tensor(recipe, fmt::format("{}.lora_{}", module, is_a ? 'A' : 'B'), contributions, out);
+    merge_and_count(without_division(recipe), fmt::format("{}.lora_{}", module, is_a ? 'A' : 'B'), experts,
+                    contributions, context, out);
 }
 
-std::int64_t sum_of_ranks(std::span<Factors const> found) {
+std::int64_t sum_of_ranks(Experts const& experts) {
     std::int64_t sum = 0;
-    for (auto const& one : found) sum += one.rank;
+    for (auto const& one : experts.all) sum += one.rank;
     return sum;
 }
 
-/// The factors stacked along the rank, with `coefficient(expert)` on A: their product is the sum of the products.
-template <class Number, class Coefficient>
-void stack(std::span<Factors const> found, Shape shape, Coefficient const& coefficient, std::vector<Number>& a,
+/// The factors stacked along the rank, with the coefficients (one of `all` each) on A: their product is the sum of the
+/// products.
+template <class Number>
+void stack(Experts const& experts, std::span<double const> coefficients, std::vector<Number>& a,
            std::vector<Number>& b) {
-    auto const rank = sum_of_ranks(found);
-    a.resize(static_cast<std::size_t>(rank * shape.in));
-    b.resize(static_cast<std::size_t>(rank * shape.out));
+    auto const rank = sum_of_ranks(experts);
+    a.resize(static_cast<std::size_t>(rank * experts.shape.in));
+    b.resize(static_cast<std::size_t>(rank * experts.shape.out));
     auto next_a = a.begin();
     std::int64_t column = 0;
-    for (auto const& one : found) {
-        auto const c = static_cast<Number>(coefficient(one));
+    for (auto const i : experts.found) {
+        auto const& one = experts.all[i];
+        auto const c = static_cast<Number>(coefficients[i]);
         next_a =
             std::transform(one.a.begin(), one.a.end(), next_a, [c](float x) { return c * static_cast<Number>(x); });
-        for (std::int64_t row = 0; row < shape.out; ++row)
+        for (std::int64_t row = 0; row < experts.shape.out; ++row)
             std::copy_n(one.b.begin() + row * one.rank, one.rank, b.begin() + row * rank + column);
         column += one.rank;
     }
 }
 
-double weight_times_scaling(Factors const& one) {
-    return one.weight * one.scaling;
+/// The coefficients c_i of D_i where the merge of the updates is sum c_i D_i.
+std::vector<double> update_coefficients(MergeOptions const& options, Recipe const& recipe, Experts const& experts) {
+    auto weights = effective_weights(recipe, experts);
+    if (!is_geometric_merge(options, experts)) return weights;
+    return geometric_coefficients(options.method, inner_products(std::span<Factors const>{experts.all}), weights);
 }
 
-void merge_truncated(MergeOptions const& options, std::string_view module, std::span<Factors const> experts,
-                     std::span<Factors const> found, Shape shape, MergedFactors& out) {
+std::vector<double> times_scaling(std::vector<double> coefficients, Experts const& experts) {
+    for (std::size_t i = 0; i < coefficients.size(); ++i) coefficients[i] *= experts.all[i].scaling;
+    return coefficients;
+}
+
+void merge_updates(MergeOptions const& options, std::string_view module, Experts const& experts,
+                   ModuleContext const& context, std::span<float> out) {
+    auto const recipe = recipe_for(options, experts, context);
+    auto const coefficients = update_coefficients(options, recipe, experts);
+    std::vector<std::vector<float>> deltas(experts.size());
+    std::vector<Contribution> contributions;
+    for (std::size_t i = 0; i < experts.size(); ++i) {
+        deltas[i].resize(out.size());
+        expand(experts.at(i), deltas[i]);
+        auto& one = contributions.emplace_back(contribution(recipe, options, context, experts.at(i), deltas[i]));
+        one.coefficient = static_cast<float>(coefficients[experts.found[i]]);
+        one.row = static_cast<std::size_t>(experts.shape.in);
+    }
+    merge_and_count(without_division(recipe), fmt::format("{}.delta", module), experts, contributions, context, out);
+}
+
+void merge_truncated(MergeOptions const& options, std::string_view module, Experts const& experts,
+                     ModuleContext const& context, MergedFactors& out) {
     out.rank = options.rank;
-    for (auto const& one : found)
+    for (auto const& one : experts.all)
         if (options.rank == 0) out.rank = std::max(out.rank, one.rank);
+    auto const recipe = recipe_for(options, experts, context);
+    auto const shape = experts.shape;
     LowRank low;
-    if (recipe_for(options, experts).sparsify == Sparsify::nothing) {
+    if (recipe.sparsify == Sparsify::nothing && recipe.elect == Elect::nobody) {
         std::vector<double> a;
         std::vector<double> b;
-        stack(found, shape, weight_times_scaling, a, b);
-        low = truncate_product(b, a, shape.out, sum_of_ranks(found), shape.in, out.rank);
+        stack(experts, times_scaling(update_coefficients(options, recipe, experts), experts), a, b);
+        low = truncate_product(b, a, shape.out, sum_of_ranks(experts), shape.in, out.rank);
     } else {
         std::vector<float> delta(static_cast<std::size_t>(shape.out * shape.in));
-        merge_delta(options, module, experts, delta);
+        merge_updates(options, module, experts, context, delta);
         low = truncate(delta, shape.out, shape.in, out.rank);
     }
     out.a = std::move(low.a);
     out.b = std::move(low.b);
 }
 
+void merge_each_factor(MergeOptions const& options, std::string_view module, Experts const& experts,
+                       ModuleContext const& context, MergedFactors& out) {
+    for (std::size_t i = 0; i < experts.size(); ++i)
+        if (experts.at(i).rank != out.rank)
+            throw InputError{fmt::format("merging {} by {}: experts of rank {} and {}", module,
+                                         to_string(options.method), out.rank, experts.at(i).rank),
+                             "mixed ranks need cat, an svd method or space: delta"};
+    if (options.method == Method::model_stock && is_geometric_merge(options, experts))
+        throw InputError{fmt::format("merging {} by model_stock, factor by factor", module),
+                         "use model_stock_svd or space: delta: A starts at random values, not at the base model"};
+    auto const recipe = recipe_for(options, experts, context);
+    merge_one_factor(recipe, options, module, experts, true, context, out.a);
+    merge_one_factor(recipe, options, module, experts, false, context, out.b);
+}
+
 }  // namespace
 
-void merge_factors(MergeOptions const& options, std::string_view module, std::span<Factors const> experts,
-                   MergedFactors& out) {
+void merge_factors(MergeOptions const& options, std::string_view module, std::span<Factors const> given,
+                   MergedFactors& out, ModuleContext const& context) {
     validate(options);
-    auto const found = present(module, experts);
-    auto const shape = shape_of(module, found.front());
-    out.rank = found.front().rank;
-    out.scaling = 1.0;
-    if (is_left_alone(options, experts) && found.front().weight == 1.0) {
-        out.scaling = found.front().scaling;
-        out.a.assign(found.front().a.begin(), found.front().a.end());
-        out.b.assign(found.front().b.begin(), found.front().b.end());
+    if (context.counts) *context.counts = {.kept = std::vector<std::uint64_t>(given.size())};
+    auto const experts = canonical(module, given);
+    auto const& first = experts.at(0);
+    out.rank = first.rank;
+    out.scaling = options.lambda;
+    if (is_left_alone(options, experts) && first.weight == 1.0) {
+        out.scaling *= first.scaling;
+        out.a.assign(first.a.begin(), first.a.end());
+        out.b.assign(first.b.begin(), first.b.end());
     } else if (is_svd(options.method)) {
-        merge_truncated(options, module, experts, found, shape, out);
+        merge_truncated(options, module, experts, context, out);
     } else if (options.method == Method::cat) {
-        out.rank = sum_of_ranks(found);
-        stack(found, shape, weight_times_scaling, out.a, out.b);
+        out.rank = sum_of_ranks(experts);
+        stack(experts, times_scaling(effective_weights({}, experts), experts), out.a, out.b);
     } else {
-        for (auto const& one : found)
-            if (one.rank != out.rank)
-                throw InputError{fmt::format("merging {} by {}: experts of rank {} and {}", module,
-                                             to_string(options.method), out.rank, one.rank),
-                                 "mixed ranks need cat, an svd method or space: delta"};
-        auto const recipe = recipe_for(options, experts);
-        merge_one_factor(recipe, density_of(recipe, options), module, found, true, out.a);
-        merge_one_factor(recipe, density_of(recipe, options), module, found, false, out.b);
+        merge_each_factor(options, module, experts, context, out);
     }
 }
 
-void merge_delta(MergeOptions const& options, std::string_view module, std::span<Factors const> experts,
-                 std::span<float> out) {
+void merge_delta(MergeOptions const& options, std::string_view module, std::span<Factors const> given,
+                 std::span<float> out, ModuleContext const& context) {
     validate(options);
-    auto const found = present(module, experts);
-    auto const shape = shape_of(module, found.front());
-    if (std::ssize(out) != shape.out * shape.in)
-        throw InputError{fmt::format("merging {}: an update of shape [{}, {}] for {} weights", module, shape.out,
-                                     shape.in, out.size())};
-    auto const recipe = recipe_for(options, experts);
-    std::vector<std::vector<float>> deltas(found.size());
-    std::vector<Contribution> contributions;
-    for (std::size_t i = 0; i < found.size(); ++i) {
-        deltas[i].resize(out.size());
-        expand(found[i], deltas[i]);
-        contributions.push_back(
-            {deltas[i], static_cast<float>(found[i].weight), density_of(recipe, options), found[i].identity});
-    }
-    merge_tensor(recipe, fmt::format("{}.delta", module), contributions, out);
+    if (context.counts) *context.counts = {.kept = std::vector<std::uint64_t>(given.size())};
+    auto const experts = canonical(module, given);
+    if (std::ssize(out) != experts.shape.out * experts.shape.in)
+        throw InputError{fmt::format("merging {}: an update of shape [{}, {}] for {} weights", module,
+                                     experts.shape.out, experts.shape.in, out.size())};
+    merge_updates(options, module, experts, context, out);
+    if (options.lambda != 1.0) loops::multiply(out.data(), out.size(), static_cast<float>(options.lambda));
 }
 
 void expand(Factors const& factors, std::span<float> out) {

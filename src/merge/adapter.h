@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -30,23 +32,38 @@ struct MergedFactors {
     double alpha() const { return scaling * static_cast<double>(rank); }  ///< for a config without rslora
 };
 
+/// What trimming over the whole model needs to know of it; `ModelMerge` finds it.
+struct ModelTrim {
+    std::map<std::string, Cut, std::less<>> cuts;  ///< identity of the expert: which of its elements stay
+    bool negative_majority = false;                ///< what an elected sum of 0 counts as
+};
+
+/// What else goes into and comes out of the merge of a module.
+struct ModuleContext {
+    ModelTrim const* trim = nullptr;  ///< needed with TrimOver::model and majority_decides
+    Counts* counts = nullptr;         ///< where not null, of all tensors merged element by element; 0 elements if none
+};
+
 /// Merges one module in factor space (the operator on the A factors and, by itself, on the B factors, with
 /// coefficients sqrt|w s| on B and sgn(w s) sqrt|w s| on A), by stacking (cat), or, for the svd methods, merges the
 /// products and truncates them to a rank. The result has scaling 1, rank = the experts' (cat: the sum; svd:
-/// options.rank or the largest). One expert of weight 1 comes back as it is, bytes, rank and scaling. Does not depend
-/// on the order of the experts or the number of threads.
+/// options.rank or the largest). An absent expert is a zero update. One expert of weight 1 comes back as it is, bytes,
+/// rank and scaling, unless options.operate_on_single. lambda goes into the scaling. Does not depend on the order of
+/// the experts or the number of threads. slerp and karcher take each factor as a vector, which means something where
+/// the experts' factors live in one basis (trained from the same start); their svd variants and delta space do not ask
+/// for that. model_stock needs an origin that A does not have, so in this function only model_stock_svd is there.
 /// @param module  name, for messages and DARE's masks
 /// @param out     its memory is used again
 /// @throws InputError when shapes disagree, the method cannot mix ranks, or no expert has the module
 void merge_factors(MergeOptions const& options, std::string_view module, std::span<Factors const> experts,
-                   MergedFactors& out);
+                   MergedFactors& out, ModuleContext const& context = {});
 
 /// Merges one module in delta space: the operator on D_i = s_i B_i A_i with the weights as coefficients. `cat`,
 /// `linear` and `svd` are the same sum here, and an svd method's result is not truncated.
 /// @param out  row-major [out, in]; memory: the size of `out` for each expert that has the module
 /// @throws InputError when shapes disagree with each other or with `out`
 void merge_delta(MergeOptions const& options, std::string_view module, std::span<Factors const> experts,
-                 std::span<float> out);
+                 std::span<float> out, ModuleContext const& context = {});
 
 /// out = s B A, row-major [out, in], in float32 with the rank's terms added in their order.
 void expand(Factors const& factors, std::span<float> out);

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
+#include <mutex>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 
@@ -19,8 +22,9 @@ namespace samner::merge {
 namespace {
 
 constexpr std::size_t block_size = 1024;
-constexpr std::int64_t block_grain = 64;  // blocks a thread takes at least: 256 KiB of each tensor
-constexpr float least_weight = 1e-8F;     // mergekit's: a smaller sum of weights divides by 1
+constexpr std::int64_t block_grain = 64;     // blocks a thread takes at least: 256 KiB of each tensor
+constexpr std::int64_t row_grain = 1 << 16;  // elements of rows that a thread takes at least
+constexpr float least_weight = 1e-8F;        // mergekit's: a smaller sum of weights divides by 1
 using Block = std::array<float, block_size>;
 
 void check(std::string_view name, std::span<Contribution const> contributions, std::size_t size) {
@@ -30,17 +34,21 @@ void check(std::string_view name, std::span<Contribution const> contributions, s
                 fmt::format("merging {}: one tensor has {} elements and the result {}", name, one.values.size(), size)};
         if (!(one.density > 0.0 && one.density <= 1.0))
             throw InputError{fmt::format("merging {}: density is {}", name, one.density), "use a number in (0, 1]"};
+        if (one.row != 0 && size % one.row != 0)
+            throw InputError{fmt::format("merging {}: {} elements are no rows of {}", name, size, one.row)};
         if (contributions.size() > 1 && one.identity.empty())
             throw InputError{fmt::format("merging {}: a tensor without the identity of its expert", name)};
     }
 }
 
-std::vector<Contribution> in_canonical_order(std::span<Contribution const> contributions) {
-    std::vector<Contribution> sorted(contributions.begin(), contributions.end());
-    std::stable_sort(sorted.begin(), sorted.end(), [](auto const& left, auto const& right) {
-        return std::pair{left.identity, left.coefficient} < std::pair{right.identity, right.coefficient};
-    });
-    return sorted;
+/// Indices of the contributions in the order of summation.
+std::vector<std::size_t> canonical_order(std::span<Contribution const> contributions) {
+    std::vector<std::size_t> order(contributions.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    auto const key = [&](std::size_t i) { return std::pair{contributions[i].identity, contributions[i].coefficient}; };
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t left, std::size_t right) { return key(left) < key(right); });
+    return order;
 }
 
 /// The words that decide which elements DARE keeps: element i of the tensor has word i % 4 of Philox counter i / 4.
@@ -66,9 +74,50 @@ public:
         }
     }
 
+    /// The same for any range.
+    void fill_range(std::size_t begin, std::span<std::uint32_t> out) const {
+        std::array<std::uint32_t, block_size> words;
+        for (std::size_t done = 0; done < out.size();) {
+            auto const skipped = (begin + done) % 4;
+            auto const size = std::min(out.size() - done, block_size - skipped);
+            fill(begin + done - skipped, skipped + size, words);
+            std::copy_n(words.begin() + static_cast<std::ptrdiff_t>(skipped), size,
+                        out.begin() + static_cast<std::ptrdiff_t>(done));
+            done += size;
+        }
+    }
+
 private:
     std::array<std::uint32_t, 2> key_{};
     std::array<std::uint32_t, 2> domain_{};
+};
+
+/// The smallest number of the 2^32 words below which a share of `density` of them lies.
+std::uint64_t words_below(double density) {
+    return static_cast<std::uint64_t>(std::ldexp(density, 32));
+}
+
+/// Memory for the ranks of a row.
+struct RowRanks {
+    std::vector<std::uint64_t> order;
+    std::vector<std::uint64_t> scratch;
+    std::vector<std::uint32_t> words;
+
+    explicit RowRanks(std::size_t row) : order(row), scratch(row), words(row) {}
+
+    /// Sorts `order`, whose low words rise, by the high words (31 bits): a stable radix sort where that pays.
+    void sort() {
+        constexpr std::size_t worth_it = 512;
+        constexpr std::size_t buckets = 2048;
+        if (order.size() < worth_it) return std::sort(order.begin(), order.end());
+        for (int const shift : {32, 43, 54}) {
+            std::array<std::uint32_t, buckets> starts{};
+            for (auto const key : order) ++starts[key >> shift & (buckets - 1)];
+            std::exclusive_scan(starts.begin(), starts.end(), starts.begin(), 0U);
+            for (auto const key : order) scratch[starts[key >> shift & (buckets - 1)]++] = key;
+            order.swap(scratch);
+        }
+    }
 };
 
 /// What sparsifying needs to know of a whole tensor before its blocks are read.
@@ -77,43 +126,130 @@ public:
     Sparsifier(Recipe const& recipe, Contribution const& one, std::string_view name) : values_{one.values} {
         if (one.density >= 1.0 || recipe.sparsify == Sparsify::nothing) return;
         kind_ = recipe.sparsify;
-        if (kind_ == Sparsify::largest) {
-            auto const k = kept_elements(one.density, values_.size());
-            cut_ = find_cut(values_, recipe.keep_at_least_one ? std::max<std::size_t>(k, 1) : k);
-        } else {
-            words_.emplace_back(recipe.seed, one.identity, name);
-            auto const kept = static_cast<std::uint64_t>(std::ldexp(one.density, 32));
-            keep_none_ = kept == 0;
-            last_word_ = static_cast<std::uint32_t>(keep_none_ ? 0 : kept - 1);
-            divisor_ = recipe.rescale_dropped ? static_cast<float>(one.density) : 1.0F;
+        switch (kind_) {
+            case Sparsify::nothing:
+                break;
+            case Sparsify::largest:
+                cut_ = one.cut ? *one.cut : find_cut(values_, num_kept(recipe, one));
+                break;
+            case Sparsify::band:
+                plan_band(recipe, one);
+                break;
+            case Sparsify::random:
+                words_.emplace_back(recipe.seed, one.identity, name);
+                keep_none_ = words_below(one.density) == 0;
+                last_word_ = static_cast<std::uint32_t>(keep_none_ ? 0 : words_below(one.density) - 1);
+                divisor_ = recipe.rescale == Rescale::expected ? static_cast<float>(one.density) : 1.0F;
+                break;
+            case Sparsify::ranked:
+                words_.emplace_back(recipe.seed, one.identity, name);
+                drop_by_rank(recipe, one);
+                break;
         }
+        bool const is_random = kind_ == Sparsify::random || kind_ == Sparsify::ranked;
+        if (is_random && recipe.rescale == Rescale::l1) restore_sum_of_magnitudes();
     }
 
     void block(std::size_t begin, std::size_t size, float* out) const {
         auto const in = values_.subspan(begin, size);
-        if (kind_ == Sparsify::nothing || keep_none_) {
-            if (keep_none_)
-                std::fill_n(out, size, 0.0F);
-            else
-                std::copy(in.begin(), in.end(), out);
+        if (keep_none_) {
+            std::fill_n(out, size, 0.0F);
+        } else if (kind_ == Sparsify::nothing) {
+            std::copy(in.begin(), in.end(), out);
         } else if (kind_ == Sparsify::largest) {
             apply_cut(cut_, in, begin, out);
-        } else {
+        } else if (kind_ == Sparsify::band) {
+            Block largest;
+            apply_cut(cut_, in, begin, out);
+            apply_cut(outliers_, in, begin, largest.data());
+            for (std::size_t i = 0; i < size; ++i) out[i] = largest[i] == 0.0F ? out[i] : 0.0F;
+        } else if (kind_ == Sparsify::random) {
             std::array<std::uint32_t, block_size> words;
             words_.front().fill(begin, size, words);
             loops::keep_drawn(in.data(), words.data(), out, size, last_word_, divisor_);
+        } else {
+            std::copy_n(ranked_.begin() + static_cast<std::ptrdiff_t>(begin), size, out);
         }
+        if (factor_ != 1.0F) loops::multiply(out, size, factor_);
     }
 
 private:
+    std::size_t num_kept(Recipe const& recipe, Contribution const& one) const {
+        auto const k = kept_elements(one.density, values_.size());
+        return recipe.keep_at_least_one ? std::max<std::size_t>(k, 1) : k;
+    }
+
+    void plan_band(Recipe const& recipe, Contribution const& one) {
+        auto const k = kept_elements(one.density, values_.size());
+        auto const dropped = std::min(kept_elements(recipe.gamma, values_.size()), values_.size() - k);
+        cut_ = find_cut(values_, k + dropped);
+        outliers_ = find_cut(values_, dropped);
+        keep_none_ = k == 0;
+    }
+
+    /// The values that stay, divided where that is asked for: a row's ranks are needed before any of its blocks.
+    void drop_by_rank(Recipe const& recipe, Contribution const& one) {
+        if (values_.empty()) return;
+        auto const row = one.row == 0 ? values_.size() : one.row;
+        auto const rows = static_cast<std::int64_t>(values_.size() / row);
+        auto const grain = std::max<std::int64_t>(1, row_grain / static_cast<std::int64_t>(row));
+        ranked_.resize(values_.size());
+        parallel_for(0, rows, grain, [&](std::int64_t first, std::int64_t last) {
+            RowRanks ranks{row};
+            for (auto r = first; r < last; ++r) drop_row(recipe, one.density, static_cast<std::size_t>(r) * row, ranks);
+        });
+    }
+
+    void drop_row(Recipe const& recipe, double density, std::size_t begin, RowRanks& ranks) {
+        auto const row = ranks.order.size();
+        // Magnitude above, column below (reversed: the first of equals ranks highest).
+        for (std::size_t i = 0; i < row; ++i) {
+            auto const magnitude = std::bit_cast<std::uint32_t>(values_[begin + row - 1 - i]) & loops::magnitude_bits;
+            ranks.order[i] = std::uint64_t{magnitude} << 32 | i;
+        }
+        ranks.sort();
+        words_.front().fill_range(begin, ranks.words);
+        for (std::size_t rank = 0; rank < row; ++rank) {
+            double const place = row == 1 ? 0.5 : static_cast<double>(rank) / static_cast<double>(row - 1);
+            double const probability = density - recipe.epsilon + place * 2.0 * recipe.epsilon;
+            auto const column = row - 1 - static_cast<std::uint32_t>(ranks.order[rank]);
+            float const divisor = recipe.rescale == Rescale::expected ? static_cast<float>(probability) : 1.0F;
+            bool const stays = ranks.words[column] < words_below(probability);
+            ranked_[begin + column] = stays ? values_[begin + column] / divisor : 0.0F;
+        }
+    }
+
+    void restore_sum_of_magnitudes() {
+        constexpr double least = 1e-7;  // mergekit's: a smaller sum is not rescaled
+        double before = 0.0;
+        double after = 0.0;
+        Block kept;
+        for (std::size_t begin = 0; begin < values_.size(); begin += block_size) {
+            auto const size = std::min(block_size, values_.size() - begin);
+            block(begin, size, kept.data());
+            for (std::size_t i = 0; i < size; ++i) {
+                before += std::fabs(values_[begin + i]);
+                after += std::fabs(kept[i]);
+            }
+        }
+        if (before >= least && after >= least) factor_ = static_cast<float>(before / after);
+    }
+
     std::span<float const> values_;
     Sparsify kind_ = Sparsify::nothing;
     Cut cut_;
+    Cut outliers_;
     std::vector<DropWords> words_;  // none or one
+    std::vector<float> ranked_;
     std::uint32_t last_word_ = 0;
     bool keep_none_ = false;
     float divisor_ = 1.0F;
+    float factor_ = 1.0F;
 };
+
+float share_of(Recipe const& recipe, Contribution const& one) {
+    return recipe.divide == Divide::by_weight ? one.share.value_or(one.coefficient) : 1.0F;
+}
 
 /// Sums what one block's sparsified tensors contribute, without an election.
 void combine_all(Recipe const& recipe, std::span<Contribution const> contributions, std::span<Block const> kept,
@@ -122,7 +258,7 @@ void combine_all(Recipe const& recipe, std::span<Contribution const> contributio
     float denominator = 0.0F;
     for (std::size_t i = 0; i < kept.size(); ++i) {
         loops::add_scaled(sum.data(), kept[i].data(), size, contributions[i].coefficient);
-        denominator += recipe.divide == Divide::by_weight ? contributions[i].coefficient : 1.0F;
+        denominator += share_of(recipe, contributions[i]);
     }
     if (recipe.divide == Divide::by_one || std::fabs(denominator) < least_weight) denominator = 1.0F;
     for (std::size_t i = 0; i < size; ++i) out[i] = sum[i] / denominator;
@@ -139,13 +275,14 @@ void combine_agreeing(Recipe const& recipe, std::span<Contribution const> contri
         else
             loops::add(elected.data(), kept[i].data(), size);
     }
+    if (recipe.zero_is_negative)
+        for (std::size_t i = 0; i < size; ++i) elected[i] = elected[i] == 0.0F ? -1.0F : elected[i];
     Block sum{};
     Block denominator{};
     for (std::size_t i = 0; i < kept.size(); ++i) {
         auto const coefficient = contributions[i].coefficient;
         loops::add_agreeing(sum.data(), denominator.data(), elected.data(), kept[i].data(), size,
-                            recipe.elect_weighted ? 1.0F : coefficient,
-                            recipe.divide == Divide::by_weight ? coefficient : 1.0F);
+                            recipe.elect_weighted ? 1.0F : coefficient, share_of(recipe, contributions[i]));
     }
     if (recipe.divide == Divide::by_one)
         std::copy_n(sum.data(), size, out);
@@ -153,60 +290,112 @@ void combine_agreeing(Recipe const& recipe, std::span<Contribution const> contri
         loops::divide(out, sum.data(), denominator.data(), size, least_weight);
 }
 
+/// What one block's sparsified tensors, in the order `order`, came to.
+void count_block(std::span<std::size_t const> order, std::span<Block const> kept, std::span<float const> out,
+                 Counts& counts) {
+    counts.elements += out.size();
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        bool positive = false;
+        bool negative = false;
+        for (std::size_t t = 0; t < kept.size(); ++t) {
+            counts.kept[order[t]] += kept[t][i] != 0.0F ? 1 : 0;
+            positive = positive || kept[t][i] > 0.0F;
+            negative = negative || kept[t][i] < 0.0F;
+        }
+        counts.conflicts += positive && negative ? 1 : 0;
+        counts.zeros += out[i] == 0.0F ? 1 : 0;
+    }
+}
+
 }  // namespace
 
+Counts& Counts::operator+=(Counts const& other) {
+    elements += other.elements;
+    zeros += other.zeros;
+    conflicts += other.conflicts;
+    if (kept.size() < other.kept.size()) kept.resize(other.kept.size());
+    for (std::size_t i = 0; i < other.kept.size(); ++i) kept[i] += other.kept[i];
+    return *this;
+}
+
 Recipe recipe_of(MergeOptions const& options) {
-    Recipe recipe{.rescale_dropped = options.rescale_dropped, .seed = options.seed};
-    auto const elect = options.sign == Sign::frequency ? Elect::frequency : Elect::total;
-    switch (options.method) {
+    Recipe recipe{.elect_weighted = options.elect_weighted,
+                  .keep_at_least_one = options.keep_at_least_one,
+                  .rescale = options.rescale,
+                  .gamma = options.gamma,
+                  .epsilon = options.epsilon,
+                  .seed = options.seed};
+    bool elects = false;
+    switch (operator_of(options.method)) {
         case Method::linear:
         case Method::task_arithmetic:
-        case Method::svd:
-            break;
-        case Method::magnitude_prune:
-        case Method::magnitude_prune_svd:
-            recipe.sparsify = Sparsify::largest;
-            break;
-        case Method::dare_linear:
-        case Method::dare_linear_svd:
-            recipe.sparsify = Sparsify::random;
             break;
         case Method::ties:
-        case Method::ties_svd:
-        case Method::dare_ties:
-        case Method::dare_ties_svd: {
-            bool const trims = options.method == Method::ties || options.method == Method::ties_svd;
-            recipe.sparsify = trims ? Sparsify::largest : Sparsify::random;
-            recipe.elect = elect;
-            recipe.divide = Divide::by_count;
+            elects = true;
+            [[fallthrough]];
+        case Method::magnitude_prune:
+            recipe.sparsify = Sparsify::largest;
             break;
-        }
-        case Method::cat:
-            throw std::logic_error{"cat stacks factors: it has no element-wise recipe"};
+        case Method::dare_ties:
+            elects = true;
+            [[fallthrough]];
+        case Method::dare_linear:
+            recipe.sparsify = Sparsify::random;
+            break;
+        case Method::breadcrumbs_ties:
+            elects = true;
+            [[fallthrough]];
+        case Method::breadcrumbs:
+            recipe.sparsify = Sparsify::band;
+            break;
+        case Method::della:
+            elects = true;
+            [[fallthrough]];
+        case Method::della_linear:
+            recipe.sparsify = Sparsify::ranked;
+            break;
+        default:
+            throw std::logic_error{std::string{to_string(options.method)} + " has no element-wise recipe"};
     }
+    if (elects) recipe.elect = options.sign == Sign::frequency ? Elect::frequency : Elect::total;
+    if (options.normalize == Normalize::weights)
+        recipe.divide = Divide::by_weight;
+    else if (options.normalize == Normalize::method && elects)
+        recipe.divide = Divide::by_count;
     return recipe;
 }
 
 void merge_tensor(Recipe const& recipe, std::string_view name, std::span<Contribution const> contributions,
-                  std::span<float> out) {
+                  std::span<float> out, Counts* counts) {
     check(name, contributions, out.size());
-    auto const sorted = in_canonical_order(contributions);
+    auto const order = canonical_order(contributions);
+    std::vector<Contribution> sorted;
     std::vector<Sparsifier> sparsifiers;
-    sparsifiers.reserve(sorted.size());
-    for (auto const& one : sorted) sparsifiers.emplace_back(recipe, one, name);
+    sparsifiers.reserve(order.size());
+    for (auto const i : order) {
+        sorted.push_back(contributions[i]);
+        sparsifiers.emplace_back(recipe, contributions[i], name);
+    }
+    Counts const none{.kept = std::vector<std::uint64_t>(order.size())};
+    if (counts) *counts = none;
+    std::mutex mutex;
 
     auto const num_blocks = static_cast<std::int64_t>((out.size() + block_size - 1) / block_size);
     parallel_for(0, num_blocks, block_grain, [&](std::int64_t first, std::int64_t last) {
         std::vector<Block> kept(sorted.size());
+        auto here = none;
         for (std::int64_t number = first; number < last; ++number) {
             auto const begin = static_cast<std::size_t>(number) * block_size;
-            auto const size = std::min(block_size, out.size() - begin);
-            for (std::size_t i = 0; i < sorted.size(); ++i) sparsifiers[i].block(begin, size, kept[i].data());
+            auto const piece = out.subspan(begin, std::min(block_size, out.size() - begin));
+            for (std::size_t i = 0; i < sorted.size(); ++i) sparsifiers[i].block(begin, piece.size(), kept[i].data());
             if (recipe.elect == Elect::nobody)
-                combine_all(recipe, sorted, kept, size, out.data() + begin);
+                combine_all(recipe, sorted, kept, piece.size(), piece.data());
             else
-                combine_agreeing(recipe, sorted, kept, size, out.data() + begin);
+                combine_agreeing(recipe, sorted, kept, piece.size(), piece.data());
+            if (counts) count_block(order, kept, piece, here);
         }
+        std::lock_guard const lock{mutex};
+        if (counts) *counts += here;
     });
 }
 

@@ -1,15 +1,18 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "merge/method.h"
+#include "merge/select.h"
 
 namespace samner::merge {
 
-enum class Sparsify { nothing, largest, random };
+/// `band`: the largest but for the very largest (breadcrumbs). `ranked`: random, by rank of magnitude in a row (della).
+enum class Sparsify { nothing, largest, band, random, ranked };
 enum class Elect { nobody, total, frequency };
 enum class Divide { by_one, by_count, by_weight };
 
@@ -21,7 +24,10 @@ struct Recipe {
     Divide divide = Divide::by_one;  ///< by the number or the summed weight of those that agreed (0 counts as 1)
     bool elect_weighted = false;     ///< elect on the weighted values (mergekit) and not on the plain ones (peft)
     bool keep_at_least_one = false;  ///< mergekit's k is at least 1
-    bool rescale_dropped = true;     ///< Sparsify::random divides what it keeps by the density
+    bool zero_is_negative = false;   ///< what an elected sum of 0 counts as
+    Rescale rescale = Rescale::expected;
+    double gamma = 0.0;    ///< Sparsify::band drops this share of the largest (less where that leaves too few)
+    double epsilon = 0.0;  ///< Sparsify::ranked keeps with density - epsilon (smallest) to density + epsilon (largest)
     std::uint64_t seed = 0;
 };
 
@@ -29,20 +35,34 @@ struct Recipe {
 struct Contribution {
     std::span<float const> values;
     float coefficient = 1.0F;
-    double density = 1.0;            ///< share of elements kept, in (0, 1]
-    std::string_view identity = {};  ///< of the expert's content (a hash): sets the order of summation and DARE's mask
+    double density = 1.0;             ///< share of elements kept, in (0, 1]
+    std::string_view identity = {};   ///< of the expert's content (a hash): sets the order of summation and DARE's mask
+    std::optional<float> share = {};  ///< in Divide::by_weight; the coefficient when absent
+    std::size_t row = 0;              ///< elements a row, for Sparsify::ranked; 0: one row
+    std::optional<Cut> cut = {};      ///< of the whole model, for Sparsify::largest; found in the tensor when absent
+};
+
+/// What happened to the elements of a tensor.
+struct Counts {
+    std::uint64_t elements = 0;
+    std::uint64_t zeros = 0;          ///< in the result
+    std::uint64_t conflicts = 0;      ///< two of the sparsified tensors have opposite signs
+    std::vector<std::uint64_t> kept;  ///< elements of each sparsified tensor that are not 0, in the order given
+
+    Counts& operator+=(Counts const& other);
 };
 
 /// The element-wise recipe of a method, or of the step before the truncation for an svd method.
-/// @throws std::logic_error for `cat`, which is not element-wise
+/// @throws std::logic_error for `cat` and the geometric methods, which are not element-wise
 Recipe recipe_of(MergeOptions const& options);
 
 /// Merges one tensor. float32 arithmetic in a fixed order: by identity, so that permuting the contributions changes no
 /// bit, on any number of threads.
 /// @param name  tensor name with its factor: with seed and identity it keys the DARE mask
 /// @param out   as many elements as each contribution; may be one of the contributions' own memory
+/// @param counts  where not null, becomes what happened
 /// @throws InputError when sizes differ, a density is outside (0, 1], or one of several contributions has no identity
 void merge_tensor(Recipe const& recipe, std::string_view name, std::span<Contribution const> contributions,
-                  std::span<float> out);
+                  std::span<float> out, Counts* counts = nullptr);
 
 }  // namespace samner::merge

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <functional>
 #include <mutex>
+#include <numeric>
 #include <vector>
 
 #include "core/parallel.h"
@@ -106,6 +108,27 @@ Cut find_cut(std::span<float const> values, std::size_t k) {
     }
     bool const keep_all_equal = threshold == 0 || k == candidates.size();  // a zero is the same kept or dropped
     return {threshold, keep_all_equal ? SIZE_MAX : end_of_nth(values, threshold, k)};
+}
+
+std::uint32_t find_threshold(TensorWalk const& walk, std::size_t k) {
+    Histogram counts{};
+    walk([&](std::span<float const> values) {
+        auto const here = count_top_bits(values);
+        std::transform(here.begin(), here.end(), counts.begin(), counts.begin(), std::plus<>{});
+    });
+    if (k > std::accumulate(counts.begin(), counts.end(), std::size_t{0})) return 0;
+    std::uint32_t threshold = descend(counts, k);
+    for (int const shift : {10, 0}) {
+        counts.fill(0);
+        walk([&](std::span<float const> values) {
+            for (auto const value : values) {
+                auto const key = magnitude(value) >> shift;
+                if (key >> 10 == threshold) ++counts[key & 0x3FFU];
+            }
+        });
+        threshold = (threshold << 10) | descend(counts, k);
+    }
+    return threshold;
 }
 
 void apply_cut(Cut const& cut, std::span<float const> values, std::size_t begin, float* out) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 
@@ -18,6 +19,13 @@ struct Cut {
 /// (k >= size keeps all). A radix select on the magnitude bits: two passes over the tensor and one over about a
 /// twentieth of it. NaN counts as larger than infinity.
 Cut find_cut(std::span<float const> values, std::size_t k);
+
+/// Calls its argument with each of some tensors, in the same order each time.
+using TensorWalk = std::function<void(std::function<void(std::span<float const>)> const&)>;
+
+/// The magnitude bits of the k-th largest (k >= 1) of all elements of the tensors; 0 when there are fewer. Walks three
+/// times and holds nothing but histograms.
+std::uint32_t find_threshold(TensorWalk const& walk, std::size_t k);
 
 /// Copies the elements that the cut keeps and writes zeros for the others. `values` is the piece of the tensor that
 /// begins at flat index `begin`.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <optional>
 
 #include "core/error.h"
@@ -138,20 +139,42 @@ void check_consistent(Adapter const& adapter) {
     }
 }
 
-std::vector<TensorView> views_of(std::vector<LoraModule> const& modules) {
+/// The tensors of a file and the memory of those that are not F32 as they stand.
+struct FileTensors {
     std::vector<TensorView> views;
+    std::deque<std::vector<std::byte>> narrowed;
+};
+
+/// @throws InputError when a finite value becomes infinite
+std::vector<std::byte> narrow(std::string const& tensor, std::vector<float> const& values, Dtype dtype) {
+    std::vector<std::byte> bytes(values.size() * size_of(dtype));
+    from_float(dtype, values, bytes);
+    std::vector<float> back(values.size());
+    to_float(dtype, bytes, back);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        if (std::isfinite(values[i]) && !std::isfinite(back[i])) {
+            throw InputError{
+                fmt::format("tensor '{}' is {} at index {}, too large for {}", tensor, values[i], i, name(dtype)),
+                "write it as F32"};
+        }
+    }
+    return bytes;
+}
+
+FileTensors tensors_of(std::vector<LoraModule> const& modules, Dtype dtype) {
+    FileTensors tensors;
     for (auto const& module : modules) {
         auto const add = [&](std::string_view suffix, std::int64_t rows, std::int64_t columns,
                              std::vector<float> const& values) {
-            views.push_back({fmt::format("{}{}{}", name_prefix, module.name, suffix),
-                             Dtype::f32,
-                             {rows, columns},
-                             std::as_bytes(std::span{values})});
+            auto const tensor = fmt::format("{}{}{}", name_prefix, module.name, suffix);
+            auto bytes = std::as_bytes(std::span{values});
+            if (dtype != Dtype::f32) bytes = tensors.narrowed.emplace_back(narrow(tensor, values, dtype));
+            tensors.views.push_back({tensor, dtype, {rows, columns}, bytes});
         };
         add(a_suffix, module.rank, module.in, module.a);
         add(b_suffix, module.out, module.rank, module.b);
     }
-    return views;
+    return tensors;
 }
 
 }  // namespace
@@ -180,15 +203,16 @@ Adapter read_adapter(fs::path const& folder, NonFinite nonfinite) {
 }
 
 void write_adapter(fs::path const& folder, Adapter const& adapter, std::map<std::string, std::string> const& provenance,
-                   bool replace) {
+                   bool replace, Dtype dtype) {
     check_consistent(adapter);
+    auto const tensors = tensors_of(adapter.modules, dtype);
     auto metadata = provenance;
     metadata["format"] = "pt";  // PEFT and transformers ask for it
     write_folder_atomically(
         folder,
         [&](fs::path const& partial) {
             write_atomically(partial / config_file, format_adapter_config(adapter.settings));
-            write_safetensors(partial / tensor_file, views_of(adapter.modules), metadata);
+            write_safetensors(partial / tensor_file, tensors.views, metadata);
         },
         replace);
 }

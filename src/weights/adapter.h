@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "weights/config.h"
+#include "weights/dtype.h"
 
 namespace samner::weights {
 
@@ -69,13 +70,16 @@ enum class NonFinite { refuse, keep };
 ///         supported (DoRA, trained biases, modules_to_save, LoftQ, LoRA on embeddings, other peft_types …)
 Adapter read_adapter(std::filesystem::path const& folder, NonFinite nonfinite = NonFinite::refuse);
 
-/// Writes a PEFT folder of F32 tensors atomically; it loads in PEFT. Its bytes depend on the arguments alone.
+/// Writes a PEFT folder atomically; it loads in PEFT. Its bytes depend on the arguments alone.
 /// @param provenance  goes into the metadata of the safetensors file
 /// @param replace     whether a folder that stands at `folder` is replaced
-/// @throws InputError when the adapter contradicts itself (sizes, ranks or scalings that its settings do not give,
+/// @param dtype       of the tensors: F32, F16 or BF16, rounded to nearest, ties to even
+/// @throws InputError when a finite value is infinite in F16 or BF16 (tensor and index named), when the adapter
+/// contradicts itself (sizes, ranks or scalings that its settings do not give,
 ///         modules that they do not target), StorageError
 void write_adapter(std::filesystem::path const& folder, Adapter const& adapter,
-                   std::map<std::string, std::string> const& provenance = {}, bool replace = false);
+                   std::map<std::string, std::string> const& provenance = {}, bool replace = false,
+                   Dtype dtype = Dtype::f32);
 
 /// @throws InputError naming the first module of the adapter that the model lacks or has in another shape
 void check_fits(Adapter const& adapter, ModelConfig const& config);

@@ -77,7 +77,7 @@ void use_threads() {
 void merge(benchmark::State& state, Model const& model, Method method) {
     use_threads();
     Adapters adapters{model};
-    auto const recipe = recipe_of({.method = method});
+    auto const recipe = recipe_of({.method = method, .epsilon = 0.2});
     double const density = recipe.sparsify == Sparsify::nothing ? 1.0 : 0.5;
     for (auto _ : state)
         parallel_for(0, static_cast<std::int64_t>(adapters.size()), 1, [&](std::int64_t begin, std::int64_t end) {
@@ -110,6 +110,10 @@ void copy(benchmark::State& state, Model const& model) {
 BENCHMARK_CAPTURE(copy, qwen_7b, qwen_7b)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(merge, qwen_7b_ties, qwen_7b, Method::ties)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(merge, qwen_7b_linear, qwen_7b, Method::linear)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(merge, qwen_7b_breadcrumbs, qwen_7b, Method::breadcrumbs)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(merge, qwen_7b_della, qwen_7b, Method::della)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(merge, qwen_7b_dare_ties, qwen_7b, Method::dare_ties)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(copy, smollm2, smollm2_135m)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(merge, smollm2_ties, smollm2_135m, Method::ties)->UseRealTime()->Unit(benchmark::kMillisecond);

@@ -290,6 +290,38 @@ TEST(AdapterTensors, InHalfPrecisionAreWidened) {
     }
 }
 
+TEST(AdapterTensors, AreWrittenInHalfPrecisionRoundedOnceAndReadBack) {
+    TemporaryFolder const folder;
+    auto const adapter = read_adapter(golden(golden_adapters().front()));
+    for (auto const type : {Dtype::f16, Dtype::bf16}) {
+        write_adapter(folder / "half", adapter, {}, true, type);
+        SafetensorsFile const file{folder / "half" / "adapter_model.safetensors"};
+        for (auto const& tensor : file.tensors()) EXPECT_EQ(tensor.dtype, type);
+        auto const back = read_adapter(folder / "half");
+        ASSERT_EQ(back.modules.size(), adapter.modules.size());
+        for (std::size_t m = 0; m < back.modules.size(); ++m) {
+            for (std::size_t i = 0; i < back.modules[m].a.size(); ++i) {
+                auto const value = adapter.modules[m].a[i];
+                ASSERT_EQ(back.modules[m].a[i], type == Dtype::f16 ? half_to_float(float_to_half(value))
+                                                                   : bfloat_to_float(float_to_bfloat(value)));
+            }
+        }
+        write_adapter(folder / "again", back, {}, true, type);
+        EXPECT_EQ(adapter_hash(folder / "half"), adapter_hash(folder / "again"));
+    }
+}
+
+TEST(AdapterTensors, TooLargeForHalfPrecisionAreRefusedWithNameAndIndexAndNothingIsWritten) {
+    TemporaryFolder const folder;
+    auto adapter = read_adapter(golden(golden_adapters().front()));
+    adapter.modules.front().b[3] = 1e5F;
+    auto const message = input_error([&] { write_adapter(folder / "half", adapter, {}, false, Dtype::f16); });
+    EXPECT_THAT(message, testing::HasSubstr(adapter.modules.front().name + ".lora_B.weight"));
+    EXPECT_THAT(message, testing::HasSubstr("index 3"));
+    EXPECT_FALSE(std::filesystem::exists(folder / "half"));
+    EXPECT_NO_THROW(write_adapter(folder / "bfloat", adapter, {}, false, Dtype::bf16));
+}
+
 TEST(AdapterFolder, ThatLacksAFileIsRefused) {
     TemporaryFolder const folder;
     EXPECT_THAT(input_error([&] { read_adapter(folder / "absent"); }), HasSubstr("adapter_config.json"));

@@ -1,0 +1,172 @@
+#include "merge/model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "core/error.h"
+
+namespace samner::merge {
+namespace {
+
+/// The number of positive less that of negative values.
+std::int64_t sum_of_signs(std::span<float const> values) {
+    std::int64_t sum = 0;
+    for (auto const value : values) sum += (value > 0.0F ? 1 : 0) - (value < 0.0F ? 1 : 0);
+    return sum;
+}
+
+std::size_t update_size(Factors const& one) {
+    return one.rank == 0 ? 0
+                         : one.a.size() / static_cast<std::size_t>(one.rank) *
+                               (one.b.size() / static_cast<std::size_t>(one.rank));
+}
+
+/// The tensors of one expert that a merge in this space trims, one after the other.
+void walk_expert(Space space, std::span<Module const> modules, std::size_t expert,
+                 std::function<void(std::span<float const>)> const& visit) {
+    std::vector<float> update;
+    for (auto const& module : modules) {
+        auto const& one = module.experts[expert];
+        if (space == Space::factor) {
+            visit(one.a);
+            visit(one.b);
+        } else {
+            update.resize(update_size(one));
+            expand(one, update);
+            visit(update);
+        }
+    }
+}
+
+double norm(std::span<float const> values) {
+    double square = 0.0;
+    for (auto const value : values) square += double{value} * value;
+    return std::sqrt(square);
+}
+
+InnerProducts updates_of(Module const& module) {
+    std::vector<std::size_t> order(module.experts.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t left, std::size_t right) {
+        return module.experts[left].identity < module.experts[right].identity;
+    });
+    std::vector<Factors> sorted;
+    sorted.reserve(order.size());
+    for (auto const i : order) sorted.push_back(module.experts[i]);
+    auto const products = inner_products(std::span<Factors const>{sorted});
+    InnerProducts given{order.size()};
+    for (std::size_t i = 0; i < order.size(); ++i)
+        for (std::size_t j = i; j < order.size(); ++j) given.set(order[i], order[j], products.at(i, j));
+    return given;
+}
+
+}  // namespace
+
+std::uint64_t Module::bytes() const {
+    std::uint64_t sum = 0;
+    for (auto const& one : experts) sum += one.a.size_bytes() + one.b.size_bytes();
+    return sum;
+}
+
+std::vector<std::vector<std::size_t>> assign_shards(std::span<Module const> modules, int ranks) {
+    if (ranks < 1) throw InputError{fmt::format("a merge on {} ranks", ranks), "use at least one"};
+    std::vector<std::size_t> order(modules.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::sort(order.begin(), order.end(), [&](std::size_t left, std::size_t right) {
+        auto const left_bytes = modules[left].bytes();
+        auto const right_bytes = modules[right].bytes();
+        return left_bytes != right_bytes ? left_bytes > right_bytes : modules[left].name < modules[right].name;
+    });
+    std::vector<std::vector<std::size_t>> shards(static_cast<std::size_t>(ranks));
+    std::vector<std::uint64_t> loads(shards.size());
+    for (auto const i : order) {
+        auto const least = static_cast<std::size_t>(std::min_element(loads.begin(), loads.end()) - loads.begin());
+        shards[least].push_back(i);
+        loads[least] += modules[i].bytes();
+    }
+    for (auto& shard : shards) std::sort(shard.begin(), shard.end());
+    return shards;
+}
+
+ModelMerge::ModelMerge(MergeOptions options, Space space, std::vector<Module> modules)
+    : options_{options}, modules_{std::move(modules)} {
+    validate(options_);
+    if (modules_.empty()) throw InputError{"no module to merge"};
+    auto const& first = modules_.front();
+    for (auto const& module : modules_) {
+        bool const same =
+            std::equal(module.experts.begin(), module.experts.end(), first.experts.begin(), first.experts.end(),
+                       [](auto const& left, auto const& right) { return left.identity == right.identity; });
+        if (!same) throw InputError{fmt::format("modules {} and {} have different experts", first.name, module.name)};
+    }
+    bool const is_identity = first.experts.size() == 1 && !options_.operate_on_single;
+    if (is_identity) return;
+    auto const trimmed = is_svd(options_.method) ? Space::delta : space;
+    if (options_.trim_over == TrimOver::model && options_.density < 1.0) find_cuts(trimmed);
+    if (options_.majority_decides) find_majority(trimmed);
+}
+
+/// The code of TIES asks for the (n - k)-th smallest magnitude of an expert's n and keeps all that reach it.
+void ModelMerge::find_cuts(Space space) {
+    for (std::size_t i = 0; i < modules_.front().experts.size(); ++i) {
+        std::size_t size = 0;
+        for (auto const& module : modules_)
+            size += space == Space::factor ? module.experts[i].a.size() + module.experts[i].b.size()
+                                           : update_size(module.experts[i]);
+        auto const threshold = find_threshold([&](auto const& visit) { walk_expert(space, modules_, i, visit); },
+                                              kept_elements(options_.density, size) + 1);
+        trim_.cuts[std::string{modules_.front().experts[i].identity}] = {.threshold = threshold};
+    }
+}
+
+/// The sign of most elements of the trimmed sum over the whole model.
+void ModelMerge::find_majority(Space space) {
+    auto options = options_;
+    options.method = Method::magnitude_prune;
+    options.normalize = Normalize::none;
+    options.lambda = 1.0;
+    options.majority_decides = false;
+    std::int64_t signs = 0;
+    MergedFactors merged;
+    std::vector<float> sum;
+    for (auto const& module : modules_) {
+        auto experts = module.experts;
+        for (auto& one : experts) {
+            one.weight = 1.0;
+            if (space == Space::factor) one.scaling = 1.0;  // election is on the plain values
+        }
+        if (space == Space::factor) {
+            merge_factors(options, module.name, experts, merged, {.trim = &trim_});
+            signs += sum_of_signs(merged.a) + sum_of_signs(merged.b);
+        } else {
+            sum.resize(0);
+            for (auto const& one : experts) sum.resize(std::max(sum.size(), update_size(one)));
+            merge_delta(options, module.name, experts, sum, {.trim = &trim_});
+            signs += sum_of_signs(sum);
+        }
+    }
+    trim_.negative_majority = signs <= 0;
+}
+
+void ModelMerge::factors(std::size_t module, MergedFactors& out, ModuleReport* report) const {
+    auto const& one = modules_.at(module);
+    if (!report) return merge_factors(options_, one.name, one.experts, out, {.trim = &trim_});
+    *report = {one.name, {}, updates_of(one), 0.0};
+    merge_factors(options_, one.name, one.experts, out, {.trim = &trim_, .counts = &report->counts});
+    Factors const merged{.a = out.a, .b = out.b, .rank = out.rank, .scaling = out.scaling};
+    report->merged_norm = inner_products(std::span{&merged, 1}).norm(0);
+}
+
+void ModelMerge::delta(std::size_t module, std::span<float> out, ModuleReport* report) const {
+    auto const& one = modules_.at(module);
+    if (!report) return merge_delta(options_, one.name, one.experts, out, {.trim = &trim_});
+    *report = {one.name, {}, updates_of(one), 0.0};
+    merge_delta(options_, one.name, one.experts, out, {.trim = &trim_, .counts = &report->counts});
+    report->merged_norm = norm(out);
+}
+
+}  // namespace samner::merge
