@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "core/error.h"
@@ -58,6 +59,21 @@ int launch_ranks(int ranks, std::vector<std::string> const& arguments) {
         }
         std::this_thread::sleep_for(std::chrono::milliseconds{20});
     }
+}
+
+std::vector<std::string> arguments_without_ranks() {
+    std::ifstream file{"/proc/self/cmdline", std::ios::binary};
+    std::vector<std::string> words;
+    std::string word;
+    std::getline(file, word, '\0');  // the program
+    while (std::getline(file, word, '\0')) {
+        if (word == "-n") {
+            std::getline(file, word, '\0');
+        } else if (!(word.starts_with("-n") && word.find_first_not_of("=0123456789", 2) == std::string::npos)) {
+            words.push_back(word);
+        }
+    }
+    return words;
 }
 
 }  // namespace samner::app

@@ -11,4 +11,7 @@ namespace samner::app {
 /// @throws InputError when mpirun is not there
 int launch_ranks(int ranks, std::vector<std::string> const& arguments);
 
+/// What this program was called with, without -n and its number: what each of the ranks is to be called with.
+std::vector<std::string> arguments_without_ranks();
+
 }  // namespace samner::app

@@ -22,7 +22,7 @@ int run(int argc, char** argv) {
     add_run_verbs(app, code);
     add_engine_verbs(app);
     add_predict_verbs(app);
-    add_merge_verb(app);
+    add_merge_verb(app, code);
     add_score_verb(app);
     add_data_verbs(app, code);
     add_model_verbs(app);

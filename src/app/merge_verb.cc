@@ -1,57 +1,139 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <memory>
 
+#include "app/launch.h"
 #include "app/shared_options.h"
 #include "app/verbs.h"
+#include "comm/comm.h"
+#include "core/file.h"
+#include "core/parallel.h"
+#include "core/yaml.h"
 #include "merge/method.h"
 #include "task/merge_adapters.h"
 
 namespace samner::app {
+namespace {
 
-void add_merge_verb(CLI::App& app) {
-    struct Options {
-        task::AdapterMerge merge;
-        std::string method = "ties";
-        std::string sign = "total";
-        std::string space = "factor";
-        std::filesystem::path base;
-        std::filesystem::path out;
-        int threads = 0;
-    };
+namespace fs = std::filesystem;
+
+struct Options {
+    task::AdapterMerge merge;
+    std::string method = "ties";
+    std::string sign = "total";
+    std::string space = "factor";
+    std::string follow = "samner";
+    std::string trim_over, rescale, normalize;  ///< empty: as `follow` has it
+    std::string dtype = "F32";
+    fs::path module_weights;
+    fs::path base;
+    fs::path report;
+    fs::path out;
+    int threads = 0;
+    int ranks = 0;
+};
+
+std::vector<std::vector<merge::WeightRule>> read_rules(fs::path const& path) {
+    auto const root = read_yaml(path);
+    if (!root.IsSequence())
+        throw InputError{fmt::format("'{}' is not a list", path.string()), "give one entry an adapter, in their order"};
+    std::vector<std::vector<merge::WeightRule>> rules;
+    for (auto const& entry : root) rules.push_back(merge::parse_weight_rules(entry, path.string()));
+    return rules;
+}
+
+weights::Dtype parse_dtype(std::string const& name) {
+    for (auto const dtype : {weights::Dtype::f32, weights::Dtype::f16, weights::Dtype::bf16})
+        if (weights::name(dtype) == name) return dtype;
+    throw InputError{fmt::format("--dtype is '{}'", name), "use F32, F16 or BF16"};
+}
+
+void refuse_existing(fs::path const& path) {
+    if (fs::exists(path))
+        throw InputError{fmt::format("'{}' exists already", path.string()), "remove it, or name another"};
+}
+
+ExitCode merge_verb(Options& options) {
+    auto& merge = options.merge;
+    merge.options.method = merge::parse_method(options.method);
+    merge.options.sign = merge::parse_sign(options.sign);
+    merge.options = merge::follow(merge::parse_compatibility(options.follow), merge.options);
+    if (!options.trim_over.empty()) merge.options.trim_over = merge::parse_trim_over(options.trim_over);
+    if (!options.rescale.empty()) merge.options.rescale = merge::parse_rescale(options.rescale);
+    if (!options.normalize.empty()) merge.options.normalize = merge::parse_normalize(options.normalize);
+    merge.dtype = parse_dtype(options.dtype);
+    if (merge::parse_space(options.space) == merge::Space::delta || !options.base.empty()) {
+        throw InputError{"merging into the weights of a base model is not there yet (--space delta, --base)",
+                         "use --space factor, or a method that ends in _svd for the products"};
+    }
+    if (!options.module_weights.empty()) merge.rules = read_rules(options.module_weights);
+
+    int argc = 0;
+    char** argv = nullptr;
+    comm::Session const session{argc, argv};
+    bool const leads = session.rank() == 0;
+    use_threads(options.threads);
+    if (options.threads == 0) set_num_threads(std::max(1, num_threads() / session.local_size()));
+    try {
+        auto const merged = task::merge_adapters(merge, &session.teams());
+        if (!leads) return ExitCode::done;
+        task::write_merged(merged, options.out, merge.dtype);
+        if (!options.report.empty()) write_atomically(options.report, merged.report.dump(1) + "\n");
+        return ExitCode::done;
+    } catch (std::exception const& error) {
+        if (leads) throw;
+        return exit_code(error);  // rank 0 says it
+    }
+}
+
+}  // namespace
+
+void add_merge_verb(CLI::App& app, ExitCode& code) {
     auto options = std::make_shared<Options>();
     auto* const verb = app.add_subcommand("merge", "Merge LoRA adapters into one");
-    verb->add_option("ADAPTER", options->merge.adapters, "PEFT folders")->required();
-    verb->add_option("--method", options->method,
-                     "linear, ties, dare_linear, dare_ties, magnitude_prune, cat, svd, ties_svd …")
+    auto& merge = options->merge;
+    verb->add_option("ADAPTER", merge.adapters, "PEFT folders")->required();
+    verb->add_option("--method", options->method, fmt::format("one of {}", fmt::join(merge::method_names(), ", ")))
         ->capture_default_str();
-    verb->add_option("--density", options->merge.options.density, "share of the elements kept, in (0, 1]")
+    verb->add_option("--density", merge.options.density, "share of the elements kept, in (0, 1]")
         ->capture_default_str();
-    verb->add_option("--weights", options->merge.weights, "one an adapter, separated by commas; default 1")
-        ->delimiter(',');
+    verb->add_option("--weights", merge.weights, "one an adapter, separated by commas; default 1")->delimiter(',');
+    verb->add_option("--module-weights", options->module_weights,
+                     "YAML list, one entry an adapter: a number, or rules {pattern, layers, weight}");
     verb->add_option("--sign", options->sign, "total or frequency")->capture_default_str();
     verb->add_option("--space", options->space, "factor (delta is not there yet)")->capture_default_str();
-    verb->add_option("--rank", options->merge.options.rank, "of the result of an svd method; 0: the largest")
+    verb->add_option("--rank", merge.options.rank, "of the result of an svd method; 0: the largest")
         ->capture_default_str();
-    verb->add_option("--seed", options->merge.options.seed, "of the DARE masks")->capture_default_str();
+    verb->add_option("--lambda", merge.options.lambda, "multiplies the merged update")->capture_default_str();
+    verb->add_option("--gamma", merge.options.gamma, "breadcrumbs: share of the largest elements dropped")
+        ->capture_default_str();
+    verb->add_option("--epsilon", merge.options.epsilon, "della: keep probabilities are density - epsilon to + epsilon")
+        ->capture_default_str();
+    verb->add_option("--seed", merge.options.seed, "of the random drops")->capture_default_str();
+    verb->add_option("--follow", options->follow, "whose arithmetic: samner, peft, peft-0.18, mergekit, ties-original")
+        ->capture_default_str();
+    verb->add_option("--trim-over", options->trim_over, "largest elements of each tensor or of the whole model");
+    verb->add_option("--rescale", options->rescale, "after random drops: expected, l1 or none");
+    verb->add_option("--normalize", options->normalize, "divide by: method, weights or none");
     verb->add_option("--base", options->base, "base model, for --space delta");
-    verb->add_flag("--allow-nonfinite", options->merge.allow_nonfinite, "merge NaN and infinity as they come");
-    verb->add_option("--threads", options->threads, "threads to compute with; 0: one a processor")
+    verb->add_flag("--allow-nonfinite", merge.allow_nonfinite, "merge NaN and infinity as they come");
+    verb->add_option("--dtype", options->dtype, "of the result: F32, F16 or BF16")->capture_default_str();
+    verb->add_option("--report", options->report,
+                     "JSON file: sparsity, sign conflicts, cosines and norms of each module");
+    verb->add_option("-n", options->ranks, "start this many ranks with mpirun, each for a share of the modules")
+        ->check(CLI::PositiveNumber);
+    verb->add_option("--threads", options->threads, "threads a rank; 0: its share of the processors")
         ->capture_default_str();
     verb->add_option("--out", options->out, "PEFT folder to write")->required();
-    verb->callback([options] {
-        options->merge.options.method = merge::parse_method(options->method);
-        options->merge.options.sign = merge::parse_sign(options->sign);
-        if (merge::parse_space(options->space) == merge::Space::delta || !options->base.empty()) {
-            throw InputError{"merging into the weights of a base model is not there yet (--space delta, --base)",
-                             "use --space factor"};
+    verb->callback([options, &code] {
+        refuse_existing(options->out);
+        if (!options->report.empty()) refuse_existing(options->report);
+        if (options->ranks > 0) {
+            code = static_cast<ExitCode>(launch_ranks(options->ranks, arguments_without_ranks()));
+        } else {
+            code = merge_verb(*options);
         }
-        if (std::filesystem::exists(options->out)) {
-            throw InputError{fmt::format("'{}' exists already", options->out.string()),
-                             "remove it, or name another --out"};
-        }
-        use_threads(options->threads);
-        task::merge_adapters(options->merge, options->out);
     });
 }
 

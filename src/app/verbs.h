@@ -10,7 +10,7 @@ namespace samner::app {
 void add_run_verbs(CLI::App& app, ExitCode& code);  ///< run, plan, report, status, compare, gc
 void add_engine_verbs(CLI::App& app);               ///< train, generate, encode
 void add_predict_verbs(CLI::App& app);              ///< predict, select
-void add_merge_verb(CLI::App& app);
+void add_merge_verb(CLI::App& app, ExitCode& code);
 void add_score_verb(CLI::App& app);
 void add_data_verbs(CLI::App& app, ExitCode& code);  ///< data list, verify, stats, fetch
 void add_model_verbs(CLI::App& app);                 ///< model info, tokenize, logits

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/yaml.h"
+#include "merge/method.h"
 
 namespace samner::plan {
 namespace {
@@ -27,6 +28,13 @@ struct Operator {
     std::vector<Parameter> parameters;
     std::size_t repeats = 0;  ///< the only parameter is given this many times or more; 0: it is not repeated
 };
+
+/// Those that merge LoRA factors: model_stock needs an origin, which only its svd form has.
+std::vector<std::string> merge_methods() {
+    auto names = merge::method_names();
+    std::erase(names, "model_stock");
+    return names;
+}
 
 Types const sets{Type::set, Type::pool};
 Types const answers{Type::predictions, Type::model};
@@ -48,7 +56,7 @@ std::map<std::string, Operator> const& operators() {
         {"merge",
          {model,
           {{"set", sets},
-           {"how", {name}, "ties", false, {"ties", "linear", "dare_ties", "dare_linear"}},
+           {"how", {name}, "ties", false, merge_methods()},
            {"weights", {name, list}, "equal", false, {"equal", "metric"}}}}},
         {"unified", {model, {{"pool", {pool}}}}},
         {"expert", {model, {{"pool", {pool}}, {"which", {name, number}}}}},

@@ -255,10 +255,19 @@ std::optional<Plan::Model> Plan::model(Term const& term, Context const& context)
     // One expert of weight 1 is that expert, whatever the method.
     if (weighted.size() == 1 && weighted.front().second == 1) return Model{weighted.front().first};
     std::ranges::sort(weighted);
-    Json payload{{"adapters", Json::array()},     {"weights", Json::array()}, {"method", term.argument("how")->name},
-                 {"density", run_.merge.density}, {"sign", run_.merge.sign},  {"seed", context.seed}};
-    // Only methods that draw masks depend on the seed.
-    if (!payload["method"].get<std::string>().starts_with("dare")) payload["seed"] = 0;
+    auto const how = term.argument("how");
+    if (how->name.starts_with("slerp") && weighted.size() != 2) {
+        throw InputError{fmt::format("{} of {} experts ({})", how->name, weighted.size(), how->place.text()),
+                         "slerp takes two; karcher takes any number"};
+    }
+    auto payload = merge_settings(run_.merge, how->name, static_cast<std::int64_t>(context.seed));
+    try {
+        merge_options(payload);
+    } catch (InputError const& error) {
+        throw InputError{fmt::format("{} ({})", error.what(), how->place.text()), error.remedy()};
+    }
+    payload["adapters"] = Json::array();
+    payload["weights"] = Json::array();
     std::vector<std::string> after;
     for (auto const& [adapter, weight] : weighted) {
         payload["adapters"].push_back(adapter);

@@ -98,7 +98,7 @@ Json RunFile::json() const {
                 {"train", train},
                 {"prompt", {{"layout", prompt.layout}, {"format", prompt.format}}},
                 {"infer", {{"max_new_tokens", infer.max_new_tokens}, {"num_slots", infer.num_slots}}},
-                {"merge", {{"space", merge.space}, {"density", merge.density}, {"sign", merge.sign}}},
+                {"merge", merge.json()},
                 {"keep_empty", keep_empty},
                 {"seeds", seeds},
                 {"threads", threads},
@@ -111,6 +111,43 @@ Json RunFile::json() const {
             {"dataset", target.dataset}, {"split", target.split}, {"sentences", target.sentences}};
     }
     return result;
+}
+
+Json RunFile::Merge::json() const {
+    return {{"space", space},         {"density", density}, {"sign", sign},     {"follow", follow},
+            {"trim_over", trim_over}, {"rescale", rescale}, {"lambda", lambda}, {"normalize", normalize},
+            {"gamma", gamma},         {"epsilon", epsilon}, {"rank", rank}};
+}
+
+Json merge_settings(RunFile::Merge const& merge, std::string const& method, std::int64_t seed) {
+    bool const random = method.starts_with("dare") || method.starts_with("della");
+    Json settings{{"method", method}, {"density", merge.density}, {"sign", merge.sign}, {"seed", random ? seed : 0}};
+    RunFile::Merge const usual;
+    for (auto const* key : {"follow", "trim_over", "rescale", "normalize", "lambda"})
+        if (merge.json()[key] != usual.json()[key]) settings[key] = merge.json()[key];
+    if (method.starts_with("breadcrumbs")) settings["gamma"] = merge.gamma;
+    if (method.starts_with("della")) settings["epsilon"] = merge.epsilon;
+    if (merge.rank != 0 && merge::is_svd(merge::parse_method(method))) settings["rank"] = merge.rank;
+    return settings;
+}
+
+merge::MergeOptions merge_options(Json const& settings) {
+    merge::MergeOptions options;
+    auto const text = [&](char const* key) { return settings.value(key, std::string{}); };
+    options.method = merge::parse_method(text("method"));
+    options.density = settings.value("density", options.density);
+    options.sign = merge::parse_sign(text("sign"));
+    options.seed = settings.value("seed", options.seed);
+    options.lambda = settings.value("lambda", options.lambda);
+    options.gamma = settings.value("gamma", options.gamma);
+    options.epsilon = settings.value("epsilon", options.epsilon);
+    options.rank = settings.value("rank", options.rank);
+    if (!text("follow").empty()) options = merge::follow(merge::parse_compatibility(text("follow")), options);
+    if (!text("trim_over").empty()) options.trim_over = merge::parse_trim_over(text("trim_over"));
+    if (!text("rescale").empty()) options.rescale = merge::parse_rescale(text("rescale"));
+    if (!text("normalize").empty()) options.normalize = merge::parse_normalize(text("normalize"));
+    merge::validate(options);
+    return options;
 }
 
 RunFile load_run_file(std::filesystem::path const& path, std::vector<std::string> const& overrides) {
@@ -175,13 +212,26 @@ RunFile parse_run_file(std::string const& text, std::string const& place, std::v
     run.merge.space = merge.get("space", run.merge.space);
     run.merge.density = merge.get("density", run.merge.density);
     run.merge.sign = merge.get("sign", run.merge.sign);
+    run.merge.follow = merge.get("follow", run.merge.follow);
+    run.merge.trim_over = merge.get("trim_over", run.merge.trim_over);
+    run.merge.rescale = merge.get("rescale", run.merge.rescale);
+    run.merge.normalize = merge.get("normalize", run.merge.normalize);
+    run.merge.lambda = merge.get("lambda", run.merge.lambda);
+    run.merge.gamma = merge.get("gamma", run.merge.gamma);
+    run.merge.epsilon = merge.get("epsilon", run.merge.epsilon);
+    run.merge.rank = merge.get("rank", run.merge.rank);
     merge.finish();
+    try {
+        for (auto const* method : {"ties", "ties_svd", "breadcrumbs_ties", "della"}) {
+            auto numbers = run.merge;
+            if (method != std::string_view{"ties"}) numbers.follow = "samner", numbers.trim_over.clear();
+            merge_options(merge_settings(numbers, method, 0));
+        }
+    } catch (InputError const& error) {
+        throw InputError{fmt::format("{} ({})", error.what(), merge.place()), error.remedy()};
+    }
     demand(run.merge.space == "factor", merge, fmt::format("merge.space is '{}'", run.merge.space),
            "only factor is there yet");
-    demand(run.merge.density > 0 && run.merge.density <= 1, merge,
-           fmt::format("merge.density is {}", run.merge.density), "give it more than 0, at most 1");
-    demand(run.merge.sign == "total" || run.merge.sign == "frequency", merge,
-           fmt::format("merge.sign is '{}'", run.merge.sign), "use total or frequency");
 
     run.keep_empty = map.get("keep_empty", run.keep_empty);
     run.seeds = map.get("seeds", run.seeds);

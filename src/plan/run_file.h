@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/json.h"
+#include "merge/method.h"
 #include "plan/experiment.h"
 
 namespace samner::plan {
@@ -44,6 +45,16 @@ struct RunFile {
         std::string space = "factor";
         double density = 0.5;
         std::string sign = "total";
+        std::string follow = "samner";  ///< whose arithmetic (merge::Compatibility)
+        std::string trim_over;          ///< empty: as `follow` has it; likewise the next two
+        std::string rescale;
+        std::string normalize;
+        double lambda = 1;
+        double gamma = 0.01;    ///< breadcrumbs*
+        double epsilon = 0.15;  ///< della*
+        std::int64_t rank = 0;  ///< *_svd; 0: the largest of the experts
+
+        Json json() const;
     } merge;
     double keep_empty = 0.1;             ///< share of the sentences without entities that training keeps (section 3.1)
     std::vector<std::int64_t> seeds{0};  ///< each is a repeat of everything
@@ -53,6 +64,13 @@ struct RunFile {
 
     Json json() const;  ///< everything, defaults too
 };
+
+/// What a merge by `method` depends on, as members of a task's payload; those that the method does not use, or that are
+/// as usual, are left out, so that they do not change its key.
+Json merge_settings(RunFile::Merge const& merge, std::string const& method, std::int64_t seed);
+
+/// The options that `merge_settings` stands for. @throws InputError when they contradict each other
+merge::MergeOptions merge_options(Json const& settings);
 
 /// Reads the text of a run file. @param place  its name in messages
 RunFile parse_run_file(std::string const& text, std::string const& place,

@@ -15,7 +15,6 @@
 #include "corpus/dataset.h"
 #include "corpus/training_set.h"
 #include "infer/generate.h"
-#include "merge/method.h"
 #include "model/encoder.h"
 #include "prompt/prompt.h"
 #include "select/select.h"
@@ -195,11 +194,9 @@ struct Executor::Impl {
         for (auto const& key : task.payload.at("adapters"))
             request.adapters.push_back(artifacts.path(key.get<std::string>()));
         request.weights = task.payload.at("weights").get<std::vector<double>>();
-        request.options.method = merge::parse_method(task.payload.at("method").get<std::string>());
-        request.options.density = task.payload.at("density").get<double>();
-        request.options.sign = merge::parse_sign(task.payload.at("sign").get<std::string>());
-        request.options.seed = task.payload.at("seed").get<std::uint64_t>();
-        return {artifacts.commit(task.key, [&](std::filesystem::path const& out) { merge_adapters(request, out); }),
+        request.options = plan::merge_options(task.payload);
+        return {artifacts.commit(task.key,
+                                 [&](std::filesystem::path const& out) { write_merged(merge_adapters(request), out); }),
                 {{"experts", request.adapters.size()}}};
     }
 };

@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
+#include <cstring>
+#include <numeric>
+#include <optional>
 #include <regex>
+#include <set>
 
+#include "comm/comm.h"
 #include "core/error.h"
 #include "core/parallel.h"
-#include "merge/adapter.h"
-#include "weights/adapter.h"
+#include "merge/model.h"
 
 namespace samner::task {
 namespace {
@@ -17,7 +20,7 @@ namespace {
 struct Expert {
     weights::Adapter adapter;
     std::string hash;
-    double weight;
+    std::map<std::string, double> weights = {};  ///< by module
 
     weights::LoraModule const* find(std::string const& module) const {
         auto const found = std::ranges::lower_bound(adapter.modules, module, {}, &weights::LoraModule::name);
@@ -25,88 +28,277 @@ struct Expert {
     }
 };
 
+struct MergedModule {
+    std::size_t index = 0;
+    merge::MergedFactors factors;
+    merge::ModuleReport report;
+};
+
+/// The experts in memory and the merge of their modules.
+class Merger {
+public:
+    explicit Merger(AdapterMerge const& request) : request_{request} {
+        merge::validate(request.options);
+        if (request.adapters.empty()) throw InputError{"no adapters to merge", "name at least one"};
+        auto const check_count = [&](std::size_t count, char const* what) {
+            if (count != 0 && count != request.adapters.size()) {
+                throw InputError{fmt::format("{} {} for {} adapters", count, what, request.adapters.size()),
+                                 "give one an adapter, in their order"};
+            }
+        };
+        check_count(request.weights.size(), "weights");
+        check_count(request.rules.size(), "lists of weights");
+        if (!request.weights.empty() && !request.rules.empty())
+            throw InputError{"weights by adapter and by module contradict each other", "give one of them"};
+        read_experts();
+        name_modules();
+        set_weights();
+        std::vector<merge::Module> modules;
+        for (auto const& name : names_) modules.push_back({name, factors_of(name)});
+        merge_.emplace(request.options, merge::Space::factor, std::move(modules));
+    }
+
+    std::vector<MergedModule> merge_shard(int rank, int ranks, std::uint64_t& bytes) const {
+        auto const shard = merge_->shards(ranks)[static_cast<std::size_t>(rank)];
+        std::vector<MergedModule> results(shard.size());
+        for (auto const index : shard) bytes += merge_->modules()[index].bytes();
+        parallel_for(0, std::ssize(shard), 1, [&](std::int64_t begin, std::int64_t end) {
+            for (auto i = begin; i < end; ++i) {
+                auto& result = results[static_cast<std::size_t>(i)];
+                result.index = shard[static_cast<std::size_t>(i)];
+                merge_->factors(result.index, result.factors, &result.report);
+            }
+        });
+        return results;
+    }
+
+    MergedAdapter assemble(std::vector<MergedModule> modules) const {
+        std::ranges::sort(modules, {}, &MergedModule::index);
+        MergedAdapter merged;
+        std::set<std::string> targets;
+        std::vector<merge::ModuleReport> reports;
+        for (auto& module : modules) {
+            auto const& name = names_[module.index];
+            auto const& shape = shapes_.at(name);
+            merged.adapter.modules.push_back({name, static_cast<std::int32_t>(module.factors.rank),
+                                              module.factors.scaling, shape.first, shape.second,
+                                              std::move(module.factors.a), std::move(module.factors.b)});
+            targets.insert(name.substr(name.rfind('.') + 1));
+            reports.push_back(std::move(module.report));
+        }
+        auto& settings = merged.adapter.settings;
+        settings.base_model_name_or_path = experts_.front().adapter.settings.base_model_name_or_path;
+        settings.target_modules.assign(targets.begin(), targets.end());
+        // One rank and scaling for the folder; modules that differ get patterns of their own.
+        auto const& first = merged.adapter.modules.front();
+        settings.r = first.rank;
+        settings.lora_alpha = first.scaling * static_cast<double>(first.rank);
+        for (auto const& module : merged.adapter.modules) {
+            auto const pattern = std::regex_replace(module.name, std::regex{R"(\.)"}, R"(\.)");
+            if (module.rank != settings.r) settings.rank_pattern.emplace_back(pattern, module.rank);
+            auto const alpha = module.scaling * static_cast<double>(module.rank);
+            if (alpha != settings.lora_alpha) settings.alpha_pattern.emplace_back(pattern, alpha);
+        }
+        merged.provenance = provenance();
+        std::vector<std::string> paths;
+        for (auto const& folder : request_.adapters) paths.push_back(folder.string());
+        merged.report = merge::to_json(paths, reports);
+        return merged;
+    }
+
+private:
+    void read_experts() {
+        auto const nonfinite = request_.allow_nonfinite ? weights::NonFinite::keep : weights::NonFinite::refuse;
+        for (auto const& folder : request_.adapters) {
+            experts_.push_back({weights::read_adapter(folder, nonfinite), weights::adapter_hash(folder)});
+            auto const& base = experts_.back().adapter.settings.base_model_name_or_path;
+            auto const& first = experts_.front().adapter.settings.base_model_name_or_path;
+            if (base != first) {
+                throw InputError{fmt::format("adapters of different bases: '{}' ({}) and '{}' ({})", first,
+                                             request_.adapters.front().string(), base, folder.string()),
+                                 "merge adapters of one base model"};
+            }
+        }
+    }
+
+    /// The union of all experts' modules.
+    void name_modules() {
+        for (auto const& expert : experts_)
+            for (auto const& module : expert.adapter.modules) shapes_[module.name] = {module.in, module.out};
+        for (auto const& [name, shape] : shapes_) names_.push_back(name);
+    }
+
+    void set_weights() {
+        for (std::size_t i = 0; i < experts_.size(); ++i) {
+            std::vector<merge::WeightRule> const all{{.weight = request_.weights.empty() ? 1.0 : request_.weights[i]}};
+            auto const weights = merge::module_weights(request_.rules.empty() ? all : request_.rules[i], names_);
+            for (std::size_t m = 0; m < names_.size(); ++m) experts_[i].weights[names_[m]] = weights[m];
+        }
+    }
+
+    std::vector<merge::Factors> factors_of(std::string const& name) const {
+        std::vector<merge::Factors> factors;
+        for (auto const& expert : experts_) {
+            auto const weight = expert.weights.at(name);
+            auto const* module = expert.find(name);
+            factors.push_back(
+                module ? merge::Factors{module->a, module->b, module->rank, module->scaling, weight, expert.hash}
+                       : merge::Factors{.weight = weight, .identity = expert.hash});
+        }
+        return factors;
+    }
+
+    std::map<std::string, std::string> provenance() const {
+        auto const& options = request_.options;
+        std::map<std::string, std::string> result{{"samner.method", std::string{merge::to_string(options.method)}},
+                                                  {"samner.density", fmt::format("{}", options.density)},
+                                                  {"samner.seed", fmt::format("{}", options.seed)}};
+        merge::MergeOptions const usual;
+        auto const unusual = [&](char const* name, auto value, auto usual_value, std::string const& text) {
+            if (value != usual_value) result[fmt::format("samner.{}", name)] = text;
+        };
+        auto const text = [](auto value) { return std::string{merge::to_string(value)}; };
+        unusual("sign", options.sign, usual.sign, text(options.sign));
+        unusual("lambda", options.lambda, usual.lambda, fmt::format("{}", options.lambda));
+        unusual("gamma", options.gamma, usual.gamma, fmt::format("{}", options.gamma));
+        unusual("epsilon", options.epsilon, usual.epsilon, fmt::format("{}", options.epsilon));
+        unusual("trim_over", options.trim_over, usual.trim_over, text(options.trim_over));
+        unusual("rescale", options.rescale, usual.rescale, text(options.rescale));
+        unusual("normalize", options.normalize, usual.normalize, text(options.normalize));
+        for (auto const& [name, flag] : {std::pair{"operate_on_single", options.operate_on_single},
+                                         std::pair{"elect_weighted", options.elect_weighted},
+                                         std::pair{"keep_at_least_one", options.keep_at_least_one},
+                                         std::pair{"majority_decides", options.majority_decides}})
+            unusual(name, flag, false, "true");
+        std::vector<std::string> inputs;
+        for (std::size_t i = 0; i < experts_.size(); ++i) {
+            auto weight = fmt::format("{}", request_.weights.empty() ? 1.0 : request_.weights[i]);
+            if (!request_.rules.empty()) {
+                weight.clear();
+                for (auto const& rule : request_.rules[i]) {
+                    weight += weight.empty() ? "" : ", ";
+                    weight += fmt::format("{} in {}", rule.weight, rule.pattern);
+                    if (rule.layers) weight += fmt::format(" of layers {}-{}", rule.layers->first, rule.layers->last);
+                }
+            }
+            inputs.push_back(fmt::format("{} weight {}", experts_[i].hash, weight));
+        }
+        std::ranges::sort(inputs);
+        for (std::size_t i = 0; i < inputs.size(); ++i) result[fmt::format("samner.input.{}", i)] = inputs[i];
+        return result;
+    }
+
+    AdapterMerge request_;
+    std::vector<Expert> experts_;
+    std::vector<std::string> names_;                                       ///< sorted
+    std::map<std::string, std::pair<std::int64_t, std::int64_t>> shapes_;  ///< in, out
+    std::optional<merge::ModelMerge> merge_;
+};
+
+/// What a rank sends of its shard, or why it failed: the length of a CBOR document, the document, then factors.
+std::string pack(std::vector<MergedModule> const& modules) {
+    auto list = Json::array();
+    for (auto const& module : modules) {
+        auto const& report = module.report;
+        std::vector<double> updates;
+        for (std::size_t i = 0; i < report.updates.size(); ++i)
+            for (std::size_t j = 0; j <= i; ++j) updates.push_back(report.updates.at(i, j));
+        list.push_back({{"index", module.index},
+                        {"rank", module.factors.rank},
+                        {"scaling", module.factors.scaling},
+                        {"a", module.factors.a.size()},
+                        {"b", module.factors.b.size()},
+                        {"name", report.module},
+                        {"counts", {report.counts.elements, report.counts.zeros, report.counts.conflicts}},
+                        {"kept", report.counts.kept},
+                        {"experts", report.updates.size()},
+                        {"updates", updates},
+                        {"norm", report.merged_norm}});
+    }
+    auto const head = Json::to_cbor(Json{{"modules", list}});
+    auto const size = static_cast<std::uint64_t>(head.size());
+    std::string bytes(sizeof size, '\0');
+    std::memcpy(bytes.data(), &size, sizeof size);
+    bytes.append(head.begin(), head.end());
+    for (auto const& module : modules) {
+        for (auto const* values : {&module.factors.a, &module.factors.b})
+            bytes.append(reinterpret_cast<char const*>(values->data()), values->size() * sizeof(float));
+    }
+    return bytes;
+}
+
+std::string pack(std::exception const& error) {
+    auto const* known = dynamic_cast<Error const*>(&error);
+    auto const head = Json::to_cbor(Json{{"error", error.what()},
+                                         {"remedy", known ? known->remedy() : std::string{}},
+                                         {"code", static_cast<int>(exit_code(error))}});
+    auto const size = static_cast<std::uint64_t>(head.size());
+    std::string bytes(sizeof size, '\0');
+    std::memcpy(bytes.data(), &size, sizeof size);
+    return bytes.append(head.begin(), head.end());
+}
+
+std::vector<MergedModule> unpack(std::string const& bytes) {
+    std::uint64_t size = 0;
+    std::memcpy(&size, bytes.data(), sizeof size);
+    auto const* position = bytes.data() + sizeof size;
+    auto const head = Json::from_cbor(position, position + size);
+    if (head.contains("error")) {
+        throw Error{head["error"].get<std::string>(), head["remedy"].get<std::string>(),
+                    static_cast<ExitCode>(head["code"].get<int>())};
+    }
+    position += size;
+    std::vector<MergedModule> modules;
+    for (auto const& item : head["modules"]) {
+        MergedModule module;
+        module.index = item["index"].get<std::size_t>();
+        module.factors.rank = item["rank"].get<std::int64_t>();
+        module.factors.scaling = item["scaling"].get<double>();
+        for (auto const& [name, values] : {std::pair{"a", &module.factors.a}, std::pair{"b", &module.factors.b}}) {
+            values->resize(item[name].get<std::size_t>());
+            std::memcpy(values->data(), position, values->size() * sizeof(float));
+            position += values->size() * sizeof(float);
+        }
+        module.report.module = item["name"].get<std::string>();
+        auto const counts = item["counts"].get<std::vector<std::uint64_t>>();
+        module.report.counts = {counts[0], counts[1], counts[2], item["kept"].get<std::vector<std::uint64_t>>()};
+        module.report.merged_norm = item["norm"].get<double>();
+        module.report.updates = merge::InnerProducts{item["experts"].get<std::size_t>()};
+        auto next = item["updates"].begin();
+        for (std::size_t i = 0; i < module.report.updates.size(); ++i)
+            for (std::size_t j = 0; j <= i; ++j) module.report.updates.set(i, j, (next++)->get<double>());
+        modules.push_back(std::move(module));
+    }
+    return modules;
+}
+
 }  // namespace
 
-void merge_adapters(AdapterMerge const& request, std::filesystem::path const& out) {
-    merge::validate(request.options);
-    if (request.adapters.empty()) throw InputError{"no adapters to merge", "name at least one"};
-    if (!request.weights.empty() && request.weights.size() != request.adapters.size()) {
-        throw InputError{fmt::format("{} weights for {} adapters", request.weights.size(), request.adapters.size()),
-                         "give one weight an adapter"};
+MergedAdapter merge_adapters(AdapterMerge const& request, comm::Comm const* ranks) {
+    std::uint64_t bytes = 0;
+    if (!ranks || ranks->size() == 1) {
+        Merger const merger{request};
+        auto merged = merger.assemble(merger.merge_shard(0, 1, bytes));
+        merged.bytes = bytes;
+        return merged;
     }
-    auto const nonfinite = request.allow_nonfinite ? weights::NonFinite::keep : weights::NonFinite::refuse;
-    std::vector<Expert> experts;
-    for (std::size_t i = 0; i < request.adapters.size(); ++i) {
-        auto const& folder = request.adapters[i];
-        experts.push_back(Expert{weights::read_adapter(folder, nonfinite), weights::adapter_hash(folder),
-                                 request.weights.empty() ? 1.0 : request.weights[i]});
-        auto const& expert = experts.back();
-        auto const& base = expert.adapter.settings.base_model_name_or_path;
-        auto const& first = experts.front().adapter.settings.base_model_name_or_path;
-        if (base != first) {
-            throw InputError{fmt::format("adapters of different bases: '{}' ({}) and '{}' ({})", first,
-                                         request.adapters.front().string(), base, folder.string()),
-                             "merge adapters of one base model"};
-        }
+    std::optional<Merger> merger;
+    std::string mine;
+    try {
+        merger.emplace(request);
+        mine = pack(merger->merge_shard(ranks->rank(), ranks->size(), bytes));
+    } catch (std::exception const& error) {
+        mine = pack(error);
     }
+    std::vector<MergedModule> modules;
+    for (auto const& shard : ranks->all_gather(mine)) std::ranges::move(unpack(shard), std::back_inserter(modules));
+    auto merged = merger->assemble(std::move(modules));
+    merged.bytes = bytes;
+    return merged;
+}
 
-    std::map<std::string, weights::LoraModule> merged;  // by name: the union of all experts' modules
-    for (auto const& expert : experts) {
-        for (auto const& module : expert.adapter.modules) {
-            auto& target = merged[module.name];
-            target.name = module.name;
-            target.in = module.in;
-            target.out = module.out;
-        }
-    }
-    std::vector<weights::LoraModule*> targets;
-    for (auto& [name, module] : merged) targets.push_back(&module);
-    parallel_for(0, std::ssize(targets), 1, [&](std::int64_t begin, std::int64_t end) {
-        merge::MergedFactors result;
-        for (auto i = begin; i < end; ++i) {
-            auto& target = *targets[static_cast<std::size_t>(i)];
-            std::vector<merge::Factors> factors;
-            for (auto const& expert : experts) {
-                auto const* module = expert.find(target.name);
-                factors.push_back(module ? merge::Factors{module->a, module->b, module->rank, module->scaling,
-                                                          expert.weight, expert.hash}
-                                         : merge::Factors{.weight = expert.weight, .identity = expert.hash});
-            }
-            merge::merge_factors(request.options, target.name, factors, result);
-            target.a = std::move(result.a);
-            target.b = std::move(result.b);
-            target.rank = static_cast<std::int32_t>(result.rank);
-            target.scaling = result.scaling;
-        }
-    });
-
-    weights::Adapter adapter;
-    adapter.settings.base_model_name_or_path = experts.front().adapter.settings.base_model_name_or_path;
-    std::map<std::string, std::string> targets_seen;
-    for (auto& [name, module] : merged) {
-        targets_seen.emplace(name.substr(name.rfind('.') + 1), "");
-        adapter.modules.push_back(std::move(module));
-    }
-    for (auto const& [target, unused] : targets_seen) adapter.settings.target_modules.push_back(target);
-    // One rank and scaling for the folder; modules that differ get patterns of their own.
-    auto const& first = adapter.modules.front();
-    adapter.settings.r = first.rank;
-    adapter.settings.lora_alpha = first.scaling * static_cast<double>(first.rank);
-    for (auto const& module : adapter.modules) {
-        auto const pattern = std::regex_replace(module.name, std::regex{R"(\.)"}, R"(\.)");
-        if (module.rank != adapter.settings.r) adapter.settings.rank_pattern.emplace_back(pattern, module.rank);
-        auto const alpha = module.scaling * static_cast<double>(module.rank);
-        if (alpha != adapter.settings.lora_alpha) adapter.settings.alpha_pattern.emplace_back(pattern, alpha);
-    }
-    std::map<std::string, std::string> provenance{
-        {"samner.method", std::string{merge::to_string(request.options.method)}},
-        {"samner.density", fmt::format("{}", request.options.density)},
-        {"samner.seed", fmt::format("{}", request.options.seed)}};
-    std::ranges::sort(experts, {}, &Expert::hash);
-    for (std::size_t i = 0; i < experts.size(); ++i) {
-        provenance[fmt::format("samner.input.{}", i)] = fmt::format("{} weight {}", experts[i].hash, experts[i].weight);
-    }
-    weights::write_adapter(out, adapter, provenance);
+void write_merged(MergedAdapter const& merged, std::filesystem::path const& out, weights::Dtype dtype) {
+    weights::write_adapter(out, merged.adapter, merged.provenance, false, dtype);
 }
 
 }  // namespace samner::task

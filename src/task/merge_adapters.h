@@ -1,23 +1,49 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <map>
+#include <string>
 #include <vector>
 
+#include "core/json.h"
 #include "merge/method.h"
+#include "merge/weight_rules.h"
+#include "weights/adapter.h"
+
+namespace samner::comm {
+class Comm;
+}
 
 namespace samner::task {
 
 struct AdapterMerge {
     std::vector<std::filesystem::path> adapters;  ///< PEFT folders
     std::vector<double> weights;                  ///< one an adapter; empty: all 1
-    merge::MergeOptions options;
+    /// Instead of `weights`: the rules of each adapter, by module and layer; empty: none.
+    std::vector<std::vector<merge::WeightRule>> rules = {};
+    merge::MergeOptions options = {};
     bool allow_nonfinite = false;  ///< merge NaN and infinity as they come
+    weights::Dtype dtype = weights::Dtype::f32;
 };
 
-/// Merges adapters in factor space, module by module, and writes the result as a PEFT folder, whole or not at all. Its
-/// metadata name the inputs' hashes, the method and its parameters. The bytes do not depend on the order of the
-/// adapters or on the number of threads. One adapter of weight 1 is copied as it is.
-/// @throws InputError when adapters do not fit each other, weights are of the wrong number, or a value is not finite
-void merge_adapters(AdapterMerge const& merge, std::filesystem::path const& out);
+struct MergedAdapter {
+    weights::Adapter adapter;
+    std::map<std::string, std::string> provenance;  ///< inputs' hashes and weights, method and its parameters
+    Json report;                                    ///< see merge/report.h
+    std::uint64_t bytes = 0;                        ///< of the experts' factors that this rank merged
+};
+
+/// Merges adapters in factor space (an svd method: their products, truncated to a rank), module by module. The result
+/// does not depend on the order of the adapters, the number of threads or of ranks.
+/// @param ranks  null: this process does all of it; else a collective call: each rank merges its shard of the modules,
+///               and all get the whole, without touching the disk
+/// @throws InputError when adapters do not fit each other, weights are of the wrong number, an option is out of its
+///         range, or a value is not finite; what fails on one rank is thrown on all
+MergedAdapter merge_adapters(AdapterMerge const& merge, comm::Comm const* ranks = nullptr);
+
+/// Writes a PEFT folder, whole or not at all.
+void write_merged(MergedAdapter const& merged, std::filesystem::path const& out,
+                  weights::Dtype dtype = weights::Dtype::f32);
 
 }  // namespace samner::task

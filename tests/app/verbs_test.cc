@@ -146,6 +146,27 @@ TEST_F(Verbs, MergeEqualsPeftAndDoesNotDependOnTheOrder) {
     EXPECT_FALSE(fs::exists(folder / "c"));
 }
 
+TEST_F(Verbs, MergeIsTheSameOnSeveralRanksAndReportsWhatItDid) {
+    std::string folders;
+    for (auto const* name : {"e0", "e1", "e2"})
+        folders += golden(fmt::format("merging/adapters/{}", name)).string() + " ";
+    auto const options = "--method breadcrumbs_ties --follow mergekit --gamma 0.1 --lambda 0.7 --dtype BF16";
+    succeed(fmt::format("merge {} {} --out {}", folders, options, path("one")));
+    succeed(fmt::format("merge {} {} -n 2 --report {} --out {}", folders, options, path("report.json"), path("two")));
+    EXPECT_EQ(read_text(folder / "one/adapter_model.safetensors"), read_text(folder / "two/adapter_model.safetensors"));
+    weights::SafetensorsFile const file{folder / "two/adapter_model.safetensors"};
+    EXPECT_EQ(file.tensors().front().dtype, weights::Dtype::bf16);
+    auto const report = read_json(folder / "report.json");
+    EXPECT_EQ(report["experts"].size(), 3U);
+    EXPECT_GT(report["total"]["sparsity"].get<double>(), 0);
+    auto const failed = samner_command(fmt::format("merge {} --method slerp -n 2 --out {}", folders, path("three")));
+    EXPECT_EQ(failed.code, 2) << failed.output;
+    EXPECT_FALSE(fs::exists(folder / "three"));
+    auto const rules = in("rules.yaml", "- [{pattern: q_proj, weight: 2}, {weight: 1}]\n- 1\n- 0.5\n");
+    succeed(fmt::format("merge {} --module-weights {} --out {}", folders, rules, path("four")));
+    EXPECT_EQ(samner_command(fmt::format("merge {} --method breadcrumb --out {}", folders, path("five"))).code, 2);
+}
+
 TEST_F(Verbs, RefuseAnAdapterOfAnotherBase) {
     auto const result = samner_command(fmt::format(
         "generate --model {} --adapter {} --in {} --out {}", smollm2, golden("adapters/llama-tiny/all-linear").string(),

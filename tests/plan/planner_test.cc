@@ -198,6 +198,23 @@ TEST_F(Planning, KeysChangeWithWhatIsAskedAndWithNothingElse) {
     EXPECT_NE(key({}, "merge"), key({"merge.density=0.7"}, "merge"));
 }
 
+TEST_F(Planning, KeysOfAMergeChangeOnlyWithSettingsOfItsMethod) {
+    auto const key = [&](std::string const& how, std::vector<std::string> const& overrides) {
+        auto const made = plan(fmt::format("  b: merge(ours, {})\n", how), overrides);
+        for (auto const& [hash, task] : made.tasks())
+            if (task.kind == "merge") return hash;
+        return std::string{};
+    };
+    for (auto const* irrelevant : {"merge.gamma=0.05", "merge.epsilon=0.1", "merge.rank=4"})
+        EXPECT_EQ(key("ties", {}), key("ties", {irrelevant})) << irrelevant;
+    EXPECT_NE(key("breadcrumbs", {}), key("breadcrumbs", {"merge.gamma=0.05"}));
+    EXPECT_NE(key("della", {}), key("della", {"merge.epsilon=0.1"}));
+    EXPECT_NE(key("ties_svd", {}), key("ties_svd", {"merge.rank=4"}));
+    EXPECT_NE(key("ties", {}), key("ties", {"merge.follow=ties-original"}));
+    EXPECT_THAT([&] { key("slerp", {}); }, ThrowsMessage<InputError>(HasSubstr("slerp of 3 experts")));
+    EXPECT_THAT([&] { key("ties", {"merge.follow=pefd"}); }, ThrowsMessage<InputError>(HasSubstr("pefd")));
+}
+
 /// A key is a promise to the artifacts of every earlier run. When this fails, results have changed: raise the
 /// operator's revision and put the new hash here. When results have not changed, keep the key as it was.
 TEST_F(Planning, KeysOfARevisionStayAsTheyAre) {
