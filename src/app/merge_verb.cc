@@ -54,6 +54,17 @@ void refuse_existing(fs::path const& path) {
         throw InputError{fmt::format("'{}' exists already", path.string()), "remove it, or name another"};
 }
 
+void fold(Options const& options) {
+    if (options.base.empty())
+        throw InputError{"--space delta merges into the weights of a base model, and --base is not given",
+                         "name it, or use a method that ends in _svd, which gives an adapter again"};
+    if (options.dtype != "F32" || !options.report.empty())
+        throw InputError{"--dtype and --report are not there with --space delta",
+                         "tensors keep the types of the base; ask for a report with --space factor"};
+    use_threads(options.threads);
+    task::fold_adapters(options.merge, options.base, options.out);
+}
+
 ExitCode merge_verb(Options& options) {
     auto& merge = options.merge;
     merge.options.method = merge::parse_method(options.method);
@@ -63,11 +74,13 @@ ExitCode merge_verb(Options& options) {
     if (!options.rescale.empty()) merge.options.rescale = merge::parse_rescale(options.rescale);
     if (!options.normalize.empty()) merge.options.normalize = merge::parse_normalize(options.normalize);
     merge.dtype = parse_dtype(options.dtype);
-    if (merge::parse_space(options.space) == merge::Space::delta || !options.base.empty()) {
-        throw InputError{"merging into the weights of a base model is not there yet (--space delta, --base)",
-                         "use --space factor, or a method that ends in _svd for the products"};
-    }
     if (!options.module_weights.empty()) merge.rules = read_rules(options.module_weights);
+    if (merge::parse_space(options.space) == merge::Space::delta) {
+        fold(options);
+        return ExitCode::done;
+    }
+    if (!options.base.empty())
+        throw InputError{"--base belongs to --space delta", "add it, or leave --base out: factors need no base"};
 
     int argc = 0;
     char** argv = nullptr;
@@ -102,7 +115,8 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
     verb->add_option("--module-weights", options->module_weights,
                      "YAML list, one entry an adapter: a number, or rules {pattern, layers, weight}");
     verb->add_option("--sign", options->sign, "total or frequency")->capture_default_str();
-    verb->add_option("--space", options->space, "factor (delta is not there yet)")->capture_default_str();
+    verb->add_option("--space", options->space, "factor (LoRA in, LoRA out) or delta (into the weights of --base)")
+        ->capture_default_str();
     verb->add_option("--rank", merge.options.rank, "of the result of an svd method; 0: the largest")
         ->capture_default_str();
     verb->add_option("--lambda", merge.options.lambda, "multiplies the merged update")->capture_default_str();
@@ -116,7 +130,7 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
     verb->add_option("--trim-over", options->trim_over, "largest elements of each tensor or of the whole model");
     verb->add_option("--rescale", options->rescale, "after random drops: expected, l1 or none");
     verb->add_option("--normalize", options->normalize, "divide by: method, weights or none");
-    verb->add_option("--base", options->base, "base model, for --space delta");
+    verb->add_option("--base", options->base, "Hugging Face folder that --space delta merges into");
     verb->add_flag("--allow-nonfinite", merge.allow_nonfinite, "merge NaN and infinity as they come");
     verb->add_option("--dtype", options->dtype, "of the result: F32, F16 or BF16")->capture_default_str();
     verb->add_option("--report", options->report,
@@ -125,10 +139,12 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
         ->check(CLI::PositiveNumber);
     verb->add_option("--threads", options->threads, "threads a rank; 0: its share of the processors")
         ->capture_default_str();
-    verb->add_option("--out", options->out, "PEFT folder to write")->required();
+    verb->add_option("--out", options->out, "PEFT folder to write; with --space delta a model folder")->required();
     verb->callback([options, &code] {
         refuse_existing(options->out);
         if (!options->report.empty()) refuse_existing(options->report);
+        if (options->ranks > 0 && merge::parse_space(options->space) == merge::Space::delta)
+            throw InputError{"-n with --space delta is not there yet", "leave -n out: threads do the work"};
         if (options->ranks > 0) {
             code = static_cast<ExitCode>(launch_ranks(options->ranks, arguments_without_ranks()));
         } else {

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <list>
 #include <numeric>
 #include <optional>
 #include <regex>
@@ -11,11 +13,16 @@
 
 #include "comm/comm.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "core/parallel.h"
 #include "merge/model.h"
+#include "weights/checkpoint.h"
+#include "weights/safetensors.h"
 
 namespace samner::task {
 namespace {
+
+namespace fs = std::filesystem;
 
 struct Expert {
     weights::Adapter adapter;
@@ -37,7 +44,7 @@ struct MergedModule {
 /// The experts in memory and the merge of their modules.
 class Merger {
 public:
-    explicit Merger(AdapterMerge const& request) : request_{request} {
+    explicit Merger(AdapterMerge const& request, merge::Space space = merge::Space::factor) : request_{request} {
         merge::validate(request.options);
         if (request.adapters.empty()) throw InputError{"no adapters to merge", "name at least one"};
         auto const check_count = [&](std::size_t count, char const* what) {
@@ -55,7 +62,7 @@ public:
         set_weights();
         std::vector<merge::Module> modules;
         for (auto const& name : names_) modules.push_back({name, factors_of(name)});
-        merge_.emplace(request.options, merge::Space::factor, std::move(modules));
+        merge_.emplace(request.options, space, std::move(modules));
     }
 
     std::vector<MergedModule> merge_shard(int rank, int ranks, std::uint64_t& bytes) const {
@@ -106,6 +113,49 @@ public:
         return merged;
     }
 
+    merge::ModelMerge const& merge() const { return *merge_; }
+    std::vector<Expert> const& experts() const { return experts_; }
+
+    std::map<std::string, std::string> provenance() const {
+        auto const& options = request_.options;
+        std::map<std::string, std::string> result{{"samner.method", std::string{merge::to_string(options.method)}},
+                                                  {"samner.density", fmt::format("{}", options.density)},
+                                                  {"samner.seed", fmt::format("{}", options.seed)}};
+        merge::MergeOptions const usual;
+        auto const unusual = [&](char const* name, auto value, auto usual_value, std::string const& text) {
+            if (value != usual_value) result[fmt::format("samner.{}", name)] = text;
+        };
+        auto const text = [](auto value) { return std::string{merge::to_string(value)}; };
+        unusual("sign", options.sign, usual.sign, text(options.sign));
+        unusual("lambda", options.lambda, usual.lambda, fmt::format("{}", options.lambda));
+        unusual("gamma", options.gamma, usual.gamma, fmt::format("{}", options.gamma));
+        unusual("epsilon", options.epsilon, usual.epsilon, fmt::format("{}", options.epsilon));
+        unusual("trim_over", options.trim_over, usual.trim_over, text(options.trim_over));
+        unusual("rescale", options.rescale, usual.rescale, text(options.rescale));
+        unusual("normalize", options.normalize, usual.normalize, text(options.normalize));
+        for (auto const& [name, flag] : {std::pair{"operate_on_single", options.operate_on_single},
+                                         std::pair{"elect_weighted", options.elect_weighted},
+                                         std::pair{"keep_at_least_one", options.keep_at_least_one},
+                                         std::pair{"majority_decides", options.majority_decides}})
+            unusual(name, flag, false, "true");
+        std::vector<std::string> inputs;
+        for (std::size_t i = 0; i < experts_.size(); ++i) {
+            auto weight = fmt::format("{}", request_.weights.empty() ? 1.0 : request_.weights[i]);
+            if (!request_.rules.empty()) {
+                weight.clear();
+                for (auto const& rule : request_.rules[i]) {
+                    weight += weight.empty() ? "" : ", ";
+                    weight += fmt::format("{} in {}", rule.weight, rule.pattern);
+                    if (rule.layers) weight += fmt::format(" of layers {}-{}", rule.layers->first, rule.layers->last);
+                }
+            }
+            inputs.push_back(fmt::format("{} weight {}", experts_[i].hash, weight));
+        }
+        std::ranges::sort(inputs);
+        for (std::size_t i = 0; i < inputs.size(); ++i) result[fmt::format("samner.input.{}", i)] = inputs[i];
+        return result;
+    }
+
 private:
     void read_experts() {
         auto const nonfinite = request_.allow_nonfinite ? weights::NonFinite::keep : weights::NonFinite::refuse;
@@ -146,46 +196,6 @@ private:
                        : merge::Factors{.weight = weight, .identity = expert.hash});
         }
         return factors;
-    }
-
-    std::map<std::string, std::string> provenance() const {
-        auto const& options = request_.options;
-        std::map<std::string, std::string> result{{"samner.method", std::string{merge::to_string(options.method)}},
-                                                  {"samner.density", fmt::format("{}", options.density)},
-                                                  {"samner.seed", fmt::format("{}", options.seed)}};
-        merge::MergeOptions const usual;
-        auto const unusual = [&](char const* name, auto value, auto usual_value, std::string const& text) {
-            if (value != usual_value) result[fmt::format("samner.{}", name)] = text;
-        };
-        auto const text = [](auto value) { return std::string{merge::to_string(value)}; };
-        unusual("sign", options.sign, usual.sign, text(options.sign));
-        unusual("lambda", options.lambda, usual.lambda, fmt::format("{}", options.lambda));
-        unusual("gamma", options.gamma, usual.gamma, fmt::format("{}", options.gamma));
-        unusual("epsilon", options.epsilon, usual.epsilon, fmt::format("{}", options.epsilon));
-        unusual("trim_over", options.trim_over, usual.trim_over, text(options.trim_over));
-        unusual("rescale", options.rescale, usual.rescale, text(options.rescale));
-        unusual("normalize", options.normalize, usual.normalize, text(options.normalize));
-        for (auto const& [name, flag] : {std::pair{"operate_on_single", options.operate_on_single},
-                                         std::pair{"elect_weighted", options.elect_weighted},
-                                         std::pair{"keep_at_least_one", options.keep_at_least_one},
-                                         std::pair{"majority_decides", options.majority_decides}})
-            unusual(name, flag, false, "true");
-        std::vector<std::string> inputs;
-        for (std::size_t i = 0; i < experts_.size(); ++i) {
-            auto weight = fmt::format("{}", request_.weights.empty() ? 1.0 : request_.weights[i]);
-            if (!request_.rules.empty()) {
-                weight.clear();
-                for (auto const& rule : request_.rules[i]) {
-                    weight += weight.empty() ? "" : ", ";
-                    weight += fmt::format("{} in {}", rule.weight, rule.pattern);
-                    if (rule.layers) weight += fmt::format(" of layers {}-{}", rule.layers->first, rule.layers->last);
-                }
-            }
-            inputs.push_back(fmt::format("{} weight {}", experts_[i].hash, weight));
-        }
-        std::ranges::sort(inputs);
-        for (std::size_t i = 0; i < inputs.size(); ++i) result[fmt::format("samner.input.{}", i)] = inputs[i];
-        return result;
     }
 
     AdapterMerge request_;
@@ -295,6 +305,88 @@ MergedAdapter merge_adapters(AdapterMerge const& request, comm::Comm const* rank
     auto merged = merger->assemble(std::move(modules));
     merged.bytes = bytes;
     return merged;
+}
+
+namespace {
+
+/// A base model's tensors with the merged updates added to those that have one.
+class Folding {
+public:
+    Folding(Merger const& merger, fs::path const& base) : merger_{merger}, base_{base} {
+        auto const checkpoint = weights::Checkpoint::open(base);
+        if (!fs::is_directory(base)) {
+            throw InputError{fmt::format("'{}' is no folder of safetensors", base.string()),
+                             "fold into a Hugging Face folder; quantised weights cannot take a small update"};
+        }
+        for (auto const& expert : merger.experts()) weights::check_fits(expert.adapter, checkpoint.config());
+        std::set<std::string> there;
+        for (auto const& entry : fs::directory_iterator{base}) {
+            if (entry.path().extension() != ".safetensors") continue;
+            auto const& file = files_.emplace_back(entry.path());
+            for (auto const& tensor : file.tensors()) there.insert(tensor.name);
+        }
+        auto const modules = merger.merge().modules();
+        for (std::size_t i = 0; i < modules.size(); ++i) {
+            auto const tensor = modules[i].name + ".weight";
+            if (!there.contains(tensor))
+                throw InputError{fmt::format("the base has no tensor '{}' ({})", tensor, base.string())};
+            modules_[tensor] = i;
+        }
+    }
+
+    void write(fs::path const& out) const {
+        for (auto const& entry : fs::directory_iterator{base_}) {
+            if (entry.is_regular_file() && entry.path().extension() != ".safetensors")
+                fs::copy_file(entry.path(), out / entry.path().filename());
+        }
+        for (auto const& file : files_) {
+            auto metadata = file.metadata();
+            metadata.merge(merger_.provenance());
+            weights::write_safetensors(out / file.path().filename(), file.tensors(), metadata,
+                                       [&](weights::TensorView const& tensor, auto const& append) {
+                                           auto const module = modules_.find(tensor.name);
+                                           append(module == modules_.end()
+                                                      ? tensor.bytes
+                                                      : std::span<std::byte const>{folded(tensor, module->second)});
+                                       });
+        }
+    }
+
+private:
+    std::span<std::byte const> folded(weights::TensorView const& tensor, std::size_t module) const {
+        auto const size = static_cast<std::size_t>(tensor.elements());
+        sum_.resize(size);
+        delta_.resize(size);
+        bytes_.resize(tensor.bytes.size());
+        weights::to_float(tensor.dtype, tensor.bytes, sum_);
+        merger_.merge().delta(module, delta_);
+        for (std::size_t i = 0; i < size; ++i) sum_[i] += delta_[i];
+        weights::from_float(tensor.dtype, sum_, bytes_);
+        weights::to_float(tensor.dtype, bytes_, delta_);
+        for (std::size_t i = 0; i < size; ++i) {
+            if (std::isfinite(sum_[i]) && !std::isfinite(delta_[i])) {
+                throw InputError{fmt::format("'{}' becomes {} at index {}, too large for {}", tensor.name, sum_[i], i,
+                                             weights::name(tensor.dtype)),
+                                 "fold into a base of a wider type"};
+            }
+        }
+        return bytes_;
+    }
+
+    Merger const& merger_;
+    fs::path base_;
+    std::list<weights::SafetensorsFile> files_;
+    std::map<std::string, std::size_t, std::less<>> modules_;  ///< by tensor
+    mutable std::vector<float> sum_, delta_;                   ///< memory used again
+    mutable std::vector<std::byte> bytes_;
+};
+
+}  // namespace
+
+void fold_adapters(AdapterMerge const& request, std::filesystem::path const& base, std::filesystem::path const& out) {
+    Merger const merger{request, merge::Space::delta};
+    Folding const folding{merger, base};
+    write_folder_atomically(out, [&](fs::path const& partial) { folding.write(partial); });
 }
 
 void write_merged(MergedAdapter const& merged, std::filesystem::path const& out, weights::Dtype dtype) {

@@ -46,4 +46,14 @@ MergedAdapter merge_adapters(AdapterMerge const& merge, comm::Comm const* ranks 
 void write_merged(MergedAdapter const& merged, std::filesystem::path const& out,
                   weights::Dtype dtype = weights::Dtype::f32);
 
+/// Merges the adapters' products s B A (delta space) into the weights of their base model and writes that as a model
+/// folder, whole or not at all: the same files, tensors, types and index as the base, whose other files are copied. A
+/// changed tensor is added up in fp32 and rounded once. Holds one tensor at a time beside the adapters. One adapter is
+/// folded as it is.
+/// @param base  Hugging Face folder with safetensors of F32, F16 or BF16
+/// @throws InputError as merge_adapters, when an adapter does not fit the base, the base is of another kind, or a sum
+/// is
+///         too large for the tensor's type (tensor and index named)
+void fold_adapters(AdapterMerge const& merge, std::filesystem::path const& base, std::filesystem::path const& out);
+
 }  // namespace samner::task

@@ -167,6 +167,25 @@ TEST_F(Verbs, MergeIsTheSameOnSeveralRanksAndReportsWhatItDid) {
     EXPECT_EQ(samner_command(fmt::format("merge {} --method breadcrumb --out {}", folders, path("five"))).code, 2);
 }
 
+TEST_F(Verbs, MergeFoldsIntoTheBaseWhatTheAdapterWouldHaveAdded) {
+    auto const adapter = golden("adapters/llama-tiny/all-linear").string();
+    auto const ids = in("ids.jsonl", "{\"id\": \"x\", \"ids\": [1, 5, 7, 30, 12]}\n");
+    succeed(fmt::format("merge {} --space delta --base {} --out {}", adapter, llama, path("folded")));
+    succeed(
+        fmt::format("model logits {} --adapter {} --in {} --out {}", llama, adapter, ids, path("with.safetensors")));
+    succeed(fmt::format("model logits {} --in {} --out {}", path("folded"), ids, path("folded.safetensors")));
+    auto const with = weights::SafetensorsFile{folder / "with.safetensors"}.floats("x");
+    auto const folded = weights::SafetensorsFile{folder / "folded.safetensors"}.floats("x");
+    ASSERT_EQ(with.size(), folded.size());
+    for (std::size_t i = 0; i < with.size(); ++i) ASSERT_NEAR(with[i], folded[i], 2e-5);
+    for (auto const* wrong : {"--space delta", "--space delta --base no/where", "--base x", "--space delta -n 2"})
+        EXPECT_EQ(samner_command(fmt::format("merge {} {} --out {}", adapter, wrong, path("no"))).code, 2) << wrong;
+    auto const other = samner_command(fmt::format("merge {} --space delta --base {} --out {}", adapter,
+                                                  golden("models/qwen2-tiny").string(), path("no")));
+    EXPECT_EQ(other.code, 2) << other.output;
+    EXPECT_FALSE(fs::exists(folder / "no"));
+}
+
 TEST_F(Verbs, RefuseAnAdapterOfAnotherBase) {
     auto const result = samner_command(fmt::format(
         "generate --model {} --adapter {} --in {} --out {}", smollm2, golden("adapters/llama-tiny/all-linear").string(),

@@ -1,15 +1,21 @@
 #include "task/merge_adapters.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <filesystem>
 
 #include "core/error.h"
+#include "core/file.h"
+#include "core/json.h"
 #include "golden.h"
 #include "merge/model.h"
 #include "mpi_test.h"
 #include "temporary_folder.h"
+#include "weights/safetensors.h"
 
 namespace samner::task {
 namespace {
@@ -78,6 +84,64 @@ TEST(MergeAdapters, SaysOnEveryRankWhatFailedOnOne) {
     if (mpi_session().rank() == mpi_session().size() - 1) one.adapters[1] = "no/such/adapter";
     EXPECT_THAT([&] { merge_adapters(one, &mpi_session().teams()); },
                 ThrowsMessage<Error>(HasSubstr("no/such/adapter")));
+}
+
+TEST(FoldAdapters, KeepsShardsTypesAndUntouchedTensorsOfTheBase) {
+    if (mpi_session().rank() != 0) return;
+    TemporaryFolder const folder;
+    auto const source = golden("models/llama-tiny");
+    auto const base = folder / "base";
+    std::filesystem::create_directories(base);
+    std::filesystem::copy_file(source / "config.json", base / "config.json");
+    weights::SafetensorsFile const whole{source / "model.safetensors"};
+    std::vector<weights::TensorView> const& tensors = whole.tensors();
+    Json map;
+    std::vector<std::vector<std::byte>> halves;
+    for (int shard = 0; shard < 2; ++shard) {
+        std::vector<weights::TensorView> views;
+        for (std::size_t i = static_cast<std::size_t>(shard); i < tensors.size(); i += 2) {
+            auto& bytes = halves.emplace_back(static_cast<std::size_t>(tensors[i].elements()) * 2);
+            weights::from_float(weights::Dtype::bf16, whole.floats(tensors[i].name), bytes);
+            views.push_back({tensors[i].name, weights::Dtype::bf16, tensors[i].shape, bytes});
+            map[tensors[i].name] = fmt::format("model-{}.safetensors", shard);
+        }
+        weights::write_safetensors(base / fmt::format("model-{}.safetensors", shard), views, {{"format", "pt"}});
+    }
+    write_atomically(base / "model.safetensors.index.json", Json{{"weight_map", map}}.dump());
+
+    AdapterMerge one;
+    one.adapters = {golden("adapters/llama-tiny/qv-only")};
+    fold_adapters(one, base, folder / "out");
+    EXPECT_EQ(read_text(folder / "out/model.safetensors.index.json"), read_text(base / "model.safetensors.index.json"));
+    auto const adapter = weights::read_adapter(one.adapters[0]);
+    std::size_t changed = 0;
+    for (auto const& [name, file] : map.items()) {
+        weights::SafetensorsFile const before{base / file.get<std::string>()};
+        weights::SafetensorsFile const after{folder / "out" / file.get<std::string>()};
+        EXPECT_EQ(after.at(name).dtype, weights::Dtype::bf16);
+        auto expected = before.floats(name);
+        auto const module = std::ranges::find_if(
+            adapter.modules, [&](weights::LoraModule const& each) { return each.name + ".weight" == name; });
+        if (module != adapter.modules.end()) {
+            ++changed;
+            for (std::int64_t row = 0; row < module->out; ++row) {
+                for (std::int64_t column = 0; column < module->in; ++column) {
+                    float sum = 0;
+                    for (std::int64_t k = 0; k < module->rank; ++k)
+                        sum += module->b[static_cast<std::size_t>(row * module->rank + k)] *
+                               module->a[static_cast<std::size_t>(k * module->in + column)];
+                    expected[static_cast<std::size_t>(row * module->in + column)] +=
+                        static_cast<float>(module->scaling) * sum;
+                }
+            }
+        }
+        auto const found = after.floats(name);
+        for (std::size_t i = 0; i < found.size(); ++i) {
+            auto const tolerance = module == adapter.modules.end() ? 0 : 0x1p-8 * std::abs(expected[i]) + 1e-6;
+            ASSERT_NEAR(found[i], expected[i], tolerance) << name;
+        }
+    }
+    EXPECT_EQ(changed, adapter.modules.size());
 }
 
 TEST(MergeAdapters, RefusesWeightsThatDoNotFitTheAdapters) {
