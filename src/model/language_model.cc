@@ -85,6 +85,10 @@ LanguageModel load_language_model(weights::Checkpoint const& checkpoint, Ops con
         auto const prefix = fmt::format("model.layers.{}.", layer);
         parts.attention_norm = to_device(ops, read_tensor(checkpoint, prefix + "input_layernorm.weight"));
         parts.mlp_norm = to_device(ops, read_tensor(checkpoint, prefix + "post_attention_layernorm.weight"));
+        if (config.head_norm) {
+            parts.q_norm = to_device(ops, read_tensor(checkpoint, prefix + "self_attn.q_norm.weight"));
+            parts.k_norm = to_device(ops, read_tensor(checkpoint, prefix + "self_attn.k_norm.weight"));
+        }
         for (int p = 0; p < num_projections; ++p) {
             auto const name = module_name(layer, static_cast<Projection>(p));
             auto& linear = parts.linear[static_cast<std::size_t>(p)];
@@ -163,6 +167,12 @@ at::Tensor forward_rows(LanguageModel const& model, Ops const& ops, KvCache& cac
         project(q_proj, normed, q);
         project(k_proj, normed, k);
         project(v_proj, normed, v);
+        if (parts.q_norm.defined()) {
+            auto q_heads = q.view({-1, config.head_dim});
+            auto k_heads = k.view({-1, config.head_dim});
+            ops.rms_norm(q_heads, parts.q_norm, config.rms_norm_eps, q_heads);
+            ops.rms_norm(k_heads, parts.k_norm, config.rms_norm_eps, k_heads);
+        }
         ops.rope(q, positions, heads, model.rope_cos, model.rope_sin, false);
         ops.rope(k, positions, kv_heads, model.rope_cos, model.rope_sin, false);
         ops.store_kv(cache, layer, slots, k, v);

@@ -20,7 +20,7 @@ constexpr int num_projections = 7;
 /// `model.layers.3.mlp.up_proj`
 std::string module_name(int layer, Projection projection);
 
-/// A decoder-only model of the Llama family (Llama, Qwen2): RMSNorm, rotary positions, grouped-query attention, SwiGLU.
+/// A decoder-only model of the Llama family (Llama, Mistral, Qwen2, Qwen3): RMSNorm, rotary positions, grouped-query attention, SwiGLU.
 struct LanguageModel {
     struct Linear {
         std::unique_ptr<Weight> weight;
@@ -29,6 +29,8 @@ struct LanguageModel {
     struct Layer {
         at::Tensor attention_norm;  ///< [hidden]
         at::Tensor mlp_norm;        ///< [hidden]
+        at::Tensor q_norm;          ///< [head_dim], or undefined
+        at::Tensor k_norm;          ///< likewise
         std::array<Linear, num_projections> linear;
     };
 

@@ -79,6 +79,7 @@ public:
 
     virtual void add(at::Tensor const& x, at::Tensor& y) const = 0;          ///< y += x
     virtual void add_bias(at::Tensor const& bias, at::Tensor& y) const = 0;  ///< y[i] += bias
+    /// y may be x.
     virtual void rms_norm(at::Tensor const& x, at::Tensor const& weight, float eps, at::Tensor& y) const = 0;
     virtual void rms_norm_backward(at::Tensor const& x, at::Tensor const& weight, float eps, at::Tensor const& dy,
                                    at::Tensor& dx, bool accumulate) const = 0;

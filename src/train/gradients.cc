@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace samner::train {
 namespace {
@@ -16,6 +17,7 @@ struct Saved {
     at::Tensor input;   ///< [tokens, hidden]
     at::Tensor middle;  ///< [tokens, hidden], after the attention block
     at::Tensor q, k, v, attended, stats;
+    at::Tensor q_before_norm, k_before_norm;  ///< where the model has norms of heads
     at::Tensor gate, up;
     std::array<at::Tensor, model::num_projections> low_rank;  ///< x · Aᵀ, [tokens, rank]
 };
@@ -111,6 +113,19 @@ private:
         return y;
     }
 
+    at::Tensor by_head(at::Tensor const& x) const { return x.view({-1, head_dim()}); }
+
+    at::Tensor norm_heads(at::Tensor const& x, at::Tensor const& weight) const {
+        return norm(by_head(x), weight).view(x.sizes());
+    }
+
+    at::Tensor norm_heads_backward(at::Tensor const& x, at::Tensor const& weight, at::Tensor const& dy) const {
+        auto dx = ops_.empty(x.sizes());
+        auto dx_heads = by_head(dx);
+        ops_.rms_norm_backward(by_head(x), weight, eps(), by_head(dy), dx_heads, false);
+        return dx;
+    }
+
     at::Tensor forward(int layer, at::Tensor const& x) {
         auto const& parts = model_.layers[static_cast<std::size_t>(layer)];
         auto& saved = saved_[static_cast<std::size_t>(layer)];
@@ -123,6 +138,10 @@ private:
         project(layer, model::q_proj, attention_input, saved.q);
         project(layer, model::k_proj, attention_input, saved.k);
         project(layer, model::v_proj, attention_input, saved.v);
+        if (parts.q_norm.defined()) {
+            saved.q_before_norm = std::exchange(saved.q, norm_heads(saved.q, parts.q_norm));
+            saved.k_before_norm = std::exchange(saved.k, norm_heads(saved.k, parts.k_norm));
+        }
         ops_.rope(saved.q, packed_.positions, heads(), model_.rope_cos, model_.rope_sin, false);
         ops_.rope(saved.k, packed_.positions, kv_heads(), model_.rope_cos, model_.rope_sin, false);
         saved.attended = matrix(heads() * head_dim());
@@ -195,6 +214,10 @@ private:
                                 saved.attended, saved.stats, d_attended, dq, dk, dv);
         ops_.rope(dq, packed_.positions, heads(), model_.rope_cos, model_.rope_sin, true);
         ops_.rope(dk, packed_.positions, kv_heads(), model_.rope_cos, model_.rope_sin, true);
+        if (parts.q_norm.defined()) {
+            dq = norm_heads_backward(saved.q_before_norm, parts.q_norm, dq);
+            dk = norm_heads_backward(saved.k_before_norm, parts.k_norm, dk);
+        }
         auto const attention_input = norm(saved.input, parts.attention_norm);
         // Nothing below the first layer has gradients.
         auto* const below = layer == 0 ? nullptr : &d_input;

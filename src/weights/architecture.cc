@@ -13,8 +13,11 @@ namespace samner::weights {
 namespace {
 
 constexpr auto architectures = std::to_array<Architecture>({
-    {.name = "llama", .attention_bias = false, .permuted_in_gguf = true},
-    {.name = "qwen2", .attention_bias = true, .permuted_in_gguf = false},
+    {.name = "llama", .attention_bias = false, .head_norm = false, .sliding_window = false, .permuted_in_gguf = true},
+    // GGUF files of Mistral call themselves llama.
+    {.name = "mistral", .attention_bias = false, .head_norm = false, .sliding_window = true, .permuted_in_gguf = true},
+    {.name = "qwen2", .attention_bias = true, .head_norm = false, .sliding_window = false, .permuted_in_gguf = false},
+    {.name = "qwen3", .attention_bias = false, .head_norm = true, .sliding_window = false, .permuted_in_gguf = false},
 });
 
 constexpr std::string_view layer_prefix = "model.layers.";
@@ -28,6 +31,8 @@ constexpr auto layer_names =
                                                                   {"self_attn.k_proj", "attn_k"},
                                                                   {"self_attn.v_proj", "attn_v"},
                                                                   {"self_attn.o_proj", "attn_output"},
+                                                                  {"self_attn.q_norm", "attn_q_norm"},
+                                                                  {"self_attn.k_norm", "attn_k_norm"},
                                                                   {"post_attention_layernorm", "ffn_norm"},
                                                                   {"mlp.gate_proj", "ffn_gate"},
                                                                   {"mlp.up_proj", "ffn_up"},
@@ -78,6 +83,10 @@ std::vector<TensorSpec> expected_tensors(ModelConfig const& config) {
         auto const path = layer_path(layer);
         tensors.push_back({path + "input_layernorm.weight", {config.hidden_size}});
         tensors.push_back({path + "post_attention_layernorm.weight", {config.hidden_size}});
+        if (config.head_norm) {
+            tensors.push_back({path + "self_attn.q_norm.weight", {config.head_dim}});
+            tensors.push_back({path + "self_attn.k_norm.weight", {config.head_dim}});
+        }
         for (auto const& linear : layer_linears(config, path)) {
             tensors.push_back({linear.name + ".weight", {linear.out, linear.in}});
             if (has_bias(config, linear.name)) tensors.push_back({linear.name + ".bias", {linear.out}});

@@ -13,6 +13,8 @@ namespace samner::weights {
 struct Architecture {
     std::string_view name;  ///< model_type in config.json, general.architecture in GGUF
     bool attention_bias;    ///< biases on q, k and v
+    bool head_norm;         ///< an RMS norm on each head of q and k, before the rotation
+    bool sliding_window;    ///< a `sliding_window` in config.json holds without `use_sliding_window`
     bool permuted_in_gguf;  ///< rows of q and k stand in rotation pairs within each head
 };
 

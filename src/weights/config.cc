@@ -112,7 +112,9 @@ ModelConfig read_config(std::filesystem::path const& folder) {
 
     ModelConfig config;
     config.architecture = fields.required("model_type", fields.text("model_type"));
-    config.attention_bias = find_architecture(config.architecture, path.string()).attention_bias;
+    auto const& architecture = find_architecture(config.architecture, path.string());
+    config.attention_bias = architecture.attention_bias;
+    config.head_norm = architecture.head_norm;
     refuse_unsupported(fields);
     config.vocab_size = required("vocab_size");
     config.hidden_size = required("hidden_size");
@@ -123,6 +125,10 @@ ModelConfig read_config(std::filesystem::path const& folder) {
     config.head_dim =
         fields.integer("head_dim").value_or(config.num_heads > 0 ? config.hidden_size / config.num_heads : 0);
     config.max_position_embeddings = required("max_position_embeddings");
+    if (architecture.sliding_window) {
+        config.max_position_embeddings = std::min(
+            config.max_position_embeddings, fields.integer("sliding_window").value_or(config.max_position_embeddings));
+    }
     config.rms_norm_eps = static_cast<float>(fields.required("rms_norm_eps", fields.number("rms_norm_eps")));
     config.tie_word_embeddings = fields.boolean("tie_word_embeddings").value_or(false);
     read_rope(fields, config);

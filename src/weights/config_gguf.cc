@@ -108,7 +108,9 @@ ModelConfig read_config(GgufFile const& file) {
     auto const place = file.path().string();
     ModelConfig config;
     config.architecture = file.require<std::string>("general.architecture");
-    config.attention_bias = find_architecture(config.architecture, place).attention_bias;
+    auto const& architecture = find_architecture(config.architecture, place);
+    config.attention_bias = architecture.attention_bias;
+    config.head_norm = architecture.head_norm;
     ArchitectureKeys const keys{file, config.architecture};
 
     config.vocab_size = vocabulary_size(file);

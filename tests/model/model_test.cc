@@ -79,6 +79,27 @@ TEST_P(Models, WithAdaptersGiveTheLogitsOfPeft) {
     }
 }
 
+TEST_P(Models, OfMistralAndQwen3GiveTheLogitsOfTransformersAndPeft) {
+    auto const folder = fs::path{SAMNER_TEST_DATA} / "models";
+    for (std::string const name : {"mistral-tiny", "qwen3-tiny"}) {
+        auto const model = load_language_model(weights::Checkpoint::open(folder / name), *ops, false);
+        auto const sequences = read_json(folder / (name + ".expected.json"))["sequences"];
+        weights::SafetensorsFile const tensors{folder / (name + ".expected.safetensors")};
+        for (std::size_t i = 0; i < sequences.size(); ++i) {
+            auto const key = "logits." + std::to_string(i);
+            expect_near(sequence_logits(model, *ops, sequences[i].get<Ids>(), nullptr), tensors.floats(key), 1e-4F,
+                        name + " " + key);
+        }
+        PreparedAdapter const prepared{weights::read_adapter(folder / name / "adapter"), model.config, *ops};
+        expect_near(sequence_logits(model, *ops, sequences[2].get<Ids>(), &prepared),
+                    tensors.floats("adapted.logits.2"), 1e-4F, name + " with its adapter");
+    }
+    // Beyond the sliding window attention would differ.
+    auto const mistral = load_language_model(weights::Checkpoint::open(folder / "mistral-tiny"), *ops, false);
+    EXPECT_EQ(mistral.config.max_position_embeddings, 128);
+    EXPECT_THROW(sequence_logits(mistral, *ops, Ids(129, 5), nullptr), InputError);
+}
+
 TEST_P(Models, FromGgufGiveTheLogitsOfTransformers) {
     auto const expected = read_json(golden("gguf/llama-tiny.expected.json"));
     weights::SafetensorsFile const tensors{golden("gguf/llama-tiny.logits.expected.safetensors")};

@@ -133,6 +133,48 @@ INSTANTIATE_TEST_SUITE_P(Models, Training,
                              return label;
                          });
 
+TEST(Gradients, OfMistralAndQwen3AreThoseOfPeft) {
+    auto const folder = std::filesystem::path{SAMNER_TEST_DATA} / "models";
+    for (std::string const name : {"mistral-tiny", "qwen3-tiny"}) {
+        for (bool const own_kernels : {true, false}) {
+            auto const ops = own_kernels ? model::make_cpu_ops() : model::make_aten_ops("cpu");
+            auto const language_model =
+                model::load_language_model(weights::Checkpoint::open(folder / name), *ops, true);
+            auto const expected = read_json(folder / (name + ".expected.json"));
+            weights::SafetensorsFile const tensors{folder / (name + ".expected.safetensors")};
+            std::vector<Example> batch;
+            for (std::size_t i = 0; i < expected["sequences"].size(); ++i) {
+                auto const begin = expected["answer_from"][i].get<std::size_t>();
+                if (begin == 0) continue;
+                auto& one = batch.emplace_back();
+                one.ids = expected["sequences"][i].get<std::vector<std::int32_t>>();
+                one.labels = one.ids;
+                std::fill_n(one.labels.begin(), begin, not_trained_on);
+            }
+            std::vector<Example const*> pointers;
+            for (auto const& one : batch) pointers.push_back(&one);
+            LoraParameters lora{weights::read_adapter(folder / name / "adapter"), language_model.config, *ops};
+            auto const loss = add_gradients(language_model, *ops, lora, pointers);
+            EXPECT_NEAR(loss.sum, expected["loss_sum"].get<double>(), 1e-3);
+            EXPECT_EQ(loss.answer, expected["answer_tokens"].get<std::int64_t>());
+            for (int layer = 0; layer < language_model.config.num_layers; ++layer) {
+                for (int p = 0; p < model::num_projections; ++p) {
+                    auto const module = model::module_name(layer, static_cast<model::Projection>(p));
+                    auto const* found = lora.find(layer, static_cast<model::Projection>(p));
+                    ASSERT_TRUE(found);
+                    for (auto const& [suffix, gradient] : {std::pair{"lora_A", found->da}, {"lora_B", found->db}}) {
+                        auto const wanted = tensors.floats("gradient." + module + "." + suffix + ".weight");
+                        auto const values = gradient.contiguous();
+                        ASSERT_EQ(static_cast<std::size_t>(values.numel()), wanted.size());
+                        for (std::size_t i = 0; i < wanted.size(); ++i)
+                            ASSERT_NEAR(values.const_data_ptr<float>()[i], wanted[i], 2e-4) << name << module << suffix;
+                    }
+                }
+            }
+        }
+    }
+}
+
 TEST(TrainedAdapter, IsTheSameBitsOnAnyNumberOfThreads) {
     auto const ops = model::make_cpu_ops();
     auto const language_model =

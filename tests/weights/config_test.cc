@@ -101,7 +101,7 @@ TEST(Config, OfAnUnknownArchitectureIsNamedBesideTheSupportedOnes) {
     auto const message = error_with("model_type", "mamba");
     EXPECT_THAT(message, HasSubstr("'mamba'"));
     EXPECT_THAT(message, HasSubstr("config.json"));
-    EXPECT_THAT(message, HasSubstr("supported are llama, qwen2"));
+    EXPECT_THAT(message, HasSubstr("supported are llama, mistral, qwen2, qwen3"));
 }
 
 TEST(Config, WithASettingThatChangesTheArithmeticIsRefused) {
