@@ -10,8 +10,6 @@
 #include "core/json.h"
 #include "corpus/dataset.h"
 #include "plan/run_file.h"
-#include "prompt/prompt.h"
-#include "score/score.h"
 #include "task/executor.h"
 
 namespace samner::app {
@@ -101,112 +99,7 @@ void stats(DataOptions const& options) {
     }
 }
 
-struct ScoreOptions {
-    fs::path gold;
-    fs::path predictions;
-    std::string metric = "entity";
-    std::vector<std::string> types;
-    bool json = false;
-};
-
-score::Mentions mentions_of(Json const& line, std::string const& place) {
-    score::Mentions mentions;
-    for (auto const& entity : member<Json>(line, "entities", place)) {
-        mentions.insert(
-            {score::normalise(member<std::string>(entity, "text", place)), member<std::string>(entity, "type", place)});
-    }
-    return mentions;
-}
-
-std::string id_of(Json const& line, std::string const& place) {
-    auto const id = member<Json>(line, "id", place);
-    return id.is_string() ? id.get<std::string>() : id.dump();
-}
-
-Json counts_json(score::Counts const& counts) {
-    return {{"tp", counts.true_positive},      {"fp", counts.false_positive}, {"fn", counts.false_negative},
-            {"precision", counts.precision()}, {"recall", counts.recall()},   {"f1", counts.f1()}};
-}
-
-void score_files(ScoreOptions const& options) {
-    if (options.metric != "entity") {
-        throw InputError{fmt::format("--metric is '{}'", options.metric), "only entity is there yet"};
-    }
-    std::map<std::string, Json> predictions;
-    for_each_jsonl(options.predictions, [&](Json const& line, std::string const& place) {
-        if (!predictions.emplace(id_of(line, place), line).second)
-            throw InputError{fmt::format("id {} stands twice ({})", id_of(line, place), place)};
-    });
-    std::vector<score::Mentions> gold;
-    std::vector<score::Mentions> predicted;
-    std::int64_t unparsable = 0;
-    for_each_jsonl(options.gold, [&](Json const& line, std::string const& place) {
-        auto const id = id_of(line, place);
-        auto const found = predictions.find(id);
-        if (found == predictions.end())
-            throw InputError{fmt::format("no prediction for id {} ({})", id, place),
-                             "predict every sentence of the gold file"};
-        auto const types =
-            line.contains("types") ? member<std::vector<std::string>>(line, "types", place) : options.types;
-        // What was not asked for is not scored, where it is known what was.
-        auto const asked = [&](score::Mentions mentions) {
-            std::erase_if(mentions, [&](score::Mention const& mention) {
-                return !types.empty() && std::ranges::find(types, mention.type) == types.end();
-            });
-            return mentions;
-        };
-        gold.push_back(asked(mentions_of(line, place)));
-        auto const& prediction = found->second;
-        if (prediction.contains("entities")) {
-            predicted.push_back(asked(mentions_of(prediction, options.predictions.string())));
-        } else {
-            if (types.empty())
-                throw InputError{fmt::format("a completion cannot be read without its types (id {})", id),
-                                 "give --types, or `types` in the gold line"};
-            auto const parsed =
-                prompt::parse(member<std::string>(prediction, "completion", options.predictions.string()), types,
-                              member<std::string>(line, "text", place), prompt::Format::json);
-            unparsable += parsed.unparsable;
-            predicted.push_back(parsed.mentions);
-        }
-        predictions.erase(found);
-    });
-    if (!predictions.empty())
-        throw InputError{fmt::format("{} predictions have no gold, the first is id {}", predictions.size(),
-                                     predictions.begin()->first)};
-    auto const counts = score::count(gold, predicted);
-    auto const per_type = score::count_per_type(gold, predicted);
-    if (options.json) {
-        Json document{
-            {"metric", {{"entity", counts_json(counts)}}}, {"per_type", Json::object()}, {"unparsable", unparsable}};
-        for (auto const& [type, of_type] : per_type) document["per_type"][type] = counts_json(of_type);
-        fmt::print("{}\n", document.dump(1));
-        return;
-    }
-    auto const print = [](std::string const& name, score::Counts const& c) {
-        fmt::print("{:<24} precision {:6.2f}  recall {:6.2f}  F1 {:6.2f}  (tp {}, fp {}, fn {})\n", name,
-                   100 * c.precision(), 100 * c.recall(), 100 * c.f1(), c.true_positive, c.false_positive,
-                   c.false_negative);
-    };
-    print("entity", counts);
-    for (auto const& [type, of_type] : per_type) print(type, of_type);
-    if (unparsable) fmt::print("{} unparsable completions\n", unparsable);
-}
-
 }  // namespace
-
-void add_score_verb(CLI::App& app) {
-    auto options = std::make_shared<ScoreOptions>();
-    auto* const verb = app.add_subcommand("score", "Score predictions against gold");
-    verb->add_option("--gold", options->gold, "GOLD.jsonl: {\"id\", \"text\", \"entities\"} a line")->required();
-    verb->add_option("--pred", options->predictions,
-                     "PREDICTIONS.jsonl: {\"id\", \"entities\"} or {\"id\", \"completion\"} a line")
-        ->required();
-    verb->add_option("--metric", options->metric, "entity")->capture_default_str();
-    verb->add_option("--types", options->types, "type names, to read completions")->delimiter(',');
-    verb->add_flag("--json", options->json, "one JSON document");
-    verb->callback([options] { score_files(*options); });
-}
 
 void add_data_verbs(CLI::App& app, ExitCode& code) {
     auto options = std::make_shared<DataOptions>();

@@ -143,8 +143,12 @@ public:
     void add(std::string_view span, std::string const& its_type) {
         auto text = score::normalise(span);
         if (text.empty()) return;
-        auto& mentions = occurs(text) ? parsed.mentions : parsed.not_in_sentence;
-        mentions.insert({std::move(text), its_type});
+        if (occurs(text)) {
+            parsed.named.push_back({text, its_type});
+            parsed.mentions.insert({std::move(text), its_type});
+        } else {
+            parsed.not_in_sentence.insert({std::move(text), its_type});
+        }
     }
     /// Span and type in either order; the second is the type when both could be.
     void pair(std::string const& a, std::string const& b) {
@@ -216,7 +220,8 @@ private:
 /// What stands in the first code fence, unless an answer begins before it: then the fence is part of a span.
 std::string_view without_fence(std::string_view text, Format format) {
     auto const open = text.find("```");
-    if (open == std::string_view::npos || (format != Format::enumeration && text.find_first_of("[{") < open))
+    if (open == std::string_view::npos ||
+        (format != Format::enumeration && text.find_first_of(format == Format::sentences ? "\"" : "[{") < open))
         return text;
     auto const line_end = text.find('\n', open);
     auto const inside = text.substr(line_end == std::string_view::npos ? open + 3 : line_end + 1);
@@ -232,6 +237,21 @@ void parse_json_answer(std::string_view text, Collector& collector) {
     } else {
         collector.list(*value);
     }
+}
+
+/// Whether an item of a list is a span: Na, null and a full stop are, where the sentence has them; none never is.
+bool is_span(std::string_view item, Collector const& collector) {
+    if (!is_none(item)) return true;
+    auto const text = score::normalise(item);
+    return text != "none" && collector.occurs(text);
+}
+
+/// Whether the separator between two texts is part of a span: what stands around it stands so in the sentence.
+bool separator_in_span(std::string_view before, std::string_view after, Collector const& collector) {
+    auto const last = before.substr(before.rfind(',') + 1);
+    auto const first = after.substr(0, after.find(','));
+    return !score::normalise(last).empty() && !score::normalise(first).empty() &&
+           collector.occurs(score::normalise(std::string{last} + ";" + std::string{first}));
 }
 
 /// Spans separated by commas; neighbours that occur in the sentence together are one span, as many as possible.
@@ -252,7 +272,7 @@ void add_spans(std::string_view text, std::string const& type, Collector& collec
                 static_cast<std::size_t>(items[last].data() + items[last].size() - items[first].data())};
         };
         while (last > first && !collector.occurs(score::normalise(joined()))) --last;
-        if (!is_none(joined())) collector.add(joined(), type);
+        if (is_span(joined(), collector)) collector.add(joined(), type);
         first = last + 1;
     }
 }
@@ -275,8 +295,8 @@ void parse_enumeration(std::string_view text, Collector& collector) {
             type = *known;
             spans = std::string{segment.substr(colon + 1)};
             any = true;
-        } else if (spans && collector.occurs(score::normalise(*spans + ";" + std::string{segment}))) {
-            *spans += ";" + std::string{segment};  // a span that holds the separator
+        } else if (spans && separator_in_span(*spans, segment, collector)) {
+            spans->append(";").append(segment);
         } else if (!score::normalise(segment).empty()) {
             close();
         }
@@ -285,6 +305,50 @@ void parse_enumeration(std::string_view text, Collector& collector) {
     }
     close();
     collector.parsed.unparsable = !any && !is_none(text);
+}
+
+/// The type of a statement's end `a chemical.`, and the bytes up to behind its full stop.
+struct StatementEnd {
+    std::optional<std::string> type;  ///< nothing when it is not one of the types
+    std::size_t size;
+};
+
+/// @param text  from behind `" is ` on
+/// @return nothing when there is no full stop before the next line or within what a type's name can be long
+std::optional<StatementEnd> statement_end(std::string_view text, Collector const& collector) {
+    constexpr std::size_t longest_type = 256;
+    auto const line = text.substr(0, std::min(text.find('\n'), longest_type));
+    std::size_t begin = 0;
+    for (std::string_view const article : {"a ", "an "}) {
+        if (line.starts_with(article)) begin = article.size();
+    }
+    // A type's name may hold full stops itself.
+    for (auto stop = line.find('.'); stop != std::string_view::npos; stop = line.find('.', stop + 1)) {
+        if (auto type = collector.type(line.substr(begin, stop - begin)))
+            return StatementEnd{std::move(type), stop + 1};
+    }
+    auto const stop = line.find('.');
+    if (stop == std::string_view::npos) return std::nullopt;
+    return StatementEnd{std::nullopt, stop + 1};
+}
+
+/// Statements `"span" is a type.`; a span may hold quotes, but not what ends a statement.
+void parse_sentences(std::string_view text, Collector& collector) {
+    constexpr std::string_view verb = "\" is ";
+    bool any = false;
+    for (auto quote = text.find('"'); quote != std::string_view::npos;) {
+        auto const span = quote + 1;
+        std::optional<StatementEnd> end;
+        auto close = text.find(verb, span);
+        while (close != std::string_view::npos && !(end = statement_end(text.substr(close + verb.size()), collector)))
+            close = text.find(verb, close + 1);
+        if (!end) break;
+        any = true;
+        if (end->type) collector.add(text.substr(span, close - span), *end->type);
+        quote = text.find('"', close + verb.size() + end->size);
+    }
+    auto const none = [&] { return score::normalise(text).starts_with("there are no entities") || is_none(text); };
+    collector.parsed.unparsable = !any && !none();
 }
 
 }  // namespace
@@ -298,6 +362,8 @@ Parsed parse(std::string_view completion, std::span<std::string const> types, st
     Collector collector{types, sentence};
     if (format == Format::enumeration) {
         parse_enumeration(text, collector);
+    } else if (format == Format::sentences) {
+        parse_sentences(text, collector);
     } else {
         parse_json_answer(text, collector);
     }

@@ -11,6 +11,8 @@
 namespace samner::prompt {
 namespace {
 
+constexpr std::string_view no_entities = "There are no entities.";
+
 std::string quoted(std::string const& text) {
     return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -50,6 +52,16 @@ std::string enumeration_answer(std::vector<std::pair<std::string, std::string>> 
     return text.empty() ? "None" : text;
 }
 
+/// "aspirin" is a chemical. "pain" is a disease. — or: There are no entities.
+std::string sentences_answer(std::vector<std::pair<std::string, std::string>> const& pairs) {
+    std::string text;
+    for (auto const& [mention, type] : pairs) {
+        bool const vowel = !type.empty() && std::string_view{"aeiouAEIOU"}.find(type[0]) != std::string_view::npos;
+        text += fmt::format("{}\"{}\" is {} {}.", text.empty() ? "" : " ", mention, vowel ? "an" : "a", type);
+    }
+    return text.empty() ? std::string{no_entities} : text;
+}
+
 std::string_view format_instruction(Format format) {
     switch (format) {
         case Format::json:
@@ -57,9 +69,11 @@ std::string_view format_instruction(Format format) {
         case Format::json_map:
             return "Answer with a JSON object {mention: type}.";
         case Format::enumeration:
+            return "Answer as type: mention, mention; type: mention.";
+        case Format::sentences:
             break;
     }
-    return "Answer as type: mention, mention; type: mention.";
+    return "Answer in sentences: \"mention\" is a type.";
 }
 
 std::string answer_text(Format format, std::vector<std::pair<std::string, std::string>> const& pairs,
@@ -70,9 +84,11 @@ std::string answer_text(Format format, std::vector<std::pair<std::string, std::s
         case Format::json_map:
             return map_answer(pairs);
         case Format::enumeration:
+            return enumeration_answer(pairs, types);
+        case Format::sentences:
             break;
     }
-    return enumeration_answer(pairs, types);
+    return sentences_answer(pairs);
 }
 
 }  // namespace
@@ -87,8 +103,8 @@ Format parse_format(std::string_view name) {
     if (name == "json") return Format::json;
     if (name == "json_map") return Format::json_map;
     if (name == "enumeration") return Format::enumeration;
-    throw InputError{fmt::format("prompt.format is '{}'", name),
-                     "use json, json_map or enumeration (sentences are not there yet)"};
+    if (name == "sentences") return Format::sentences;
+    throw InputError{fmt::format("prompt.format is '{}'", name), "use json, json_map, enumeration or sentences"};
 }
 
 Prompt render(corpus::Sentence const& sentence, corpus::Dataset const& dataset, Options const& options) {

@@ -134,4 +134,20 @@ Mentions majority_vote(std::span<Mentions const> voters, std::span<std::string c
     return result;
 }
 
+Combination parse_combination(std::string_view name) {
+    if (name == "union") return Combination::unite;
+    if (name == "intersection") return Combination::intersect;
+    if (name == "vote") return Combination::vote;
+    throw InputError{fmt::format("--combine is '{}'", name), "use union, intersection or vote"};
+}
+
+Mentions combine(Combination how, std::span<Mentions const> answers, std::span<std::string const> types) {
+    if (answers.empty()) throw InputError{"no answers to combine"};
+    if (how == Combination::vote) return majority_vote(answers, types);
+    auto result = answers.front();
+    for (auto const& answer : answers.subspan(1))
+        result = how == Combination::unite ? union_of(result, answer) : intersection_of(result, answer);
+    return result;
+}
+
 }  // namespace samner::score

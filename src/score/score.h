@@ -54,4 +54,15 @@ Mentions intersection_of(Mentions const& a, Mentions const& b);
 /// of equally frequent types the one that stands first in `types`.
 Mentions majority_vote(std::span<Mentions const> voters, std::span<std::string const> types);
 
+/// How several answers to one sentence become one. `vote` over samples of one model is self-consistency, over experts
+/// the paper's E-SC (section 4.11).
+enum class Combination { unite, intersect, vote };
+
+/// @throws InputError for an unknown name; union, intersection and vote are known
+Combination parse_combination(std::string_view name);
+
+/// @param answers  at least one
+/// @param types    decides between equally frequent types of a vote
+Mentions combine(Combination how, std::span<Mentions const> answers, std::span<std::string const> types);
+
 }  // namespace samner::score

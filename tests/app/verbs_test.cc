@@ -216,6 +216,59 @@ TEST_F(Verbs, ScoreCountsEntitiesAndReadsCompletions) {
               2);
 }
 
+TEST_F(Verbs, ScoreGivesAllMetricsTargetsIntervalsAndComparesSystems) {
+    auto const gold = in(
+        "gold.jsonl",
+        R"({"id": 1, "target": "a", "types": ["person"], "entities": [{"text": "Bohr", "type": "person", "start": 0, "end": 4}, {"text": "X", "type": "misc", "start": 5, "end": 6}]}
+{"id": 2, "target": "b", "types": ["person"], "entities": []}
+)");
+    auto const good =
+        in("good.jsonl", R"({"id": 1, "entities": [{"text": "bohr", "type": "person", "start": 0, "end": 4}]}
+{"id": 2, "entities": []}
+)");
+    auto const bad = in("bad.jsonl", R"({"id": 1, "entities": []}
+{"id": 2, "entities": [{"text": "Ada", "type": "person", "start": 0, "end": 3}]}
+)");
+    auto const result = samner_command(fmt::format("score --gold {} --pred {} --against {} --json", gold, good, bad));
+    ASSERT_EQ(result.code, 0) << result.output;
+    auto const document = parse_json(result.output, "output");
+    for (auto const* const metric : {"entity", "multiset", "offsets"})
+        EXPECT_EQ(document["metric"][metric]["f1"], 1.0) << metric;
+    EXPECT_EQ(document["metric"]["instructuie"]["tp"], 2);
+    EXPECT_EQ(document["metric"]["with_misc"]["fn"], 1);
+    EXPECT_EQ(document["metric"]["entity"]["high"], 1.0);
+    EXPECT_EQ(document["per_type"]["person"]["tp"], 1);
+    EXPECT_EQ(document["per_target"]["a"]["metric"]["entity"]["tp"], 1);
+    EXPECT_EQ(document["average"]["entity"]["f1"], 0.5);
+    EXPECT_EQ(document["against"]["metric"]["entity"]["f1"], 0.0);
+    EXPECT_EQ(document["difference"]["metric"]["entity"]["f1"], 1.0);
+    EXPECT_TRUE(document["difference"]["metric"]["entity"].contains("p_value"));
+    EXPECT_EQ(samner_command(fmt::format("score --gold {} --pred {} --against {}", gold, good, bad)).code, 0);
+
+    auto const one = parse_json(
+        samner_command(fmt::format("score --gold {} --pred {} --metric with_misc --resamples 0 --json", gold, good))
+            .output,
+        "output");
+    EXPECT_EQ(one["metric"].size(), 1U);
+    EXPECT_FALSE(one["metric"]["with_misc"].contains("low"));
+    EXPECT_EQ(one["per_type"]["misc"]["fn"], 1);
+
+    auto const voted = parse_json(
+        samner_command(fmt::format("score --gold {} --pred {} {} {} --combine vote --json", gold, good, good, bad))
+            .output,
+        "output");
+    EXPECT_EQ(voted["metric"]["entity"]["f1"], 1.0);
+    EXPECT_FALSE(voted["metric"].contains("offsets"));
+    auto const refused = [&](std::string const& options) {
+        return samner_command(fmt::format("score --gold {} --pred {} {}", gold, good, options)).code == 2;
+    };
+    EXPECT_TRUE(refused("--metric f1"));
+    EXPECT_TRUE(refused(bad));
+    EXPECT_TRUE(refused("--combine vote --metric offsets"));
+    EXPECT_TRUE(refused("--confidence 2"));
+    EXPECT_TRUE(refused("--against " + bad + " --resamples 0"));
+}
+
 TEST_F(Verbs, OfEmptyInputGiveEmptyOutput) {
     auto const empty = in("empty.jsonl", "");
     succeed(fmt::format("generate --model {} --in {} --out {}", smollm2, empty, path("out.jsonl")));

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 
@@ -91,13 +92,63 @@ TEST(Parsing, TakesAFenceInsideASpanForASpan) {
     EXPECT_EQ(parse(R"([["Ada", "person"]])", types, "Ada", Format::json, stops).mentions.size(), 1U);
 }
 
+constexpr std::array all_formats{Format::json, Format::json_map, Format::enumeration, Format::sentences};
+
+std::vector<score::Mention> named(std::string_view completion, std::string_view sentence) {
+    Strings const types{"person", "event", "U.S. state"};
+    return parse(completion, types, sentence, Format::sentences).named;
+}
+
+TEST(Parsing, InvertsTheSentencesThatRenderWrites) {
+    using Named = std::vector<score::Mention>;
+    EXPECT_EQ(named("\"Ada\" is a person. \"Expo\" is an event. \"Ada\" is a person.", "Ada at Expo"),
+              (Named{{"ada", "person"}, {"expo", "event"}, {"ada", "person"}}));
+    EXPECT_EQ(named("\"Ohio\" is a U.S. state.", "in Ohio"), (Named{{"ohio", "U.S. state"}}));
+    EXPECT_EQ(named("\"\"Expo\"\" is an event.", "the \"Expo\""), (Named{{"\"expo\"", "event"}}));
+    EXPECT_EQ(named("\"Rome\" is a city. \"Ada\" is a person.", "Ada in Rome"), (Named{{"ada", "person"}}));
+    EXPECT_EQ(named("\"Ada\" is a person. \"Expo\" is an ev", "Ada at Expo"), (Named{{"ada", "person"}}));
+    EXPECT_EQ(named("```\n\"Ada\" is a person.\n```", "Ada at Expo"), (Named{{"ada", "person"}}));
+    EXPECT_TRUE(named("\"Bob\" is a person.", "Ada").empty());
+    Strings const types{"person"};
+    EXPECT_FALSE(parse(" There are no entities.", types, "Ada", Format::sentences).unparsable);
+    EXPECT_FALSE(parse(" none", types, "Ada", Format::sentences).unparsable);
+    EXPECT_TRUE(parse("Ada, maybe", types, "Ada", Format::sentences).unparsable);
+}
+
+TEST(Parsing, KeepsRepeatsInTheOrderOfTheAnswer) {
+    Strings const types{"person"};
+    auto const parsed =
+        parse(R"([["B", "person"], ["A", "person"], ["C", "person"], ["B", "person"]])", types, "A B", Format::json);
+    EXPECT_EQ(parsed.named, (std::vector<score::Mention>{{"b", "person"}, {"a", "person"}, {"b", "person"}}));
+    EXPECT_EQ(parsed.mentions.size(), 2U);
+}
+
+/// SAMNER_FUZZ_BYTES asks for more than the default, once by hand after a change of the parser.
+std::uint64_t fuzz_bytes() {
+    auto const* const asked = std::getenv("SAMNER_FUZZ_BYTES");
+    return asked ? std::stoull(asked) : 2'000'000;
+}
+
 TEST(Parsing, NeverFailsOnMutatedOrRandomBytes) {
     auto const cases = golden_cases();
+    Strings seeds{"\"Ada\" is a person. \"Expo\" is an event.", "There are no entities.", "[[\"a\", {\"b\": [\"c\"]}]]",
+                  "person: Ada, Bob; event: Expo"};
+    for (auto const& c : cases) seeds.push_back(c["completion"].get<std::string>());
     RandomStream const random{1, "mutations"};
     std::uint64_t draw = 0;
-    for (int round = 0; round < 20'000; ++round) {
+    std::uint64_t bytes = 0;
+    while (bytes < fuzz_bytes()) {
         auto const& c = cases[random.below(cases.size(), draw++)];
-        auto text = c["completion"].get<std::string>();
+        auto text = seeds[random.below(seeds.size(), draw++)];
+        if (random.below(8, draw++) == 0) {  // nothing but noise, of the bytes that mean something or of all
+            constexpr std::string_view meaning = "[]{}\",:;.\\\n` ais";
+            bool const any = random.below(2, draw++) == 0;
+            for (auto& byte : text)
+                byte =
+                    any ? static_cast<char>(random.below(256, draw++)) : meaning[random.below(meaning.size(), draw++)];
+        }
+        for (auto repeats = random.below(16, draw++) == 0 ? random.below(64, draw++) : 0; repeats > 0; --repeats)
+            text += seeds[random.below(seeds.size(), draw++)];
         auto const changes = random.below(6, draw++);
         for (std::uint64_t i = 0; i < changes; ++i) {
             auto const at = random.below(text.size() + 1, draw++);
@@ -113,16 +164,29 @@ TEST(Parsing, NeverFailsOnMutatedOrRandomBytes) {
                     if (at < text.size()) text[at] = byte;
             }
         }
-        for (auto const format : {Format::json, Format::enumeration}) {
-            auto const labels = c["labels"].get<Strings>();
+        auto const labels = c["labels"].get<Strings>();
+        for (auto const format : all_formats) {
             auto const parsed = parse(text, labels, c["sentence"].get<std::string>(), format);
             for (auto const& mention : parsed.mentions)
                 ASSERT_NE(std::ranges::find(labels, mention.type), labels.end());
+            for (auto const& mention : parsed.named) ASSERT_TRUE(parsed.mentions.contains(mention));
+            bytes += text.size();
         }
     }
+}
+
+TEST(Parsing, TakesTimeInProportionToWhatItReads) {
+    // Each of these is quadratic for a parser that starts again at every character; the test's time limit tells.
     Strings const labels{"person"};
-    parse(std::string(100'000, '['), labels, "x", Format::json);
-    parse(std::string(100'000, ','), labels, "x", Format::enumeration);
+    auto const repeated = [](std::string_view text) {
+        std::string result;
+        for (int i = 0; i < 100'000; ++i) result += text;
+        return result;
+    };
+    for (auto const text : {"[", "{", ",", "[{", "\"", "\" is ", "\"x\" is a y. ", "```", "person: ", "; ", "\\"}) {
+        auto const long_text = repeated(text);
+        for (auto const format : all_formats) parse(long_text, labels, "x", format);
+    }
 }
 
 corpus::Dataset dataset() {
@@ -162,17 +226,20 @@ TEST(Rendering, ReadsAsDocumented) {
         full.text,
         testing::HasSubstr("Source: Sentences about music.\nmusical artist: A singer or musician.\nsong: A song.\n"));
     EXPECT_EQ(full.answer, " musical artist: Nick Cave, David Bowie; song: \"Heroes\"");
+    EXPECT_EQ(render(sentence(), dataset(), {Layout::short_, Format::sentences}).answer,
+              " \"Nick Cave\" is a musical artist. \"\"Heroes\"\" is a song. \"David Bowie\" is a musical artist.");
 }
 
 TEST(Rendering, OfNoEntitiesIsAnEmptyAnswer) {
     corpus::Sentence empty{"d/test/1", "It rained", {}};
     EXPECT_EQ(render(empty, dataset(), {Layout::short_, Format::json}).answer, " []");
     EXPECT_EQ(render(empty, dataset(), {Layout::short_, Format::enumeration}).answer, " None");
+    EXPECT_EQ(render(empty, dataset(), {Layout::short_, Format::sentences}).answer, " There are no entities.");
 }
 
 TEST(RenderedAnswers, ParseBackToTheGoldMentions) {
     auto const d = dataset();
-    for (auto const format : {Format::json, Format::json_map, Format::enumeration}) {
+    for (auto const format : all_formats) {
         auto const prompt = render(sentence(), d, {Layout::full, format});
         auto const parsed = parse(prompt.answer, d.type_names(), sentence().text, format);
         EXPECT_EQ(parsed.mentions, gold(sentence(), d));
@@ -181,30 +248,42 @@ TEST(RenderedAnswers, ParseBackToTheGoldMentions) {
     }
 }
 
-/// Every sentence below `root` of the given data sets, in both JSON shapes.
-void check_round_trip(corpus::Catalogue const& catalogue, std::filesystem::path const& root) {
+using Exceptions = std::map<Format, std::map<std::string, std::size_t>>;  ///< by data set
+
+struct RoundTrips {
     std::size_t sentences = 0;
+    Exceptions exceptions;
+    std::string shown;  ///< their ids and answers
+};
+
+/// Every sentence below `root` of the given data sets, rendered and read back in every format.
+RoundTrips round_trips(corpus::Catalogue const& catalogue, std::filesystem::path const& root) {
+    RoundTrips result;
     for (auto const& [id, dataset] : catalogue.all()) {
         auto const types = dataset.type_names();
         for (auto const& [split, files] : dataset.splits) {
             if (!std::ranges::all_of(files, [&](auto const& file) { return exists(root / file.path); })) continue;
             for (auto const& sentence : corpus::read(dataset, split, root)) {
                 auto const expected = gold(sentence, dataset);
-                for (auto const format : {Format::json, Format::json_map}) {
+                for (auto const format : all_formats) {
                     auto const answer = render(sentence, dataset, {Layout::short_, format}).answer;
                     auto const parsed = parse(answer, types, sentence.text, format);
-                    ASSERT_EQ(parsed.mentions, expected) << sentence.id << answer;
-                    ASSERT_TRUE(parsed.not_in_sentence.empty() && !parsed.unparsable) << sentence.id << answer;
+                    if (parsed.mentions == expected && parsed.not_in_sentence.empty() && !parsed.unparsable) continue;
+                    ++result.exceptions[format][id];
+                    result.shown += sentence.id + answer + "\n";
                 }
-                ++sentences;
+                ++result.sentences;
             }
         }
     }
-    EXPECT_GT(sentences, 5000U);
+    return result;
 }
 
 TEST(RenderedAnswers, ParseBackOverTheCommittedCuts) {
-    check_round_trip(corpus::Catalogue{{SAMNER_SOURCE_DIR "/configs/data"}}, SAMNER_TEST_DATA "/corpora");
+    auto const result =
+        round_trips(corpus::Catalogue{{SAMNER_SOURCE_DIR "/configs/data"}}, SAMNER_TEST_DATA "/corpora");
+    EXPECT_GT(result.sentences, 5000U);
+    EXPECT_EQ(result.exceptions, (Exceptions{{Format::enumeration, {{"wlpc", 1}}}})) << result.shown;
 }
 
 TEST(RenderedAnswers, ParseBackOverAllCorpora) {
@@ -213,12 +292,17 @@ TEST(RenderedAnswers, ParseBackOverAllCorpora) {
         if (std::getenv("SAMNER_REQUIRE_DATA")) FAIL() << "SAMNER_REQUIRE_DATA is set but SAMNER_DATA is not";
         GTEST_SKIP() << "SAMNER_DATA does not name the full corpora";
     }
-    check_round_trip(corpus::Catalogue{{SAMNER_SOURCE_DIR "/configs/data"}}, root);
+    auto const result = round_trips(corpus::Catalogue{{SAMNER_SOURCE_DIR "/configs/data"}}, root);
+    EXPECT_GT(result.sentences, 300'000U);
+    // An enumeration cannot say everything: a mention 'None'; mentions that begin or end with its separators.
+    EXPECT_EQ(result.exceptions, (Exceptions{{Format::enumeration, {{"wikiann-de", 1}, {"wlpc", 3}, {"wnut2017", 1}}}}))
+        << result.shown;
 }
 
 TEST(PromptOptions, OfUnknownNamesAreErrors) {
     EXPECT_THROW(parse_layout("long"), InputError);
-    EXPECT_THROW(parse_format("sentences"), InputError);
+    EXPECT_EQ(parse_format("sentences"), Format::sentences);
+    EXPECT_THROW(parse_format("xml"), InputError);
 }
 
 }  // namespace

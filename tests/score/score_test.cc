@@ -52,5 +52,18 @@ TEST(Intersection, KeepsWhatBothNameWithTheSameType) {
               (Mentions{{"y", "person"}}));
 }
 
+TEST(Combinations, AreUnionIntersectionAndVote) {
+    std::vector<std::string> const types{"person", "location"};
+    std::vector<Mentions> const samples{
+        {{"x", "person"}, {"y", "person"}}, {{"x", "person"}, {"z", "person"}}, {{"x", "location"}, {"y", "person"}}};
+    EXPECT_EQ(combine(parse_combination("union"), samples, types).size(), 4U);
+    EXPECT_TRUE(combine(parse_combination("intersection"), samples, types).empty());
+    EXPECT_EQ(combine(parse_combination("vote"), samples, types), (Mentions{{"x", "person"}, {"y", "person"}}));
+    for (auto const how : {Combination::unite, Combination::intersect, Combination::vote})
+        EXPECT_EQ(combine(how, std::span{samples}.first(1), types), samples[0]);
+    EXPECT_THROW(parse_combination("mean"), InputError);
+    EXPECT_THROW(combine(Combination::vote, {}, types), InputError);
+}
+
 }  // namespace
 }  // namespace samner::score

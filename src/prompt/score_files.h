@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "prompt/prompt.h"
+#include "score/metric.h"
+
+namespace samner::prompt {
+
+/// A line of GOLD.jsonl: {"id", "entities": [{"text", "type", "start"?, "end"?}…], "text"?, "types"?, "target"?}.
+struct GoldLine {
+    std::string id;                  ///< a number or another JSON value as it is written
+    std::string text;                ///< needed where completions are read
+    std::string target;              ///< what it belongs to; may be empty
+    std::vector<std::string> types;  ///< that were asked for; empty: all
+    std::vector<score::Entity> entities = {};
+};
+
+/// @param types  of lines that name none themselves
+/// @throws InputError with file and line, also for an id that stands twice
+std::vector<GoldLine> read_gold(std::filesystem::path const& path, std::vector<std::string> const& types);
+
+/// One answer to a sentence.
+struct Answer {
+    std::vector<score::Entity> entities;
+    std::vector<score::Entity> not_in_sentence;  ///< read from the completion, but not scored
+    bool from_completion = false;
+    bool unparsable = false;
+};
+
+/// Reads PREDICTIONS.jsonl of any tool: {"id", "entities"} or {"id", "completion"} a line; a line with both is taken by
+/// its entities. Several answers to one sentence are told apart by "sample".
+/// @return shape [gold sentences][samples], in the order of `gold` and of the file
+/// @throws InputError with file and line; for an id without gold, a gold line without an answer, an id and sample that
+///     stand twice, sentences with different numbers of samples, and a completion whose types or text are not known
+std::vector<std::vector<Answer>> read_answers(std::filesystem::path const& path, std::span<GoldLine const> gold,
+                                              Format format);
+
+}  // namespace samner::prompt

@@ -1,0 +1,126 @@
+#include "prompt/score_files.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "temporary_folder.h"
+
+namespace samner::prompt {
+namespace {
+
+using Mentioned = std::vector<score::Mention>;
+
+class ScoreFiles : public testing::Test {
+protected:
+    std::filesystem::path file(std::string const& lines) {
+        auto const path = folder.path() / fmt::format("{}.jsonl", files_++);
+        write_atomically(path, lines);
+        return path;
+    }
+    std::vector<GoldLine> gold() {
+        return read_gold(file(R"({"id": 1, "text": "Bohr met Ada", "target": "t", "types": ["person"],)"
+                              R"( "entities": [{"text": "Bohr ", "type": "person", "start": 0, "end": 4}]})"
+                              "\n\n"
+                              R"({"id": "b", "text": "Rome", "entities": []})"
+                              "\n"),
+                         {"location"});
+    }
+    std::string error_of(std::string const& predictions) {
+        auto const lines = gold();
+        try {
+            read_answers(file(predictions), lines, Format::json);
+        } catch (InputError const& error) {
+            return error.what();
+        }
+        return "none";
+    }
+
+    TemporaryFolder folder;
+
+private:
+    int files_ = 0;
+};
+
+Mentioned mentions(std::vector<score::Entity> const& entities) {
+    Mentioned result;
+    for (auto const& entity : entities) result.push_back(entity.mention);
+    return result;
+}
+
+TEST_F(ScoreFiles, GiveGoldWithItsTypesOrThoseOfTheCaller) {
+    auto const lines = gold();
+    ASSERT_EQ(lines.size(), 2U);
+    EXPECT_EQ(lines[0].id, "1");
+    EXPECT_EQ(lines[0].target, "t");
+    EXPECT_EQ(lines[0].types, std::vector<std::string>{"person"});
+    EXPECT_EQ(mentions(lines[0].entities), (Mentioned{{"bohr", "person"}}));
+    EXPECT_EQ(lines[0].entities[0].span, (corpus::Span{0, 4}));
+    EXPECT_EQ(lines[1].types, std::vector<std::string>{"location"});
+}
+
+TEST_F(ScoreFiles, GiveAnswersInTheOrderOfTheGold) {
+    auto const lines = gold();
+    auto const answers = read_answers(
+        file(
+            R"({"id": "b", "completion": "[[\"Rome\", \"location\"], [\"Oslo\", \"location\"], [\"rome\", \"location\"]]"}
+{"id": 1, "completion": "ignored", "entities": [{"text": "Ada", "type": "x"}, {"text": " ", "type": "x"}], "unparsable": true}
+)"),
+        lines, Format::json);
+    ASSERT_EQ(answers.size(), 2U);
+    EXPECT_EQ(mentions(answers[0].at(0).entities), (Mentioned{{"ada", "x"}}));
+    EXPECT_TRUE(answers[0][0].unparsable);
+    EXPECT_FALSE(answers[0][0].from_completion);
+    EXPECT_EQ(mentions(answers[1].at(0).entities), (Mentioned{{"rome", "location"}, {"rome", "location"}}));
+    EXPECT_EQ(mentions(answers[1][0].not_in_sentence), (Mentioned{{"oslo", "location"}}));
+    EXPECT_TRUE(answers[1][0].from_completion);
+}
+
+TEST_F(ScoreFiles, KeepSamplesApart) {
+    auto const lines = gold();
+    auto const answers = read_answers(file(R"({"id": 1, "sample": 0, "entities": []}
+{"id": "b", "sample": 0, "entities": []}
+{"id": "b", "sample": 1, "entities": [{"text": "Rome", "type": "location"}]}
+{"id": 1, "sample": 1, "entities": []}
+)"),
+                                      lines, Format::json);
+    EXPECT_EQ(answers[0].size(), 2U);
+    EXPECT_EQ(answers[1].at(1).entities.size(), 1U);
+}
+
+TEST_F(ScoreFiles, AreRefusedWithLineAndReason) {
+    std::string const one = R"({"id": 1, "entities": []})"
+                            "\n";
+    std::string const other = R"({"id": "b", "entities": []})"
+                              "\n";
+    EXPECT_EQ(error_of(one + other), "none");
+    EXPECT_THAT(error_of(one), testing::HasSubstr("no prediction for id b"));
+    EXPECT_THAT(error_of(one + other + R"({"id": 2, "entities": []})"),
+                testing::AllOf(testing::HasSubstr("have no gold"), testing::HasSubstr("jsonl:3")));
+    EXPECT_THAT(error_of(one + other + one),
+                testing::AllOf(testing::HasSubstr("twice"), testing::HasSubstr("jsonl:3")));
+    EXPECT_THAT(error_of(one + other + R"({"id": 1, "sample": 1, "entities": []})"),
+                testing::HasSubstr("answers for id"));
+    EXPECT_THAT(error_of(R"({"id": 1})"), testing::HasSubstr("'completion' is missing"));
+    EXPECT_THAT(error_of(R"({"id": 1, "entities": 3})"), testing::HasSubstr("entities"));
+    EXPECT_THAT(error_of(R"({"id": 1, "entities": [{"text": "x"}]})"), testing::HasSubstr("'type' is missing"));
+    EXPECT_THAT(error_of(R"({"id": 1, "entities": [{"text": "x", "type": "t", "start": 4, "end": 2}]})"),
+                testing::HasSubstr("from 4 to 2"));
+    EXPECT_THAT(error_of(R"({"id": 1, "entities": [{"text": "x", "type": "t", "start": 4}]})"),
+                testing::HasSubstr("'end' is missing"));
+    EXPECT_THROW(read_gold(file(one + one), {}), InputError);
+    auto const untyped = read_gold(file(one), {});
+    EXPECT_THROW(read_answers(file(R"({"id": 1, "completion": "[]"})"), untyped, Format::json), InputError);
+    auto const no_text = read_gold(file(one), {"person"});
+    EXPECT_THROW(read_answers(file(R"({"id": 1, "completion": "[]"})"), no_text, Format::json), InputError);
+}
+
+TEST_F(ScoreFiles, MayBeEmpty) {
+    auto const none = read_gold(file(""), {});
+    EXPECT_TRUE(none.empty());
+    EXPECT_TRUE(read_answers(file(""), none, Format::json).empty());
+}
+
+}  // namespace
+}  // namespace samner::prompt
