@@ -24,11 +24,18 @@ bool is_none(std::string_view text) {
            trimmed == "[]" || trimmed == "{}";
 }
 
+struct Member;
+
 /// A JSON value of which the end may be missing.
 struct Value {
     enum class Kind { text, list, object, other } kind = Kind::other;
     std::string text;
-    std::vector<std::pair<std::string, Value>> members;  ///< of an object; of a list without keys
+    std::vector<Member> members;  ///< of an object; of a list without keys
+};
+
+struct Member {
+    std::string key;
+    Value value;
 };
 
 /// Reads the first object or list of a text; what a cut has left incomplete is dropped, what is complete stays.
@@ -108,7 +115,7 @@ private:
             // Pairs and objects of a list count whole or not at all; containers in them have kept their complete parts.
             if (complete || (item.kind == Value::Kind::list && is_object) ||
                 (item.kind != Value::Kind::other && item.kind != Value::Kind::text && holds_containers(item))) {
-                result.members.emplace_back(std::move(key), std::move(item));
+                result.members.push_back({std::move(key), std::move(item)});
             }
             if (!complete) return false;
             if (take(close)) return true;
@@ -118,7 +125,7 @@ private:
 
     static bool holds_containers(Value const& value) {
         return std::ranges::any_of(value.members, [](auto const& member) {
-            return member.second.kind == Value::Kind::list || member.second.kind == Value::Kind::object;
+            return member.value.kind == Value::Kind::list || member.value.kind == Value::Kind::object;
         });
     }
 
@@ -201,8 +208,8 @@ public:
     void list(Value const& value) {
         auto const& members = value.members;
         bool const texts =
-            std::ranges::all_of(members, [](auto const& member) { return member.second.kind == Value::Kind::text; });
-        if (texts && members.size() == 2) return pair(members[0].second.text, members[1].second.text);
+            std::ranges::all_of(members, [](auto const& member) { return member.value.kind == Value::Kind::text; });
+        if (texts && members.size() == 2) return pair(members[0].value.text, members[1].value.text);
         for (auto const& [none, item] : members) {
             if (item.kind == Value::Kind::list) list(item);
             if (item.kind == Value::Kind::object) object_in_list(item);

@@ -36,7 +36,7 @@ std::vector<Element> elements(Metric metric, Sentence const& sentence, std::vect
     }
     if (metric == Metric::instructuie && result.empty()) result.emplace_back(no_type, "none", 0, 0);
     std::ranges::sort(result);
-    if (metric != Metric::multiset) result.erase(std::ranges::unique(result).begin(), result.end());
+    if (metric != Metric::multiset) result.erase(std::unique(result.begin(), result.end()), result.end());
     return result;
 }
 
