@@ -71,9 +71,7 @@ void logits(Options const& options) {
     task::Engine engine{options.model.base, options.model.device};
     std::vector<std::pair<std::string, std::vector<std::int32_t>>> sequences;
     for_each_jsonl(options.in, [&](Json const& line, std::string const& place) {
-        auto const id = member<Json>(line, "id", place);
-        sequences.emplace_back(id.is_string() ? id.get<std::string>() : id.dump(),
-                               member<std::vector<std::int32_t>>(line, "ids", place));
+        sequences.emplace_back(id_of(line, place), member<std::vector<std::int32_t>>(line, "ids", place));
     });
     std::vector<std::vector<float>> values;
     std::vector<weights::TensorView> tensors;

@@ -68,9 +68,7 @@ Texts read_texts(Options const& options) {
     texts.dataset.id = "texts";
     for (auto const& type : options.types) texts.dataset.types.push_back({type, type, ""});
     for_each_jsonl(options.in, [&](Json const& line, std::string const& place) {
-        auto const id = member<Json>(line, "id", place);
-        texts.sentences.push_back(
-            {id.is_string() ? id.get<std::string>() : id.dump(), member<std::string>(line, "text", place), {}});
+        texts.sentences.push_back({id_of(line, place), member<std::string>(line, "text", place), {}});
     });
     return texts;
 }
@@ -148,7 +146,7 @@ void add_text_options(CLI::App& verb, Options& options) {
     verb.add_option("--in", options.in, "TEXTS.jsonl: {\"id\", \"text\"} a line");
     verb.add_option("--types", options.types, "entity types to find in --in")->delimiter(',');
     verb.add_option("--layout", options.layout, "short or full")->capture_default_str();
-    verb.add_option("--format", options.format, "json or enumeration")->capture_default_str();
+    verb.add_option("--format", options.format, "json, json_map, enumeration or sentences")->capture_default_str();
     verb.add_option("--max-new-tokens", options.infer.max_new_tokens, "hard stop")
         ->capture_default_str()
         ->check(CLI::PositiveNumber);

@@ -48,4 +48,9 @@ void for_each_jsonl(std::filesystem::path const& path,
     });
 }
 
+std::string id_of(Json const& line, std::string_view place) {
+    auto const id = member<Json>(line, "id", place);
+    return id.is_string() ? id.get<std::string>() : id.dump();
+}
+
 }  // namespace samner

@@ -26,6 +26,9 @@ std::string canonical(Json const& value);
 void for_each_jsonl(std::filesystem::path const& path,
                     std::function<void(Json const&, std::string const&)> const& visit);
 
+/// The `id` of a line: a text as it stands, another value as JSON. @throws InputError when there is none
+std::string id_of(Json const& line, std::string_view place);
+
 /// A member of an object, as a T. @throws InputError naming place, key and what was expected
 template <class T>
 T member(Json const& object, std::string const& key, std::string_view place);

@@ -12,11 +12,6 @@
 namespace samner::prompt {
 namespace {
 
-std::string id_of(Json const& line, std::string const& place) {
-    auto const id = member<Json>(line, "id", place);
-    return id.is_string() ? id.get<std::string>() : id.dump();
-}
-
 std::vector<score::Entity> entities_of(Json const& line, std::string const& place) {
     std::vector<score::Entity> entities;
     for (auto const& object : member<Json::array_t>(line, "entities", place)) {
