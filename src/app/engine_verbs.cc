@@ -38,22 +38,7 @@ struct Options {
 Json settings_of(std::vector<std::string> const& words) {
     YAML::Node root{YAML::NodeType::Map};
     for (auto const& word : words) set_yaml(root, word);
-    std::function<Json(YAML::Node const&)> const convert = [&](YAML::Node const& node) -> Json {
-        if (node.IsMap()) {
-            auto object = Json::object();
-            for (auto const& entry : node) object[entry.first.Scalar()] = convert(entry.second);
-            return object;
-        }
-        if (node.IsSequence()) {
-            auto list = Json::array();
-            for (auto const& item : node) list.push_back(convert(item));
-            return list;
-        }
-        if (node.Tag() == "!") return node.Scalar();
-        auto const parsed = Json::parse(node.Scalar(), nullptr, false);
-        return parsed.is_number() || parsed.is_boolean() ? parsed : Json(node.Scalar());
-    };
-    return convert(root);
+    return to_json(root);
 }
 
 /// Training examples of a JSONL file: {"prompt", "answer"} or {"ids", "labels"} a line.

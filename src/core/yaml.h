@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/json.h"
+
 namespace samner {
 
 /// Parses one YAML document strictly: duplicate keys, merge keys (<<), aliases to an enclosing node, a second document,
@@ -18,6 +20,10 @@ namespace samner {
 /// @throws InputError
 YAML::Node parse_yaml(std::string const& text, std::string_view place);
 YAML::Node read_yaml(std::filesystem::path const& path);
+
+/// A document as JSON: scalars without quotes are numbers and booleans where they look like JSON's, all others texts;
+/// what is empty or missing is null.
+Json to_json(YAML::Node const& node);
 
 /// Sets `a.b.c=value` in a document; the value is parsed as YAML. Later sets win. @throws InputError
 void set_yaml(YAML::Node& root, std::string_view assignment);

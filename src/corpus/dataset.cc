@@ -142,19 +142,6 @@ constexpr auto formats = std::to_array<std::pair<std::string_view, ReadLayout>>(
      {"jsonl", [](YamlMap& reader) -> Layout { return read_json_layout(reader); }},
      {"documents", [](YamlMap&) -> Layout { return DocumentLayout{}; }}});
 
-Json to_json(YAML::Node const& node) {
-    if (node.IsScalar()) return node.Scalar();
-    Json json;
-    if (node.IsMap()) {
-        json = Json::object();
-        for (auto const& entry : node) json[entry.first.Scalar()] = to_json(entry.second);
-    }
-    if (node.IsSequence()) {
-        for (auto const& item : node) json.push_back(to_json(item));
-    }
-    return json;
-}
-
 void read_reader(YamlMap& description, Dataset& dataset) {
     if (description.has("reader")) dataset.reader = to_json(description.node("reader"));
     auto reader = description.map("reader");

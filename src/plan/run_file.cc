@@ -14,23 +14,6 @@
 namespace samner::plan {
 namespace {
 
-Json to_json(YAML::Node const& node) {
-    if (node.IsMap()) {
-        auto object = Json::object();
-        for (auto const& entry : node) object[entry.first.Scalar()] = to_json(entry.second);
-        return object;
-    }
-    if (node.IsSequence()) {
-        auto list = Json::array();
-        for (auto const& item : node) list.push_back(to_json(item));
-        return list;
-    }
-    if (!node.IsScalar()) return nullptr;
-    if (node.Tag() == "!") return node.Scalar();
-    auto const parsed = Json::parse(node.Scalar(), nullptr, false);
-    return parsed.is_number() || parsed.is_boolean() ? parsed : Json(node.Scalar());
-}
-
 void emit(YAML::Emitter& out, Json const& value) {
     if (value.is_object()) {
         out << YAML::BeginMap;
