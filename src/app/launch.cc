@@ -5,13 +5,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "core/error.h"
 #include "core/stop.h"
@@ -19,12 +23,31 @@
 extern char** environ;
 
 namespace samner::app {
+namespace {
 
-int launch_ranks(int ranks, std::vector<std::string> const& arguments) {
+/// What this program was called with, without -n and its number.
+std::vector<std::string> arguments_without_ranks() {
+    std::ifstream file{"/proc/self/cmdline", std::ios::binary};
+    std::vector<std::string> words;
+    std::string word;
+    std::getline(file, word, '\0');  // the program
+    while (std::getline(file, word, '\0')) {
+        if (word == "-n") {
+            std::getline(file, word, '\0');
+        } else if (!(word.starts_with("-n") && word.find_first_not_of("=0123456789", 2) == std::string::npos)) {
+            words.push_back(word);
+        }
+    }
+    return words;
+}
+
+}  // namespace
+
+int launch_ranks(int ranks) {
     std::vector<std::string> words{"mpirun", "-n", std::to_string(ranks), "--oversubscribe", "--bind-to", "none"};
     if (::geteuid() == 0) words.emplace_back("--allow-run-as-root");
     words.push_back(std::filesystem::read_symlink("/proc/self/exe").string());
-    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::ranges::move(arguments_without_ranks(), std::back_inserter(words));
     std::vector<char*> argv;
     for (auto& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
@@ -59,21 +82,6 @@ int launch_ranks(int ranks, std::vector<std::string> const& arguments) {
         }
         std::this_thread::sleep_for(std::chrono::milliseconds{20});
     }
-}
-
-std::vector<std::string> arguments_without_ranks() {
-    std::ifstream file{"/proc/self/cmdline", std::ios::binary};
-    std::vector<std::string> words;
-    std::string word;
-    std::getline(file, word, '\0');  // the program
-    while (std::getline(file, word, '\0')) {
-        if (word == "-n") {
-            std::getline(file, word, '\0');
-        } else if (!(word.starts_with("-n") && word.find_first_not_of("=0123456789", 2) == std::string::npos)) {
-            words.push_back(word);
-        }
-    }
-    return words;
 }
 
 }  // namespace samner::app

@@ -8,7 +8,6 @@
 #include "app/verbs.h"
 #include "comm/comm.h"
 #include "core/file.h"
-#include "core/parallel.h"
 #include "core/yaml.h"
 #include "merge/method.h"
 #include "task/merge_adapters.h"
@@ -86,8 +85,7 @@ ExitCode merge_verb(Options& options) {
     char** argv = nullptr;
     comm::Session const session{argc, argv};
     bool const leads = session.rank() == 0;
-    use_threads(options.threads);
-    if (options.threads == 0) set_num_threads(std::max(1, num_threads() / session.local_size()));
+    use_threads(options.threads, session.local_size());
     try {
         auto const merged = task::merge_adapters(merge, &session.teams());
         if (!leads) return ExitCode::done;
@@ -146,7 +144,7 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
         if (options->ranks > 0 && merge::parse_space(options->space) == merge::Space::delta)
             throw InputError{"-n with --space delta is not there yet", "leave -n out: threads do the work"};
         if (options->ranks > 0) {
-            code = static_cast<ExitCode>(launch_ranks(options->ranks, arguments_without_ranks()));
+            code = static_cast<ExitCode>(launch_ranks(options->ranks));
         } else {
             code = merge_verb(*options);
         }

@@ -13,7 +13,6 @@
 #include "comm/comm.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "core/parallel.h"
 #include "core/stop.h"
 #include "plan/run_file.h"
 #include "task/executor.h"
@@ -130,8 +129,7 @@ ExitCode run_on_ranks(Options const& options) {
         auto const run = plan::parse_run_file(message["run"].get<std::string>(), "run file of rank 0");
         fs::create_directories(options.out / "logs");
         start_logging(session.rank(), options.out / "logs" / fmt::format("rank-{}.log", session.rank()));
-        use_threads(run.threads > 0 ? static_cast<int>(run.threads) : 0);
-        if (run.threads == 0) set_num_threads(std::max(1, num_threads() / session.local_size()));
+        use_threads(static_cast<int>(run.threads), session.local_size());
         store::Artifacts const artifacts{options.out / "artifacts"};
         task::Executor executor{run, artifacts};
         auto const execute = [&](plan::Task const& task) {
@@ -167,13 +165,13 @@ ExitCode run_on_ranks(Options const& options) {
     }
 }
 
-ExitCode run_verb(Options const& options, std::vector<std::string> const& arguments) {
+ExitCode run_verb(Options const& options) {
     if (options.dry_run) {
         auto const setup = set_up(options);
         fmt::print("{}", summary(setup.plan()));
         return ExitCode::done;
     }
-    if (options.ranks > 0) return static_cast<ExitCode>(launch_ranks(options.ranks, arguments));
+    if (options.ranks > 0) return static_cast<ExitCode>(launch_ranks(options.ranks));
     return run_on_ranks(options);
 }
 
@@ -257,16 +255,7 @@ void add_run_verbs(CLI::App& app, ExitCode& code) {
     run->add_option("-n", options->ranks, "start this many ranks with mpirun")->check(CLI::PositiveNumber);
     run->add_flag("--dry-run", options->dry_run, "check everything, print the plan, run nothing");
     run->add_flag("--retry-failed", options->retry_failed, "do failed tasks of an earlier attempt again");
-    run->callback([options, run, &code] {
-        // What the ranks are to be called with: everything but -n.
-        std::vector<std::string> arguments{"run"};
-        for (auto const& word : options->words) arguments.push_back(word);
-        if (!options->config.empty()) arguments.insert(arguments.end(), {"--config", options->config.string()});
-        for (auto const& name : options->only) arguments.insert(arguments.end(), {"--only", name});
-        if (options->retry_failed) arguments.emplace_back("--retry-failed");
-        arguments.insert(arguments.end(), {"--out", options->out.string()});
-        code = run_verb(*options, arguments);
-    });
+    run->callback([options, &code] { code = run_verb(*options); });
 
     auto* const plan = app.add_subcommand("plan", "Tasks, what is done, cost, what sharing saves; touches nothing");
     add_setup_options(*plan, *options);

@@ -2,6 +2,8 @@
 
 #include <sched.h>
 
+#include <algorithm>
+
 #include "core/parallel.h"
 
 namespace samner::app {
@@ -19,11 +21,11 @@ void add_model_options(CLI::App& verb, ModelOptions& options) {
     add_adapter_options(verb, options);
 }
 
-void use_threads(int threads) {
+void use_threads(int threads, int ranks) {
     if (threads == 0) {
         cpu_set_t mask;
         CPU_ZERO(&mask);
-        threads = ::sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 1;
+        threads = ::sched_getaffinity(0, sizeof mask, &mask) == 0 ? std::max(1, CPU_COUNT(&mask) / ranks) : 1;
     }
     set_num_threads(threads);
 }

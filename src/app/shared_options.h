@@ -17,7 +17,8 @@ struct ModelOptions {
 void add_adapter_options(CLI::App& verb, ModelOptions& options);
 void add_model_options(CLI::App& verb, ModelOptions& options);  ///< --model and the above
 
-/// Computes with `threads` threads from now on; 0 takes one a processor that this process may use.
-void use_threads(int threads);
+/// Computes with `threads` threads from now on; 0 takes an equal share, for each of `ranks` processes, of the
+/// processors that this one may use.
+void use_threads(int threads, int ranks = 1);
 
 }  // namespace samner::app
