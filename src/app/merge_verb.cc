@@ -19,11 +19,8 @@ namespace fs = std::filesystem;
 
 struct Options {
     task::AdapterMerge merge;
-    std::string method = "ties";
-    std::string sign = "total";
+    merge::OptionNames names;
     std::string space = "factor";
-    std::string follow = "samner";
-    std::string trim_over, rescale, normalize;  ///< empty: as `follow` has it
     std::string dtype = "F32";
     fs::path module_weights;
     fs::path base;
@@ -43,8 +40,9 @@ std::vector<std::vector<merge::WeightRule>> read_rules(fs::path const& path) {
 }
 
 weights::Dtype parse_dtype(std::string const& name) {
-    for (auto const dtype : {weights::Dtype::f32, weights::Dtype::f16, weights::Dtype::bf16})
-        if (weights::name(dtype) == name) return dtype;
+    using enum weights::Dtype;
+    auto const dtype = weights::dtype_named(name);
+    if (dtype == f32 || dtype == f16 || dtype == bf16) return *dtype;
     throw InputError{fmt::format("--dtype is '{}'", name), "use F32, F16 or BF16"};
 }
 
@@ -66,12 +64,7 @@ void fold(Options const& options) {
 
 ExitCode merge_verb(Options& options) {
     auto& merge = options.merge;
-    merge.options.method = merge::parse_method(options.method);
-    merge.options.sign = merge::parse_sign(options.sign);
-    merge.options = merge::follow(merge::parse_compatibility(options.follow), merge.options);
-    if (!options.trim_over.empty()) merge.options.trim_over = merge::parse_trim_over(options.trim_over);
-    if (!options.rescale.empty()) merge.options.rescale = merge::parse_rescale(options.rescale);
-    if (!options.normalize.empty()) merge.options.normalize = merge::parse_normalize(options.normalize);
+    merge.options = merge::with_names(options.names, merge.options);
     merge.dtype = parse_dtype(options.dtype);
     if (!options.module_weights.empty()) merge.rules = read_rules(options.module_weights);
     if (merge::parse_space(options.space) == merge::Space::delta) {
@@ -105,14 +98,15 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
     auto* const verb = app.add_subcommand("merge", "Merge LoRA adapters into one");
     auto& merge = options->merge;
     verb->add_option("ADAPTER", merge.adapters, "PEFT folders")->required();
-    verb->add_option("--method", options->method, fmt::format("one of {}", fmt::join(merge::method_names(), ", ")))
+    verb->add_option("--method", options->names.method,
+                     fmt::format("one of {}", fmt::join(merge::method_names(), ", ")))
         ->capture_default_str();
     verb->add_option("--density", merge.options.density, "share of the elements kept, in (0, 1]")
         ->capture_default_str();
     verb->add_option("--weights", merge.weights, "one an adapter, separated by commas; default 1")->delimiter(',');
     verb->add_option("--module-weights", options->module_weights,
                      "YAML list, one entry an adapter: a number, or rules {pattern, layers, weight}");
-    verb->add_option("--sign", options->sign, "total or frequency")->capture_default_str();
+    verb->add_option("--sign", options->names.sign, "total or frequency")->capture_default_str();
     verb->add_option("--space", options->space, "factor (LoRA in, LoRA out) or delta (into the weights of --base)")
         ->capture_default_str();
     verb->add_option("--rank", merge.options.rank, "of the result of an svd method; 0: the largest")
@@ -123,11 +117,12 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
     verb->add_option("--epsilon", merge.options.epsilon, "della: keep probabilities are density - epsilon to + epsilon")
         ->capture_default_str();
     verb->add_option("--seed", merge.options.seed, "of the random drops")->capture_default_str();
-    verb->add_option("--follow", options->follow, "whose arithmetic: samner, peft, peft-0.18, mergekit, ties-original")
+    verb->add_option("--follow", options->names.follow,
+                     "whose arithmetic: samner, peft, peft-0.18, mergekit, ties-original")
         ->capture_default_str();
-    verb->add_option("--trim-over", options->trim_over, "largest elements of each tensor or of the whole model");
-    verb->add_option("--rescale", options->rescale, "after random drops: expected, l1 or none");
-    verb->add_option("--normalize", options->normalize, "divide by: method, weights or none");
+    verb->add_option("--trim-over", options->names.trim_over, "largest elements of each tensor or of the whole model");
+    verb->add_option("--rescale", options->names.rescale, "after random drops: expected, l1 or none");
+    verb->add_option("--normalize", options->names.normalize, "divide by: method, weights or none");
     verb->add_option("--base", options->base, "Hugging Face folder that --space delta merges into");
     verb->add_flag("--allow-nonfinite", merge.allow_nonfinite, "merge NaN and infinity as they come");
     verb->add_option("--dtype", options->dtype, "of the result: F32, F16 or BF16")->capture_default_str();

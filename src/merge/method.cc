@@ -174,6 +174,16 @@ MergeOptions follow(Compatibility peer, MergeOptions options) {
     return options;
 }
 
+MergeOptions with_names(OptionNames const& names, MergeOptions options) {
+    options.method = parse_method(names.method);
+    options.sign = parse_sign(names.sign);
+    options = follow(parse_compatibility(names.follow), options);
+    if (!names.trim_over.empty()) options.trim_over = parse_trim_over(names.trim_over);
+    if (!names.rescale.empty()) options.rescale = parse_rescale(names.rescale);
+    if (!names.normalize.empty()) options.normalize = parse_normalize(names.normalize);
+    return options;
+}
+
 void validate(MergeOptions const& options) {
     auto const plain = operator_of(options.method);
     if (!(options.density > 0.0 && options.density <= 1.0))

@@ -114,6 +114,19 @@ struct MergeOptions {
 ///   the model's majority decides sums of 0
 MergeOptions follow(Compatibility peer, MergeOptions options);
 
+/// What is chosen by name. An empty name leaves what `follow` sets.
+struct OptionNames {
+    std::string method = "ties";
+    std::string sign = "total";
+    std::string follow = "samner";
+    std::string trim_over = {};
+    std::string rescale = {};
+    std::string normalize = {};
+};
+
+/// The options with what the names choose; numbers stay. @throws InputError for an unknown name, as the parse functions
+MergeOptions with_names(OptionNames const& names, MergeOptions options);
+
 /// @throws InputError when a number is out of its range or options contradict each other
 void validate(MergeOptions const& options);
 

@@ -105,9 +105,10 @@ Json RunFile::Merge::json() const {
 Json merge_settings(RunFile::Merge const& merge, std::string const& method, std::int64_t seed) {
     bool const random = method.starts_with("dare") || method.starts_with("della");
     Json settings{{"method", method}, {"density", merge.density}, {"sign", merge.sign}, {"seed", random ? seed : 0}};
-    RunFile::Merge const usual;
+    auto const given = merge.json();
+    auto const usual = RunFile::Merge{}.json();
     for (auto const* key : {"follow", "trim_over", "rescale", "normalize", "lambda"})
-        if (merge.json()[key] != usual.json()[key]) settings[key] = merge.json()[key];
+        if (given[key] != usual[key]) settings[key] = given[key];
     if (method.starts_with("breadcrumbs")) settings["gamma"] = merge.gamma;
     if (method.starts_with("della")) settings["epsilon"] = merge.epsilon;
     if (merge.rank != 0 && merge::is_svd(merge::parse_method(method))) settings["rank"] = merge.rank;
@@ -115,20 +116,19 @@ Json merge_settings(RunFile::Merge const& merge, std::string const& method, std:
 }
 
 merge::MergeOptions merge_options(Json const& settings) {
+    merge::OptionNames names;
+    for (auto const& [key, name] : {std::pair{"method", &names.method}, std::pair{"sign", &names.sign},
+                                    std::pair{"follow", &names.follow}, std::pair{"trim_over", &names.trim_over},
+                                    std::pair{"rescale", &names.rescale}, std::pair{"normalize", &names.normalize}})
+        *name = settings.value(key, *name);
     merge::MergeOptions options;
-    auto const text = [&](char const* key) { return settings.value(key, std::string{}); };
-    options.method = merge::parse_method(text("method"));
     options.density = settings.value("density", options.density);
-    options.sign = merge::parse_sign(text("sign"));
     options.seed = settings.value("seed", options.seed);
     options.lambda = settings.value("lambda", options.lambda);
     options.gamma = settings.value("gamma", options.gamma);
     options.epsilon = settings.value("epsilon", options.epsilon);
     options.rank = settings.value("rank", options.rank);
-    if (!text("follow").empty()) options = merge::follow(merge::parse_compatibility(text("follow")), options);
-    if (!text("trim_over").empty()) options.trim_over = merge::parse_trim_over(text("trim_over"));
-    if (!text("rescale").empty()) options.rescale = merge::parse_rescale(text("rescale"));
-    if (!text("normalize").empty()) options.normalize = merge::parse_normalize(text("normalize"));
+    options = merge::with_names(names, options);
     merge::validate(options);
     return options;
 }
@@ -205,11 +205,7 @@ RunFile parse_run_file(std::string const& text, std::string const& place, std::v
     run.merge.rank = merge.get("rank", run.merge.rank);
     merge.finish();
     try {
-        for (auto const* method : {"ties", "ties_svd", "breadcrumbs_ties", "della"}) {
-            auto numbers = run.merge;
-            if (method != std::string_view{"ties"}) numbers.follow = "samner", numbers.trim_over.clear();
-            merge_options(merge_settings(numbers, method, 0));
-        }
+        merge_options(run.merge.json());  // for TIES; another method's own limits are looked at where it is used
     } catch (InputError const& error) {
         throw InputError{fmt::format("{} ({})", error.what(), merge.place()), error.remedy()};
     }

@@ -212,6 +212,9 @@ TEST_F(Planning, KeysOfAMergeChangeOnlyWithSettingsOfItsMethod) {
     EXPECT_NE(key("ties_svd", {}), key("ties_svd", {"merge.rank=4"}));
     EXPECT_NE(key("ties", {}), key("ties", {"merge.follow=ties-original"}));
     EXPECT_THAT([&] { key("slerp", {}); }, ThrowsMessage<InputError>(HasSubstr("slerp of 3 experts")));
+    // A density that leaves no room for the default epsilon matters to della only.
+    EXPECT_NE(key("ties", {"merge.density=0.9"}), key("ties", {}));
+    EXPECT_THAT([&] { key("della", {"merge.density=0.9"}); }, ThrowsMessage<InputError>(HasSubstr("epsilon")));
     EXPECT_THAT([&] { key("ties", {"merge.follow=pefd"}); }, ThrowsMessage<InputError>(HasSubstr("pefd")));
 }
 
