@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -14,6 +13,7 @@
 #include "merge/inner.h"
 #include "merge/loops.h"
 #include "merge/low_rank.h"
+#include "merge/order.h"
 
 namespace samner::merge {
 namespace {
@@ -50,11 +50,9 @@ struct Experts {
 
 Experts canonical(std::string_view module, std::span<Factors const> given) {
     Experts experts;
-    experts.origin.resize(given.size());
-    std::iota(experts.origin.begin(), experts.origin.end(), std::size_t{0});
-    auto const key = [&](std::size_t i) { return std::pair{given[i].identity, given[i].weight}; };
-    std::stable_sort(experts.origin.begin(), experts.origin.end(),
-                     [&](std::size_t left, std::size_t right) { return key(left) < key(right); });
+    experts.origin = order_by(given.size(), [&](std::size_t i) {
+        return std::pair{given[i].identity, given[i].weight};
+    });
     for (auto const i : experts.origin) {
         auto const& one = given[i];
         experts.all.push_back(one);

@@ -16,6 +16,7 @@
 #include "core/parallel.h"
 #include "core/random.h"
 #include "merge/loops.h"
+#include "merge/order.h"
 #include "merge/select.h"
 
 namespace samner::merge {
@@ -43,12 +44,9 @@ void check(std::string_view name, std::span<Contribution const> contributions, s
 
 /// Indices of the contributions in the order of summation.
 std::vector<std::size_t> canonical_order(std::span<Contribution const> contributions) {
-    std::vector<std::size_t> order(contributions.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    auto const key = [&](std::size_t i) { return std::pair{contributions[i].identity, contributions[i].coefficient}; };
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t left, std::size_t right) { return key(left) < key(right); });
-    return order;
+    return order_by(contributions.size(), [&](std::size_t i) {
+        return std::pair{contributions[i].identity, contributions[i].coefficient};
+    });
 }
 
 /// The words that decide which elements DARE keeps: element i of the tensor has word i % 4 of Philox counter i / 4.

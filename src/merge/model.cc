@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
+#include <string_view>
 #include <utility>
 
 #include "core/error.h"
+#include "merge/order.h"
 
 namespace samner::merge {
 namespace {
@@ -42,18 +42,8 @@ void walk_expert(Space space, std::span<Module const> modules, std::size_t exper
     }
 }
 
-double norm(std::span<float const> values) {
-    double square = 0.0;
-    for (auto const value : values) square += double{value} * value;
-    return std::sqrt(square);
-}
-
 InnerProducts updates_of(Module const& module) {
-    std::vector<std::size_t> order(module.experts.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t left, std::size_t right) {
-        return module.experts[left].identity < module.experts[right].identity;
-    });
+    auto const order = order_by(module.experts.size(), [&](std::size_t i) { return module.experts[i].identity; });
     std::vector<Factors> sorted;
     sorted.reserve(order.size());
     for (auto const i : order) sorted.push_back(module.experts[i]);
@@ -74,12 +64,8 @@ std::uint64_t Module::bytes() const {
 
 std::vector<std::vector<std::size_t>> assign_shards(std::span<Module const> modules, int ranks) {
     if (ranks < 1) throw InputError{fmt::format("a merge on {} ranks", ranks), "use at least one"};
-    std::vector<std::size_t> order(modules.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::sort(order.begin(), order.end(), [&](std::size_t left, std::size_t right) {
-        auto const left_bytes = modules[left].bytes();
-        auto const right_bytes = modules[right].bytes();
-        return left_bytes != right_bytes ? left_bytes > right_bytes : modules[left].name < modules[right].name;
+    auto const order = order_by(modules.size(), [&](std::size_t i) {
+        return std::pair{-static_cast<std::int64_t>(modules[i].bytes()), std::string_view{modules[i].name}};
     });
     std::vector<std::vector<std::size_t>> shards(static_cast<std::size_t>(ranks));
     std::vector<std::uint64_t> loads(shards.size());
@@ -166,7 +152,8 @@ void ModelMerge::delta(std::size_t module, std::span<float> out, ModuleReport* r
     if (!report) return merge_delta(options_, one.name, one.experts, out, {.trim = &trim_});
     *report = {one.name, {}, updates_of(one), 0.0};
     merge_delta(options_, one.name, one.experts, out, {.trim = &trim_, .counts = &report->counts});
-    report->merged_norm = norm(out);
+    std::span<float const> const merged{out};
+    report->merged_norm = inner_products(std::span{&merged, 1}).norm(0);
 }
 
 }  // namespace samner::merge
