@@ -65,7 +65,8 @@ void fold(Options const& options) {
 ExitCode merge_verb(Options& options) {
     auto& merge = options.merge;
     merge.options = merge::with_names(options.names, merge.options);
-    merge.dtype = parse_dtype(options.dtype);
+    auto const dtype = parse_dtype(options.dtype);
+    merge.report = !options.report.empty();
     if (!options.module_weights.empty()) merge.rules = read_rules(options.module_weights);
     if (merge::parse_space(options.space) == merge::Space::delta) {
         fold(options);
@@ -82,7 +83,7 @@ ExitCode merge_verb(Options& options) {
     try {
         auto const merged = task::merge_adapters(merge, &session.teams());
         if (!leads) return ExitCode::done;
-        task::write_merged(merged, options.out, merge.dtype);
+        weights::write_adapter(options.out, merged.adapter, merged.provenance, false, dtype);
         if (!options.report.empty()) write_atomically(options.report, merged.report.dump(1) + "\n");
         return ExitCode::done;
     } catch (std::exception const& error) {

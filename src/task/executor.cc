@@ -196,7 +196,10 @@ struct Executor::Impl {
         request.weights = task.payload.at("weights").get<std::vector<double>>();
         request.options = plan::merge_options(task.payload);
         return {artifacts.commit(task.key,
-                                 [&](std::filesystem::path const& out) { write_merged(merge_adapters(request), out); }),
+                                 [&](std::filesystem::path const& out) {
+                                     auto const merged = merge_adapters(request);
+                                     weights::write_adapter(out, merged.adapter, merged.provenance);
+                                 }),
                 {{"experts", request.adapters.size()}}};
     }
 };

@@ -27,7 +27,6 @@ namespace fs = std::filesystem;
 struct Expert {
     weights::Adapter adapter;
     std::string hash;
-    std::map<std::string, double> weights = {};  ///< by module
 
     weights::LoraModule const* find(std::string const& module) const {
         auto const found = std::ranges::lower_bound(adapter.modules, module, {}, &weights::LoraModule::name);
@@ -58,11 +57,7 @@ public:
         if (!request.weights.empty() && !request.rules.empty())
             throw InputError{"weights by adapter and by module contradict each other", "give one of them"};
         read_experts();
-        name_modules();
-        set_weights();
-        std::vector<merge::Module> modules;
-        for (auto const& name : names_) modules.push_back({name, factors_of(name)});
-        merge_.emplace(request.options, space, std::move(modules));
+        merge_.emplace(request.options, space, modules());
     }
 
     std::vector<MergedModule> merge_shard(int rank, int ranks, std::uint64_t& bytes) const {
@@ -73,7 +68,7 @@ public:
             for (auto i = begin; i < end; ++i) {
                 auto& result = results[static_cast<std::size_t>(i)];
                 result.index = shard[static_cast<std::size_t>(i)];
-                merge_->factors(result.index, result.factors, &result.report);
+                merge_->factors(result.index, result.factors, request_.report ? &result.report : nullptr);
             }
         });
         return results;
@@ -85,7 +80,7 @@ public:
         std::set<std::string> targets;
         std::vector<merge::ModuleReport> reports;
         for (auto& module : modules) {
-            auto const& name = names_[module.index];
+            auto const& name = merge_->modules()[module.index].name;
             auto const& shape = shapes_.at(name);
             merged.adapter.modules.push_back({name, static_cast<std::int32_t>(module.factors.rank),
                                               module.factors.scaling, shape.first, shape.second,
@@ -107,9 +102,11 @@ public:
             if (alpha != settings.lora_alpha) settings.alpha_pattern.emplace_back(pattern, alpha);
         }
         merged.provenance = provenance();
-        std::vector<std::string> paths;
-        for (auto const& folder : request_.adapters) paths.push_back(folder.string());
-        merged.report = merge::to_json(paths, reports);
+        if (request_.report) {
+            std::vector<std::string> paths;
+            for (auto const& folder : request_.adapters) paths.push_back(folder.string());
+            merged.report = merge::to_json(paths, reports);
+        }
         return merged;
     }
 
@@ -171,65 +168,67 @@ private:
         }
     }
 
-    /// The union of all experts' modules.
-    void name_modules() {
+    /// The union of all experts' modules, with each expert's factors and weight.
+    std::vector<merge::Module> modules() {
         for (auto const& expert : experts_)
             for (auto const& module : expert.adapter.modules) shapes_[module.name] = {module.in, module.out};
-        for (auto const& [name, shape] : shapes_) names_.push_back(name);
-    }
-
-    void set_weights() {
+        std::vector<std::string> names;
+        for (auto const& [name, shape] : shapes_) names.push_back(name);
+        std::vector<merge::Module> modules;
+        for (auto const& name : names) modules.push_back({name, {}});
         for (std::size_t i = 0; i < experts_.size(); ++i) {
-            std::vector<merge::WeightRule> const all{{.weight = request_.weights.empty() ? 1.0 : request_.weights[i]}};
-            auto const weights = merge::module_weights(request_.rules.empty() ? all : request_.rules[i], names_);
-            for (std::size_t m = 0; m < names_.size(); ++m) experts_[i].weights[names_[m]] = weights[m];
+            auto const& expert = experts_[i];
+            std::vector<merge::WeightRule> const same{{.weight = request_.weights.empty() ? 1.0 : request_.weights[i]}};
+            auto const weights = merge::module_weights(request_.rules.empty() ? same : request_.rules[i], names);
+            for (std::size_t m = 0; m < modules.size(); ++m) {
+                auto& factors = modules[m].experts.emplace_back();
+                if (auto const* module = expert.find(names[m]))
+                    factors = {.a = module->a, .b = module->b, .rank = module->rank, .scaling = module->scaling};
+                factors.weight = weights[m];
+                factors.identity = expert.hash;
+            }
         }
-    }
-
-    std::vector<merge::Factors> factors_of(std::string const& name) const {
-        std::vector<merge::Factors> factors;
-        for (auto const& expert : experts_) {
-            auto const weight = expert.weights.at(name);
-            auto const* module = expert.find(name);
-            factors.push_back(
-                module ? merge::Factors{module->a, module->b, module->rank, module->scaling, weight, expert.hash}
-                       : merge::Factors{.weight = weight, .identity = expert.hash});
-        }
-        return factors;
+        return modules;
     }
 
     AdapterMerge request_;
     std::vector<Expert> experts_;
-    std::vector<std::string> names_;                                       ///< sorted
     std::map<std::string, std::pair<std::int64_t, std::int64_t>> shapes_;  ///< in, out
     std::optional<merge::ModelMerge> merge_;
 };
 
-/// What a rank sends of its shard, or why it failed: the length of a CBOR document, the document, then factors.
+/// What a rank sends: the length of a CBOR document, the document, then factors.
+std::string with_length(Json const& document) {
+    auto const head = Json::to_cbor(document);
+    auto const size = static_cast<std::uint64_t>(head.size());
+    std::string bytes(sizeof size, '\0');
+    std::memcpy(bytes.data(), &size, sizeof size);
+    return bytes.append(head.begin(), head.end());
+}
+
+Json pack(merge::ModuleReport const& report) {
+    std::vector<double> updates;
+    for (std::size_t i = 0; i < report.updates.size(); ++i)
+        for (std::size_t j = 0; j <= i; ++j) updates.push_back(report.updates.at(i, j));
+    return {{"name", report.module},
+            {"counts", {report.counts.elements, report.counts.zeros, report.counts.conflicts}},
+            {"kept", report.counts.kept},
+            {"experts", report.updates.size()},
+            {"updates", updates},
+            {"norm", report.merged_norm}};
+}
+
 std::string pack(std::vector<MergedModule> const& modules) {
     auto list = Json::array();
     for (auto const& module : modules) {
-        auto const& report = module.report;
-        std::vector<double> updates;
-        for (std::size_t i = 0; i < report.updates.size(); ++i)
-            for (std::size_t j = 0; j <= i; ++j) updates.push_back(report.updates.at(i, j));
         list.push_back({{"index", module.index},
                         {"rank", module.factors.rank},
                         {"scaling", module.factors.scaling},
                         {"a", module.factors.a.size()},
                         {"b", module.factors.b.size()},
-                        {"name", report.module},
-                        {"counts", {report.counts.elements, report.counts.zeros, report.counts.conflicts}},
-                        {"kept", report.counts.kept},
-                        {"experts", report.updates.size()},
-                        {"updates", updates},
-                        {"norm", report.merged_norm}});
+                        {"report", pack(module.report)}});
     }
-    auto const head = Json::to_cbor(Json{{"modules", list}});
-    auto const size = static_cast<std::uint64_t>(head.size());
-    std::string bytes(sizeof size, '\0');
-    std::memcpy(bytes.data(), &size, sizeof size);
-    bytes.append(head.begin(), head.end());
+    auto bytes = with_length({{"modules", list}});
     for (auto const& module : modules) {
         for (auto const* values : {&module.factors.a, &module.factors.b})
             bytes.append(reinterpret_cast<char const*>(values->data()), values->size() * sizeof(float));
@@ -239,13 +238,22 @@ std::string pack(std::vector<MergedModule> const& modules) {
 
 std::string pack(std::exception const& error) {
     auto const* known = dynamic_cast<Error const*>(&error);
-    auto const head = Json::to_cbor(Json{{"error", error.what()},
-                                         {"remedy", known ? known->remedy() : std::string{}},
-                                         {"code", static_cast<int>(exit_code(error))}});
-    auto const size = static_cast<std::uint64_t>(head.size());
-    std::string bytes(sizeof size, '\0');
-    std::memcpy(bytes.data(), &size, sizeof size);
-    return bytes.append(head.begin(), head.end());
+    return with_length({{"error", error.what()},
+                        {"remedy", known ? known->remedy() : std::string{}},
+                        {"code", static_cast<int>(exit_code(error))}});
+}
+
+merge::ModuleReport unpack_report(Json const& item) {
+    merge::ModuleReport report;
+    report.module = item["name"].get<std::string>();
+    auto const counts = item["counts"].get<std::vector<std::uint64_t>>();
+    report.counts = {counts[0], counts[1], counts[2], item["kept"].get<std::vector<std::uint64_t>>()};
+    report.merged_norm = item["norm"].get<double>();
+    report.updates = merge::InnerProducts{item["experts"].get<std::size_t>()};
+    auto next = item["updates"].begin();
+    for (std::size_t i = 0; i < report.updates.size(); ++i)
+        for (std::size_t j = 0; j <= i; ++j) report.updates.set(i, j, (next++)->get<double>());
+    return report;
 }
 
 std::vector<MergedModule> unpack(std::string const& bytes) {
@@ -269,14 +277,7 @@ std::vector<MergedModule> unpack(std::string const& bytes) {
             std::memcpy(values->data(), position, values->size() * sizeof(float));
             position += values->size() * sizeof(float);
         }
-        module.report.module = item["name"].get<std::string>();
-        auto const counts = item["counts"].get<std::vector<std::uint64_t>>();
-        module.report.counts = {counts[0], counts[1], counts[2], item["kept"].get<std::vector<std::uint64_t>>()};
-        module.report.merged_norm = item["norm"].get<double>();
-        module.report.updates = merge::InnerProducts{item["experts"].get<std::size_t>()};
-        auto next = item["updates"].begin();
-        for (std::size_t i = 0; i < module.report.updates.size(); ++i)
-            for (std::size_t j = 0; j <= i; ++j) module.report.updates.set(i, j, (next++)->get<double>());
+        module.report = unpack_report(item["report"]);
         modules.push_back(std::move(module));
     }
     return modules;
@@ -361,15 +362,7 @@ private:
         weights::to_float(tensor.dtype, tensor.bytes, sum_);
         merger_.merge().delta(module, delta_);
         for (std::size_t i = 0; i < size; ++i) sum_[i] += delta_[i];
-        weights::from_float(tensor.dtype, sum_, bytes_);
-        weights::to_float(tensor.dtype, bytes_, delta_);
-        for (std::size_t i = 0; i < size; ++i) {
-            if (std::isfinite(sum_[i]) && !std::isfinite(delta_[i])) {
-                throw InputError{fmt::format("'{}' becomes {} at index {}, too large for {}", tensor.name, sum_[i], i,
-                                             weights::name(tensor.dtype)),
-                                 "fold into a base of a wider type"};
-            }
-        }
+        weights::narrow(tensor.name, tensor.dtype, sum_, bytes_);
         return bytes_;
     }
 
@@ -387,10 +380,6 @@ void fold_adapters(AdapterMerge const& request, std::filesystem::path const& bas
     Merger const merger{request, merge::Space::delta};
     Folding const folding{merger, base};
     write_folder_atomically(out, [&](fs::path const& partial) { folding.write(partial); });
-}
-
-void write_merged(MergedAdapter const& merged, std::filesystem::path const& out, weights::Dtype dtype) {
-    weights::write_adapter(out, merged.adapter, merged.provenance, false, dtype);
 }
 
 }  // namespace samner::task

@@ -24,13 +24,13 @@ struct AdapterMerge {
     std::vector<std::vector<merge::WeightRule>> rules = {};
     merge::MergeOptions options = {};
     bool allow_nonfinite = false;  ///< merge NaN and infinity as they come
-    weights::Dtype dtype = weights::Dtype::f32;
+    bool report = false;           ///< also find out what the merge does to each module
 };
 
 struct MergedAdapter {
     weights::Adapter adapter;
     std::map<std::string, std::string> provenance;  ///< inputs' hashes and weights, method and its parameters
-    Json report;                                    ///< see merge/report.h
+    Json report;                                    ///< see merge/report.h; null unless asked for
     std::uint64_t bytes = 0;                        ///< of the experts' factors that this rank merged
 };
 
@@ -41,10 +41,6 @@ struct MergedAdapter {
 /// @throws InputError when adapters do not fit each other, weights are of the wrong number, an option is out of its
 ///         range, or a value is not finite; what fails on one rank is thrown on all
 MergedAdapter merge_adapters(AdapterMerge const& merge, comm::Comm const* ranks = nullptr);
-
-/// Writes a PEFT folder, whole or not at all.
-void write_merged(MergedAdapter const& merged, std::filesystem::path const& out,
-                  weights::Dtype dtype = weights::Dtype::f32);
 
 /// Merges the adapters' products s B A (delta space) into the weights of their base model and writes that as a model
 /// folder, whole or not at all: the same files, tensors, types and index as the base, whose other files are copied. A

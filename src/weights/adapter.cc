@@ -145,22 +145,6 @@ struct FileTensors {
     std::deque<std::vector<std::byte>> narrowed;
 };
 
-/// @throws InputError when a finite value becomes infinite
-std::vector<std::byte> narrow(std::string const& tensor, std::vector<float> const& values, Dtype dtype) {
-    std::vector<std::byte> bytes(values.size() * size_of(dtype));
-    from_float(dtype, values, bytes);
-    std::vector<float> back(values.size());
-    to_float(dtype, bytes, back);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        if (std::isfinite(values[i]) && !std::isfinite(back[i])) {
-            throw InputError{
-                fmt::format("tensor '{}' is {} at index {}, too large for {}", tensor, values[i], i, name(dtype)),
-                "write it as F32"};
-        }
-    }
-    return bytes;
-}
-
 FileTensors tensors_of(std::vector<LoraModule> const& modules, Dtype dtype) {
     FileTensors tensors;
     for (auto const& module : modules) {
@@ -168,7 +152,11 @@ FileTensors tensors_of(std::vector<LoraModule> const& modules, Dtype dtype) {
                              std::vector<float> const& values) {
             auto const tensor = fmt::format("{}{}{}", name_prefix, module.name, suffix);
             auto bytes = std::as_bytes(std::span{values});
-            if (dtype != Dtype::f32) bytes = tensors.narrowed.emplace_back(narrow(tensor, values, dtype));
+            if (dtype != Dtype::f32) {
+                auto& narrowed = tensors.narrowed.emplace_back(values.size() * size_of(dtype));
+                narrow(tensor, dtype, values, narrowed);
+                bytes = narrowed;
+            }
             tensors.views.push_back({tensor, dtype, {rows, columns}, bytes});
         };
         add(a_suffix, module.rank, module.in, module.a);

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 
 #include "core/error.h"
@@ -108,6 +110,23 @@ void from_float(Dtype type, std::span<float const> values, std::span<std::byte> 
         default:
             throw InputError{fmt::format("weights cannot be written as {}", name(type)),
                              "supported are F32, F16 and BF16"};
+    }
+}
+
+void narrow(std::string_view tensor, Dtype type, std::span<float const> values, std::span<std::byte> out) {
+    from_float(type, values, out);
+    std::array<float, 4096> back;
+    for (std::size_t begin = 0; begin < values.size(); begin += back.size()) {
+        auto const size = std::min(back.size(), values.size() - begin);
+        to_float(type, out.subspan(begin * size_of(type), size * size_of(type)), std::span{back}.first(size));
+        for (std::size_t i = 0; i < size; ++i) {
+            auto const value = values[begin + i];
+            if (std::isfinite(value) && !std::isfinite(back[i])) {
+                throw InputError{fmt::format("tensor '{}' is {} at index {}, too large for {}", tensor, value,
+                                             begin + i, name(type)),
+                                 "use a wider type, such as F32"};
+            }
+        }
     }
 }
 

@@ -45,6 +45,10 @@ void to_float(Dtype type, std::span<std::byte const> bytes, std::span<float> out
 /// @throws InputError as to_float
 void from_float(Dtype type, std::span<float const> values, std::span<std::byte> out);
 
+/// from_float for a tensor of a file. @throws InputError naming the tensor, the index and the value when a finite one
+/// becomes infinite
+void narrow(std::string_view tensor, Dtype type, std::span<float const> values, std::span<std::byte> out);
+
 /// An IEEE binary16 as float, exactly; subnormals, infinities and NaN payloads included.
 constexpr float half_to_float(std::uint16_t half) noexcept {
     auto const sign = static_cast<std::uint32_t>(half & 0x8000U) << 16;
