@@ -35,13 +35,20 @@ TEST(Lease, GoesToTheNextOneWhenItIsLetGo) {
     EXPECT_EQ(Lease{run.path()}.epoch(), 2);
 }
 
-TEST(Lease, IsTakenOverFromADeadProcessAtOnce) {
-    TemporaryFolder const run;
+/// A process that takes the lease and ends without letting go. @return its number; 0 is its exit code when it held
+/// epoch 1
+pid_t hold_and_die(TemporaryFolder const& run) {
     pid_t const child = ::fork();
     if (child == 0) {
         auto* const held = new Lease{run.path()};  // never let go
         ::_exit(held->epoch() == 1 ? 0 : 1);
     }
+    return child;
+}
+
+TEST(Lease, IsTakenOverFromADeadProcessAtOnce) {
+    TemporaryFolder const run;
+    auto const child = hold_and_die(run);
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);
     ASSERT_EQ(status, 0);
@@ -50,11 +57,7 @@ TEST(Lease, IsTakenOverFromADeadProcessAtOnce) {
 
 TEST(Lease, IsTakenOverFromAProcessThatHasEndedButIsNotYetWaitedFor) {
     TemporaryFolder const run;
-    pid_t const child = ::fork();
-    if (child == 0) {
-        auto* const held = new Lease{run.path()};  // never let go
-        ::_exit(held->epoch() == 1 ? 0 : 1);
-    }
+    auto const child = hold_and_die(run);
     siginfo_t ended{};
     ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT), 0);
     EXPECT_EQ(Lease{run.path()}.epoch(), 2);

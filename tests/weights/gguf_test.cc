@@ -15,17 +15,6 @@ namespace {
 
 using testing::HasSubstr;
 
-std::string error_of(std::string const& bytes) {
-    TemporaryFolder const folder;
-    auto const path = folder / "hostile.gguf";
-    write_plain(path, bytes);
-    auto const message = input_error([&] { GgufFile const file{path}; });
-    if (!message.empty()) {
-        EXPECT_THAT(message, HasSubstr("hostile.gguf"));
-    }
-    return message;
-}
-
 /// One f32 tensor "t" of 8 values.
 GgufBuilder small_file() {
     GgufBuilder builder;
@@ -95,60 +84,60 @@ TEST(Gguf, WithValuesOfEveryTypeIsRead) {
 }
 
 TEST(Gguf, OfAnotherVersionByteOrderOrFormatIsRefused) {
-    EXPECT_EQ(error_of(small_file().build()), "");
-    EXPECT_EQ(error_of(small_file().version(2).build()), "");
-    EXPECT_THAT(error_of(small_file().version(1).build()), HasSubstr("version 1"));
-    EXPECT_THAT(error_of(small_file().version(4).build()), HasSubstr("version 4"));
-    EXPECT_THAT(error_of(small_file().version(0x03000000U).build()), HasSubstr("big-endian"));
-    EXPECT_THAT(error_of("GGML" + small_file().build().substr(4)), HasSubstr("magic"));
-    EXPECT_THAT(error_of(""), HasSubstr("magic"));
+    EXPECT_EQ(error_of<GgufFile>(small_file().build()), "");
+    EXPECT_EQ(error_of<GgufFile>(small_file().version(2).build()), "");
+    EXPECT_THAT(error_of<GgufFile>(small_file().version(1).build()), HasSubstr("version 1"));
+    EXPECT_THAT(error_of<GgufFile>(small_file().version(4).build()), HasSubstr("version 4"));
+    EXPECT_THAT(error_of<GgufFile>(small_file().version(0x03000000U).build()), HasSubstr("big-endian"));
+    EXPECT_THAT(error_of<GgufFile>("GGML" + small_file().build().substr(4)), HasSubstr("magic"));
+    EXPECT_THAT(error_of<GgufFile>(""), HasSubstr("magic"));
 }
 
 TEST(Gguf, CountsThatExceedTheFileAreRefusedBeforeMemoryIsTaken) {
     constexpr auto huge = std::numeric_limits<std::uint64_t>::max() / 2;
-    EXPECT_THAT(error_of(small_file().claim_tensors(huge).build()), HasSubstr("tensors in the"));
-    EXPECT_THAT(error_of(small_file().claim_entries(huge).build()), HasSubstr("metadata entries in the"));
+    EXPECT_THAT(error_of<GgufFile>(small_file().claim_tensors(huge).build()), HasSubstr("tensors in the"));
+    EXPECT_THAT(error_of<GgufFile>(small_file().claim_entries(huge).build()), HasSubstr("metadata entries in the"));
     auto long_text = small_file();
     long_text.add_value("text", 8, huge);
-    EXPECT_THAT(error_of(long_text.build()), HasSubstr("characters in the"));
+    EXPECT_THAT(error_of<GgufFile>(long_text.build()), HasSubstr("characters in the"));
     for (std::uint32_t const element : {0U, 8U, 12U}) {
         auto long_array = small_file();
         long_array.add_value("array", 9, element, huge);
-        EXPECT_THAT(error_of(long_array.build()), HasSubstr(" in the ")) << element;
+        EXPECT_THAT(error_of<GgufFile>(long_array.build()), HasSubstr(" in the ")) << element;
     }
 }
 
 TEST(Gguf, MetadataOfUnknownTypesNestedArraysAndKeysTwiceAreRefused) {
     auto unknown = small_file();
     unknown.add_value("key", 13, std::uint64_t{0});
-    EXPECT_THAT(error_of(unknown.build()), HasSubstr("type 13"));
+    EXPECT_THAT(error_of<GgufFile>(unknown.build()), HasSubstr("type 13"));
     auto nested = small_file();
     nested.add_value("key", 9, std::uint32_t{9}, std::uint64_t{0});
-    EXPECT_THAT(error_of(nested.build()), HasSubstr("array of arrays"));
+    EXPECT_THAT(error_of<GgufFile>(nested.build()), HasSubstr("array of arrays"));
     auto twice = small_file();
     twice.add_value("key", 7, std::uint8_t{1}).add_value("key", 7, std::uint8_t{1});
-    EXPECT_THAT(error_of(twice.build()), HasSubstr("'key' stands twice"));
+    EXPECT_THAT(error_of<GgufFile>(twice.build()), HasSubstr("'key' stands twice"));
 }
 
 TEST(Gguf, AlignmentMustBeAPowerOfTwoAndIsRespected) {
     for (std::uint32_t const alignment : {0U, 24U}) {
         auto builder = small_file();
         builder.add_value("general.alignment", 4, alignment);
-        EXPECT_THAT(error_of(builder.build()), HasSubstr("power of two")) << alignment;
+        EXPECT_THAT(error_of<GgufFile>(builder.build()), HasSubstr("power of two")) << alignment;
     }
     auto wide = small_file();
     wide.add_value("general.alignment", 4, std::uint32_t{64}).alignment(64);
-    EXPECT_EQ(error_of(wide.build()), "");
+    EXPECT_EQ(error_of<GgufFile>(wide.build()), "");
     auto beyond = small_file();
     beyond.add_value("general.alignment", 10, std::uint64_t{1} << 62U);
-    EXPECT_THAT(error_of(beyond.build()), HasSubstr("ends before its tensors"));
+    EXPECT_THAT(error_of<GgufFile>(beyond.build()), HasSubstr("ends before its tensors"));
 }
 
 TEST(GgufTensor, OfAnUnknownTypeIsNamedBesideTheSupportedOnes) {
     auto const error_of_type = [](std::uint32_t type) {
         GgufBuilder builder;
         builder.add_tensor("odd", {32}, type, std::string(32, 'x'));
-        return error_of(builder.build());
+        return error_of<GgufFile>(builder.build());
     };
     EXPECT_THAT(error_of_type(23), HasSubstr("IQ4_XS (23)"));
     EXPECT_THAT(error_of_type(23), HasSubstr("'odd'"));
@@ -160,7 +149,7 @@ TEST(GgufTensor, WithImpossibleDimensionsIsRefused) {
     auto const error_of_shape = [](std::vector<std::uint64_t> const& dimensions, std::uint32_t type = 0) {
         GgufBuilder builder;
         builder.add_tensor("t", dimensions, type, std::string(64, 'x'));
-        return error_of(builder.build());
+        return error_of<GgufFile>(builder.build());
     };
     EXPECT_EQ(error_of_shape({4, 4}), "");
     EXPECT_THAT(error_of_shape({}), HasSubstr("0 dimensions"));
@@ -178,7 +167,7 @@ TEST(GgufTensor, ThatIsMisplacedOverlapsOrStandsTwiceIsRefused) {
         GgufBuilder builder;
         builder.add_tensor("a", {8}, 0, std::string(32, 'x'), first);
         builder.add_tensor(name, {8}, 0, std::string(32, 'x'), second);
-        return error_of(builder.build());
+        return error_of<GgufFile>(builder.build());
     };
     EXPECT_EQ(error_of_offsets(0, 32), "");
     EXPECT_EQ(error_of_offsets(32, 0), "");
@@ -191,8 +180,9 @@ TEST(GgufTensor, ThatIsMisplacedOverlapsOrStandsTwiceIsRefused) {
 
 TEST(Gguf, CutOffAnywhereIsRefused) {
     auto const whole = read_text(golden("gguf/llama-tiny.Q4_0.gguf"));
-    for (std::size_t size = 0; size < whole.size(); size += 61) EXPECT_NE(error_of(whole.substr(0, size)), "") << size;
-    EXPECT_EQ(error_of(whole), "");
+    for (std::size_t size = 0; size < whole.size(); size += 61)
+        EXPECT_NE(error_of<GgufFile>(whole.substr(0, size)), "") << size;
+    EXPECT_EQ(error_of<GgufFile>(whole), "");
 }
 
 }  // namespace

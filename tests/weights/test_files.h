@@ -1,5 +1,8 @@
 #pragma once
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -8,13 +11,10 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "golden.h"
 #include "temporary_folder.h"
 
 namespace samner::weights {
-
-inline std::filesystem::path golden(std::string const& name) {
-    return std::filesystem::path{SAMNER_TEST_DATA} / "golden" / name;
-}
 
 /// Plain writing, without the syncing of write_atomically: the mutation tests write thousands of files.
 inline void write_plain(std::filesystem::path const& path, std::string_view bytes) {
@@ -29,6 +29,19 @@ inline std::string input_error(std::function<void()> const& action) {
         return describe(error);
     }
     return {};
+}
+
+/// What opening a file of these bytes as a File complains of, which names the file; "" when it does not.
+template <class File>
+std::string error_of(std::string const& bytes) {
+    TemporaryFolder const folder;
+    auto const path = folder / "hostile.file";
+    write_plain(path, bytes);
+    auto message = input_error([&] { File const file{path}; });
+    if (!message.empty()) {
+        EXPECT_THAT(message, testing::HasSubstr("hostile.file"));
+    }
+    return message;
 }
 
 /// A copy of a folder of the golden files, to be changed.
