@@ -49,7 +49,8 @@ TEST_P(Decoding, OfSeveralAdaptersInOneBatchGivesTheTokensOfPeft) {
     for (std::string const name : {"all-linear", "qv-only", "rslora-patterns"}) {
         adapters.push_back(std::make_unique<model::PreparedAdapter>(
             weights::read_adapter(golden("adapters/qwen2-tiny/" + name)), model.config, *ops));
-        for (auto const& greedy : read_json(golden("adapters/qwen2-tiny/" + name + ".expected.json"))["greedy"]) {
+        auto const expected = read_json(golden("adapters/qwen2-tiny/" + name + ".expected.json"));
+        for (auto const& greedy : expected["greedy"]) {
             requests.push_back({greedy["prompt"].get<Ids>(), adapters.back().get()});
             wanted.push_back(greedy["continuation"].get<Ids>());
         }
