@@ -20,7 +20,8 @@ constexpr int num_projections = 7;
 /// `model.layers.3.mlp.up_proj`
 std::string module_name(int layer, Projection projection);
 
-/// A decoder-only model of the Llama family (Llama, Mistral, Qwen2, Qwen3): RMSNorm, rotary positions, grouped-query attention, SwiGLU.
+/// A decoder-only model of the Llama family (Llama, Mistral, Qwen2, Qwen3): RMSNorm, rotary positions, grouped-query
+/// attention, SwiGLU.
 struct LanguageModel {
     struct Linear {
         std::unique_ptr<Weight> weight;

@@ -29,8 +29,8 @@ struct ModelConfig {
     std::int64_t intermediate_size = 0;
     std::int64_t num_layers = 0;
     std::int64_t num_heads = 0;
-    std::int64_t num_kv_heads = 0;  ///< divides num_heads
-    std::int64_t head_dim = 0;      ///< even; num_heads * head_dim need not be hidden_size
+    std::int64_t num_kv_heads = 0;             ///< divides num_heads
+    std::int64_t head_dim = 0;                 ///< even; num_heads * head_dim need not be hidden_size
     std::int64_t max_position_embeddings = 0;  ///< at most the sliding window: up to there it makes no difference
     float rms_norm_eps = 0;
     double rope_theta = 0;
