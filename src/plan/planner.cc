@@ -80,11 +80,20 @@ std::string Plan::add(std::string const& kind, Json const& identity, Json payloa
     return hash;
 }
 
+std::int64_t Plan::expected_samples(std::string const& expert) const {
+    auto const samples = run_.experts.at(expert).samples;
+    if (samples > 0) return samples;
+    auto const there = inputs_.to_draw_from.find(expert);
+    return std::clamp(there == inputs_.to_draw_from.end() ? 0 : there->second, run_.samples_between.front(),
+                      run_.samples_between.back());
+}
+
 Json Plan::parts_of(std::vector<std::string> const& experts) const {
     auto parts = Json::array();
     for (auto const& name : experts) {
         auto const& recipe = run_.experts.at(name);
         parts.push_back({{"expert", name}, {"datasets", recipe.datasets}, {"samples", recipe.samples}});
+        if (recipe.samples == 0) parts.back()["between"] = run_.samples_between;
     }
     return parts;
 }
@@ -94,8 +103,14 @@ Json Plan::parts_identity(std::vector<std::string> const& experts) const {
     for (auto const& name : experts) {
         auto const& recipe = run_.experts.at(name);
         auto hashes = Json::array();
-        for (auto const& dataset : recipe.datasets) hashes.push_back({dataset, inputs_.data.at(dataset + "/train")});
+        for (auto const& dataset : recipe.datasets) {
+            auto const ref = parse_data_ref(dataset);
+            auto splits = Json::array({ref.id});
+            for (auto const& split : ref.splits) splits.push_back(inputs_.data.at(ref.id + "/" + split));
+            hashes.push_back(std::move(splits));
+        }
         parts.push_back({{"data", hashes}, {"samples", recipe.samples}});
+        if (recipe.samples == 0) parts.back()["between"] = run_.samples_between;
     }
     return parts;
 }
@@ -108,7 +123,7 @@ Json Plan::target_json(std::string const& name) const {
 std::string Plan::train(std::vector<std::string> const& experts, std::int64_t seed) {
     Json const prompt{{"layout", run_.prompt.layout}, {"format", run_.prompt.format}};
     std::int64_t samples = 0;
-    for (auto const& name : experts) samples += run_.experts.at(name).samples;
+    for (auto const& name : experts) samples += expected_samples(name);
     Json const identity{{"base", inputs_.base}, {"parts", parts_identity(experts)}, {"options", run_.train},
                         {"prompt", prompt},     {"keep_empty", run_.keep_empty},    {"seed", seed}};
     return add("train", identity,
@@ -126,7 +141,7 @@ std::string Plan::encode_experts(std::string const& expert, std::int64_t seed) {
                         {"keep_empty", run_.keep_empty},
                         {"seed", seed}};
     return add("encode", identity, {{"parts", parts_of({expert})}, {"keep_empty", run_.keep_empty}, {"seed", seed}}, {},
-               0.01 * static_cast<double>(run_.experts.at(expert).samples), 0);
+               0.01 * static_cast<double>(expected_samples(expert)), 0);
 }
 
 std::string Plan::encode_target(std::string const& name) {

@@ -15,10 +15,11 @@ namespace samner::plan {
 
 /// Content hashes and sizes of what a run reads, found out before planning.
 struct Inputs {
-    std::string base;                               ///< of the base model and its tokeniser
-    std::string encoder;                            ///< of the encoder
-    std::map<std::string, std::string> data;        ///< of a data set's split and description: "bc5cdr/train"
-    std::map<std::string, std::int64_t> sentences;  ///< of a target, after its limit
+    std::string base;                                       ///< of the base model and its tokeniser
+    std::string encoder;                                    ///< of the encoder
+    std::map<std::string, std::string> data;                ///< of a data set's split and description: "bc5cdr/train"
+    std::map<std::string, std::int64_t> sentences;          ///< of a target, after its limit
+    std::map<std::string, std::int64_t> to_draw_from = {};  ///< sentences of an expert's data sets; for costs only
 };
 
 /// Predictions as arithmetic on stored ones.
@@ -45,7 +46,8 @@ struct Cell {
 /// was selected. Nothing here touches files.
 ///
 /// Payloads, by kind:
-/// - train:  {"parts": [{"expert", "datasets", "samples"}…], "options": train::Options, "prompt", "keep_empty", "seed"}
+/// - train:  {"parts": [{"expert", "datasets", "samples", "between"?}…], "options": train::Options, "prompt",
+/// "keep_empty", "seed"}
 /// - encode: {"parts": […], "keep_empty", "seed"} for an expert's training texts, or {"target": {"dataset", "split",
 /// "sentences"}}
 /// - infer:  {"adapter": key or null, "target", "sample": null or {"k", "seed"}, "prompt", "max_new_tokens"}
@@ -98,6 +100,7 @@ private:
 
     std::string add(std::string const& kind, Json const& identity, Json payload, std::vector<std::string> after,
                     double cost, std::int64_t sentences);
+    std::int64_t expected_samples(std::string const& expert) const;
     Json parts_of(std::vector<std::string> const& experts) const;
     Json parts_identity(std::vector<std::string> const& experts) const;
     Json target_json(std::string const& target) const;

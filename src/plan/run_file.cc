@@ -73,6 +73,26 @@ std::string suggestion(std::string const& word, std::vector<std::string> const& 
 
 }  // namespace
 
+DataRef parse_data_ref(std::string const& text, std::string_view place) {
+    auto const colon = text.find(':');
+    DataRef ref{text.substr(0, colon), {}};
+    if (colon == std::string::npos) {
+        ref.splits = {"train"};
+    } else {
+        for (auto begin = colon + 1; begin <= text.size();) {
+            auto const end = std::min(text.find('+', begin), text.size());
+            ref.splits.push_back(text.substr(begin, end - begin));
+            begin = end + 1;
+        }
+    }
+    std::set<std::string> const distinct{ref.splits.begin(), ref.splits.end()};
+    if (ref.id.empty() || distinct.contains("") || distinct.size() != ref.splits.size()) {
+        throw InputError{fmt::format("'{}' names no data set ({})", text, place),
+                         "write its id, or id:split, or id:split+split with each split once"};
+    }
+    return ref;
+}
+
 Json RunFile::json() const {
     Json result{{"base", base},
                 {"encoder", encoder},
@@ -82,13 +102,16 @@ Json RunFile::json() const {
                 {"prompt", {{"layout", prompt.layout}, {"format", prompt.format}}},
                 {"infer", {{"max_new_tokens", infer.max_new_tokens}, {"num_slots", infer.num_slots}}},
                 {"merge", merge.json()},
+                {"samples_between", samples_between},
                 {"keep_empty", keep_empty},
                 {"seeds", seeds},
                 {"threads", threads},
                 {"device", device},
                 {"dtype", dtype}};
-    for (auto const& [name, expert] : experts)
-        result["experts"][name] = {{"datasets", expert.datasets}, {"samples", expert.samples}};
+    for (auto const& [name, expert] : experts) {
+        result["experts"][name] = {{"datasets", expert.datasets},
+                                   {"samples", expert.samples > 0 ? Json(expert.samples) : Json("auto")}};
+    }
     for (auto const& [name, target] : targets) {
         result["targets"][name] = {
             {"dataset", target.dataset}, {"split", target.split}, {"sentences", target.sentences}};
@@ -156,15 +179,18 @@ RunFile parse_run_file(std::string const& text, std::string const& place, std::v
         auto expert = experts.map(name);
         auto& recipe = run.experts[name];
         recipe.datasets = expert.require<std::vector<std::string>>("datasets");
-        recipe.samples = expert.get("samples", recipe.samples);
+        auto const automatic =
+            expert.has("samples") && expert.node("samples").IsScalar() && expert.node("samples").Scalar() == "auto";
+        recipe.samples = automatic ? 0 : expert.get("samples", recipe.samples);
         expert.finish();
         demand(!recipe.datasets.empty(), expert, fmt::format("expert '{}' has no data sets", name),
                "name at least one");
-        std::set<std::string> const distinct{recipe.datasets.begin(), recipe.datasets.end()};
+        std::set<std::string> distinct;
+        for (auto const& dataset : recipe.datasets) distinct.insert(parse_data_ref(dataset, expert.place()).id);
         demand(distinct.size() == recipe.datasets.size(), expert,
                fmt::format("expert '{}' names a data set twice", name), "name each once");
-        demand(recipe.samples > 0, expert, fmt::format("experts.{}.samples is {}", name, recipe.samples),
-               "give it 1 or more");
+        demand(automatic || recipe.samples > 0, expert, fmt::format("experts.{}.samples is {}", name, recipe.samples),
+               "give it 1 or more, or auto");
     }
     auto targets = map.map("targets");
     for (auto const& name : targets.keys()) {
@@ -212,12 +238,16 @@ RunFile parse_run_file(std::string const& text, std::string const& place, std::v
     demand(run.merge.space == "factor", merge, fmt::format("merge.space is '{}'", run.merge.space),
            "only factor is there yet");
 
+    run.samples_between = map.get("samples_between", run.samples_between);
     run.keep_empty = map.get("keep_empty", run.keep_empty);
     run.seeds = map.get("seeds", run.seeds);
     run.threads = map.get("threads", run.threads);
     run.device = map.get("device", run.device);
     run.dtype = map.get("dtype", run.dtype);
     map.finish();
+    auto const& between = run.samples_between;
+    demand(between.size() == 2 && between[0] >= 1 && between[0] <= between[1], map,
+           fmt::format("samples_between is {}", between), "give it two numbers, 1 or more and rising");
     demand(run.keep_empty >= 0 && run.keep_empty <= 1, map, fmt::format("keep_empty is {}", run.keep_empty),
            "give it 0 to 1");
     demand(!run.seeds.empty() && run.seeds.front() >= 0, map, "seeds is empty or negative",

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/json.h"
@@ -12,10 +13,21 @@
 
 namespace samner::plan {
 
-/// An expert's training data: data sets, and how many samples are drawn from their training splits together.
+/// A data set as recipes name it: `bc5cdr`, which is its training split, or `gmb-news:all`, `ncbi:train+dev`.
+struct DataRef {
+    std::string id;
+    std::vector<std::string> splits;
+};
+
+/// @param place  what to name in messages
+/// @throws InputError for an empty id or split, or a split twice
+DataRef parse_data_ref(std::string const& text, std::string_view place = "run file");
+
+/// An expert's training data: data sets (as parse_data_ref reads them), and how many samples are drawn from them
+/// together.
 struct ExpertRecipe {
     std::vector<std::string> datasets;
-    std::int64_t samples = 10'000;
+    std::int64_t samples = 10'000;  ///< 0 (`auto` in the file): as many as there are, within `samples_between`
 };
 
 struct Target {
@@ -56,6 +68,7 @@ struct RunFile {
 
         Json json() const;
     } merge;
+    std::vector<std::int64_t> samples_between{10'000, 50'000};  ///< bounds of `samples: auto` (section 3.1)
     double keep_empty = 0.1;             ///< share of the sentences without entities that training keeps (section 3.1)
     std::vector<std::int64_t> seeds{0};  ///< each is a repeat of everything
     std::int64_t threads = 0;            ///< a rank; 0: the processors of its node divided by its ranks there

@@ -1,6 +1,7 @@
 #include "task/executor.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -64,6 +65,19 @@ struct Executor::Impl {
         return splits[key] = corpus::read(catalogue.at(dataset), name, root);
     }
 
+    /// All sentences that a recipe's data set gives.
+    std::vector<corpus::Sentence> const& sentences_of(plan::DataRef const& ref) {
+        if (ref.splits.size() == 1) return split(ref.id, ref.splits.front());
+        auto const key = fmt::format("{}/{}", ref.id, fmt::join(ref.splits, "+"));
+        if (auto const found = splits.find(key); found != splits.end()) return found->second;
+        std::vector<corpus::Sentence> all;
+        for (auto const& name : ref.splits) {
+            auto part = corpus::read(catalogue.at(ref.id), name, root);
+            std::ranges::move(part, std::back_inserter(all));
+        }
+        return splits[key] = std::move(all);
+    }
+
     static prompt::Options prompt_options(Json const& payload) {
         auto const& options = payload.at("prompt");
         return {prompt::parse_layout(options.at("layout").get<std::string>()),
@@ -75,12 +89,17 @@ struct Executor::Impl {
                          std::function<void(corpus::Sentence const&, corpus::Dataset const&)> const& visit) {
         for (auto const& part : payload.at("parts")) {
             std::vector<corpus::Pool> pools;
-            for (auto const& id : part.at("datasets")) {
-                pools.push_back({&catalogue.at(id.get<std::string>()), split(id.get<std::string>(), "train")});
+            for (auto const& dataset : part.at("datasets")) {
+                auto const ref = plan::parse_data_ref(dataset.get<std::string>());
+                pools.push_back({&catalogue.at(ref.id), sentences_of(ref)});
             }
-            auto const samples =
-                corpus::training_set(pools, part.at("samples").get<std::int64_t>(),
-                                     payload.at("keep_empty").get<double>(), payload.at("seed").get<std::uint64_t>());
+            corpus::SetSize size{part.at("samples").get<std::int64_t>()};
+            if (size.samples == 0) {
+                size.at_least = part.at("between").at(0).get<std::int64_t>();
+                size.at_most = part.at("between").at(1).get<std::int64_t>();
+            }
+            auto const samples = corpus::training_set(pools, size, payload.at("keep_empty").get<double>(),
+                                                      payload.at("seed").get<std::uint64_t>());
             for (auto const& sample : samples)
                 visit(pools[sample.pool].sentences[sample.sentence], *pools[sample.pool].dataset);
         }

@@ -52,9 +52,15 @@ plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, pl
         if (hash.empty()) hash = corpus::split_hash(dataset, split, root);
         return std::ssize(corpus::read(dataset, split, root));
     };
+    std::map<std::string, std::int64_t> sizes;
     for (auto const& [name, expert] : run.experts) {
         for (auto const& dataset : expert.datasets) {
-            if (!inputs.data.contains(dataset + "/train")) examine(dataset, "train");
+            auto const ref = plan::parse_data_ref(dataset);
+            for (auto const& split : ref.splits) {
+                auto const [size, unknown] = sizes.try_emplace(ref.id + "/" + split);
+                if (unknown) size->second = examine(ref.id, split);
+                inputs.to_draw_from[name] += size->second;
+            }
         }
     }
     for (auto const& [name, target] : run.targets) {

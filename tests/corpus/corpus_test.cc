@@ -12,7 +12,6 @@
 #include "core/hash.h"
 #include "corpus/check_sentence.h"
 #include "corpus/dataset.h"
-#include "corpus/training_set.h"
 #include "temporary_folder.h"
 
 namespace samner::corpus {
@@ -261,50 +260,6 @@ TEST_F(UserCorpus, ThatIsBrokenSaysWhereAndWhatToDo) {
         EXPECT_EQ(error.remedy(), "did you mean 'mine'?");
     }
     EXPECT_THROW(Catalogue{{folder / "absent"}}, InputError);
-}
-
-Dataset dataset(std::string const& id, int types) {
-    Dataset d;
-    d.id = id;
-    for (int i = 0; i < types; ++i) d.types.push_back({"T" + std::to_string(i), "t" + std::to_string(i), ""});
-    return d;
-}
-
-TEST(TrainingSet, SharesBySizeOfTypeListAndRepeatsWhereSentencesAreFew) {
-    auto const one = dataset("one", 1);
-    auto const five = dataset("five", 5);
-    std::vector<Sentence> const few(3, {"", "x", {{"x", "T0"}}});
-    std::vector<Sentence> const many(1000, {"", "x", {{"x", "T0"}}});
-    auto const samples = training_set({{&one, few}, {&five, many}}, 100, 0.1, 7);
-    auto const of = [&](std::size_t pool) { return std::ranges::count(samples, pool, &Sample::pool); };
-    EXPECT_EQ(of(0), 16);  // floor(100 / 6)
-    EXPECT_EQ(of(1), 83);  // floor(500 / 6)
-    std::map<std::size_t, int> repeats;
-    std::set<std::size_t> distinct;
-    for (auto const& sample : samples) {
-        if (sample.pool == 0) ++repeats[sample.sentence];
-        if (sample.pool == 1) {
-            EXPECT_TRUE(distinct.insert(sample.sentence).second);
-        }
-    }
-    for (auto const& [sentence, count] : repeats) EXPECT_GE(count, 5);
-    EXPECT_EQ(samples, training_set({{&one, few}, {&five, many}}, 100, 0.1, 7));
-    EXPECT_NE(samples, training_set({{&one, few}, {&five, many}}, 100, 0.1, 8));
-}
-
-TEST(TrainingSet, KeepsATenthOfTheSentencesWithoutEntities) {
-    auto const one = dataset("one", 1);
-    std::vector<Sentence> sentences(10'000, {"", "x", {}});
-    sentences.resize(10'100, {"", "x", {{"x", "T0"}}});
-    auto const samples = training_set({{&one, sentences}}, 20'000, 0.1, 0);
-    std::set<std::size_t> empty;
-    for (auto const& sample : samples) {
-        if (sample.sentence < 10'000) empty.insert(sample.sentence);
-    }
-    EXPECT_NEAR(static_cast<double>(empty.size()), 1000, 5 * 30);  // five standard deviations of a binomial
-    EXPECT_THROW(training_set({{&one, {}}}, 10, 0.1, 0), InputError);
-    EXPECT_THROW(training_set({{&one, sentences}}, -1, 0.1, 0), InputError);
-    EXPECT_THROW(training_set({{&one, sentences}}, 10, 1.5, 0), InputError);
 }
 
 }  // namespace
