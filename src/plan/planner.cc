@@ -121,7 +121,8 @@ Json Plan::target_json(std::string const& name) const {
 }
 
 std::string Plan::train(std::vector<std::string> const& experts, std::int64_t seed) {
-    Json const prompt{{"layout", run_.prompt.layout}, {"format", run_.prompt.format}};
+    Json prompt{{"layout", run_.prompt.layout}, {"format", run_.prompt.format}};
+    if (run_.prompt.parts != "none") prompt["parts"] = run_.prompt.parts;
     std::int64_t samples = 0;
     for (auto const& name : experts) samples += expected_samples(name);
     Json const identity{{"base", inputs_.base}, {"parts", parts_identity(experts)}, {"options", run_.train},

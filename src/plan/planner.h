@@ -45,7 +45,7 @@ struct Cell {
 /// done once; rows that merge a selection become tasks when the selection is known, and are shared once more by what
 /// was selected. Nothing here touches files.
 ///
-/// Payloads, by kind:
+/// Payloads, by kind ("prompt" of train has "parts" where instructions have random ones):
 /// - train:  {"parts": [{"expert", "datasets", "samples", "between"?}…], "options": train::Options, "prompt",
 /// "keep_empty", "seed"}
 /// - encode: {"parts": […], "keep_empty", "seed"} for an expert's training texts, or {"target": {"dataset", "split",

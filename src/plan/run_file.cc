@@ -99,7 +99,7 @@ Json RunFile::json() const {
                 {"data", data},
                 {"datasets", datasets},
                 {"train", train},
-                {"prompt", {{"layout", prompt.layout}, {"format", prompt.format}}},
+                {"prompt", {{"layout", prompt.layout}, {"format", prompt.format}, {"parts", prompt.parts}}},
                 {"infer", {{"max_new_tokens", infer.max_new_tokens}, {"num_slots", infer.num_slots}}},
                 {"merge", merge.json()},
                 {"samples_between", samples_between},
@@ -208,6 +208,7 @@ RunFile parse_run_file(std::string const& text, std::string const& place, std::v
     auto prompt = map.map("prompt");
     run.prompt.layout = prompt.get("layout", run.prompt.layout);
     run.prompt.format = prompt.get("format", run.prompt.format);
+    if (prompt.has("parts")) run.prompt.parts = to_json(prompt.node("parts"));
     prompt.finish();
     auto infer = map.map("infer");
     run.infer.max_new_tokens = infer.get("max_new_tokens", run.infer.max_new_tokens);

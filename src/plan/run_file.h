@@ -48,6 +48,7 @@ struct RunFile {
     struct Prompt {
         std::string layout = "full";
         std::string format = "json";
+        Json parts = "none";  ///< random parts of training prompts: none, paper or rates (prompt::Rates)
     } prompt;
     struct Infer {
         std::int64_t max_new_tokens = 256;

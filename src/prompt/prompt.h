@@ -21,19 +21,41 @@ enum class Format { json, json_map, enumeration, sentences };
 /// @throws InputError for an unknown name
 Layout parse_layout(std::string_view name);
 Format parse_format(std::string_view name);
+std::string_view name_of(Format format);
 
 struct Options {
     Layout layout = Layout::full;
     Format format = Format::json;
 };
 
+/// What one prompt is made of (SaM, section 3.1 and Figures 7 and 8), in the order in which it reads.
+struct Parts {
+    std::vector<std::string> types;  ///< names that are asked for; mentions of others are not in the answer
+    bool masked = false;             ///< the types are called Type1, Type2 … instead
+    bool source = false;             ///< where the data set comes from
+    bool definitions = false;        ///< of the types
+    bool answer_format = false;      ///< how to answer
+    std::vector<corpus::Sentence const*> demonstrations = {};  ///< worked examples, which must outlive the parts
+    Format format = Format::json;
+};
+
+/// The parts of every prompt of a layout: all types, and with `full` source, definitions and answer format.
+Parts parts_of(corpus::Dataset const& dataset, Options const& options);
+
+/// What a prompt calls its types, in their order: the list that its answer is parsed with.
+std::vector<std::string> labels(Parts const& parts);
+
+/// Mentions with the types' names where the prompt had placeholders.
+score::Mentions unmasked(score::Mentions const& mentions, Parts const& parts);
+
 struct Prompt {
     std::string text;               ///< instruction, input and the word that asks for the answer
     std::string answer;             ///< the gold answer, from the space before it on; the end token is not part of it
-    std::size_t instruction_bytes;  ///< of `text`: the same for all sentences of a data set
+    std::size_t instruction_bytes;  ///< of `text`, before the input: the same for all sentences with the same parts
 };
 
-/// What the data set's types are called and a sentence's entities of those types, as a prompt and its answer.
+/// What the types are called and a sentence's entities of those types, as a prompt and its answer.
+Prompt render(corpus::Sentence const& sentence, corpus::Dataset const& dataset, Parts const& parts);
 Prompt render(corpus::Sentence const& sentence, corpus::Dataset const& dataset, Options const& options);
 
 /// The gold mentions that are scored.

@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
+#include <functional>
 #include <set>
 
 #include "core/error.h"
@@ -91,6 +93,26 @@ std::string answer_text(Format format, std::vector<std::pair<std::string, std::s
     return sentences_answer(pairs);
 }
 
+/// A sentence's entities and what the prompt calls their types, each once; those that are not asked for are left out.
+std::vector<std::pair<std::string, std::string>> pairs_of(
+    corpus::Sentence const& sentence, corpus::Dataset const& dataset,
+    std::function<std::string const*(std::string const&)> const& label) {
+    std::vector<std::pair<std::string, std::string>> pairs;
+    std::set<std::pair<std::string, std::string>> seen;
+    for (auto const& entity : sentence.entities) {
+        auto const* const type = dataset.type(entity.type);
+        auto const* const name = type ? label(type->name) : nullptr;
+        if (name && !entity.text.empty() && seen.emplace(entity.text, *name).second)
+            pairs.emplace_back(entity.text, *name);
+    }
+    return pairs;
+}
+
+constexpr auto formats = std::to_array<std::pair<std::string_view, Format>>({{"json", Format::json},
+                                                                             {"json_map", Format::json_map},
+                                                                             {"enumeration", Format::enumeration},
+                                                                             {"sentences", Format::sentences}});
+
 }  // namespace
 
 Layout parse_layout(std::string_view name) {
@@ -100,35 +122,68 @@ Layout parse_layout(std::string_view name) {
 }
 
 Format parse_format(std::string_view name) {
-    if (name == "json") return Format::json;
-    if (name == "json_map") return Format::json_map;
-    if (name == "enumeration") return Format::enumeration;
-    if (name == "sentences") return Format::sentences;
+    auto const found = std::ranges::find(formats, name, &std::pair<std::string_view, Format>::first);
+    if (found != formats.end()) return found->second;
     throw InputError{fmt::format("prompt.format is '{}'", name), "use json, json_map, enumeration or sentences"};
 }
 
-Prompt render(corpus::Sentence const& sentence, corpus::Dataset const& dataset, Options const& options) {
-    auto const types = dataset.type_names();
-    std::string text = fmt::format("Find the entities of the types {}.\n", fmt::join(types, ", "));
-    if (options.layout == Layout::full) {
-        text += fmt::format("Source: {}\n", dataset.description);
-        for (auto const& type : dataset.types) {
-            if (dataset.type(type.label) && !type.definition.empty())
-                text += fmt::format("{}: {}\n", type.name, type.definition);
-        }
-        text += fmt::format("{}\n", format_instruction(options.format));
-    }
-    auto const instruction = text.size();
-    text += fmt::format("Text: {}\nEntities:", sentence.text);
+std::string_view name_of(Format format) {
+    return std::ranges::find(formats, format, &std::pair<std::string_view, Format>::second)->first;
+}
 
-    std::vector<std::pair<std::string, std::string>> pairs;
-    std::set<std::pair<std::string, std::string>> seen;
-    for (auto const& entity : sentence.entities) {
-        auto const* const type = dataset.type(entity.type);
-        if (type && !entity.text.empty() && seen.emplace(entity.text, type->name).second)
-            pairs.emplace_back(entity.text, type->name);
+Parts parts_of(corpus::Dataset const& dataset, Options const& options) {
+    bool const full = options.layout == Layout::full;
+    return {dataset.type_names(), false, full, full, full, {}, options.format};
+}
+
+std::vector<std::string> labels(Parts const& parts) {
+    if (!parts.masked) return parts.types;
+    std::vector<std::string> names;
+    for (std::size_t i = 1; i <= parts.types.size(); ++i) names.push_back(fmt::format("Type{}", i));
+    return names;
+}
+
+score::Mentions unmasked(score::Mentions const& mentions, Parts const& parts) {
+    auto const names = labels(parts);
+    score::Mentions result;
+    for (auto const& mention : mentions) {
+        auto const found = std::ranges::find(names, mention.type);
+        if (found != names.end())
+            result.insert({mention.text, parts.types[static_cast<std::size_t>(found - names.begin())]});
     }
-    return {text, " " + answer_text(options.format, pairs, types), instruction};
+    return result;
+}
+
+Prompt render(corpus::Sentence const& sentence, corpus::Dataset const& dataset, Parts const& parts) {
+    auto const names = labels(parts);
+    /// The label of a type's name; null when it is not asked for.
+    auto const label = [&](std::string const& type) -> std::string const* {
+        auto const found = std::ranges::find(parts.types, type);
+        return found == parts.types.end() ? nullptr : &names[static_cast<std::size_t>(found - parts.types.begin())];
+    };
+    auto const answer = [&](corpus::Sentence const& of) {
+        return answer_text(parts.format, pairs_of(of, dataset, label), names);
+    };
+    auto const input = [](corpus::Sentence const& of) { return fmt::format("Text: {}\nEntities:", of.text); };
+
+    std::string text = fmt::format("Find the entities of the types {}.\n", fmt::join(names, ", "));
+    if (parts.source) text += fmt::format("Source: {}\n", dataset.description);
+    if (parts.definitions) {
+        for (auto const& type : dataset.types) {
+            auto const* const name = label(type.name);
+            if (name && !type.definition.empty() && dataset.type(type.label))
+                text += fmt::format("{}: {}\n", *name, type.definition);
+        }
+    }
+    if (parts.answer_format) text += fmt::format("{}\n", format_instruction(parts.format));
+    for (auto const* const example : parts.demonstrations)
+        text += fmt::format("{} {}\n", input(*example), answer(*example));
+    auto const instruction = text.size();
+    return {text + input(sentence), " " + answer(sentence), instruction};
+}
+
+Prompt render(corpus::Sentence const& sentence, corpus::Dataset const& dataset, Options const& options) {
+    return render(sentence, dataset, parts_of(dataset, options));
 }
 
 score::Mentions gold(corpus::Sentence const& sentence, corpus::Dataset const& dataset) {

@@ -18,6 +18,7 @@
 #include "infer/generate.h"
 #include "model/encoder.h"
 #include "prompt/prompt.h"
+#include "prompt/training_prompts.h"
 #include "select/select.h"
 #include "task/engine.h"
 #include "task/merge_adapters.h"
@@ -84,9 +85,9 @@ struct Executor::Impl {
                 prompt::parse_format(options.at("format").get<std::string>())};
     }
 
-    /// Calls visit(sentence, data set) for each training sample of a payload's parts, in order.
-    void for_each_sample(Json const& payload,
-                         std::function<void(corpus::Sentence const&, corpus::Dataset const&)> const& visit) {
+    /// Calls visit(pools, samples) for each part of a payload, in order.
+    void for_each_set(Json const& payload,
+                      std::function<void(std::span<corpus::Pool const>, std::vector<corpus::Sample>)> const& visit) {
         for (auto const& part : payload.at("parts")) {
             std::vector<corpus::Pool> pools;
             for (auto const& dataset : part.at("datasets")) {
@@ -98,10 +99,8 @@ struct Executor::Impl {
                 size.at_least = part.at("between").at(0).get<std::int64_t>();
                 size.at_most = part.at("between").at(1).get<std::int64_t>();
             }
-            auto const samples = corpus::training_set(pools, size, payload.at("keep_empty").get<double>(),
-                                                      payload.at("seed").get<std::uint64_t>());
-            for (auto const& sample : samples)
-                visit(pools[sample.pool].sentences[sample.sentence], *pools[sample.pool].dataset);
+            visit(pools, corpus::training_set(pools, size, payload.at("keep_empty").get<double>(),
+                                              payload.at("seed").get<std::uint64_t>()));
         }
     }
 
@@ -126,11 +125,16 @@ struct Executor::Impl {
     std::pair<std::string, Json> train(plan::Task const& task) {
         auto options = train::Options::from_json(task.payload.at("options"), "train");
         options.seed += task.payload.at("seed").get<std::uint64_t>();
-        auto const prompt = prompt_options(task.payload);
+        auto const rates =
+            prompt::Rates::from_json(task.payload.at("prompt").value("parts", Json("none")), "prompt.parts");
         std::vector<Engine::Tokens> examples;
-        for_each_sample(task.payload, [&](corpus::Sentence const& sentence, corpus::Dataset const& dataset) {
-            auto const rendered = prompt::render(sentence, dataset, prompt);
-            examples.push_back(engine().tokenize({rendered.text, rendered.answer}));
+        for_each_set(task.payload, [&](auto pools, auto samples) {
+            prompt::TrainingPrompts const prompts{pools, std::move(samples), prompt_options(task.payload), rates,
+                                                  task.payload.at("seed").get<std::uint64_t>()};
+            for (std::size_t i = 0; i < prompts.size(); ++i) {
+                auto const rendered = prompts.at(i);
+                examples.push_back(engine().tokenize({rendered.text, rendered.answer}));
+            }
         });
         auto steps = Json::array();
         auto const hash = artifacts.commit(task.key, [&](std::filesystem::path const& out) {
@@ -149,8 +153,8 @@ struct Executor::Impl {
     std::pair<std::string, Json> encode(plan::Task const& task) {
         std::vector<std::string> texts;
         if (task.payload.contains("parts")) {
-            for_each_sample(task.payload, [&](corpus::Sentence const& sentence, corpus::Dataset const&) {
-                texts.push_back(sentence.text);
+            for_each_set(task.payload, [&](auto pools, auto const& samples) {
+                for (auto const& sample : samples) texts.push_back(pools[sample.pool].sentences[sample.sentence].text);
             });
         } else {
             for (auto const& sentence : target_sentences(task.payload)) texts.push_back(sentence.text);

@@ -8,6 +8,7 @@
 #include "core/hash.h"
 #include "corpus/dataset.h"
 #include "prompt/prompt.h"
+#include "prompt/training_prompts.h"
 #include "task/engine.h"
 #include "task/executor.h"
 #include "token/tokenizer.h"
@@ -34,6 +35,8 @@ plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, pl
     run.train = train::Options::from_json(run.train, "train").to_json();
     prompt::parse_layout(run.prompt.layout);
     prompt::parse_format(run.prompt.format);
+    auto const rates = prompt::Rates::from_json(run.prompt.parts, "prompt.parts");
+    run.prompt.parts = rates ? rates->to_json() : Json("none");
     plan::Inputs inputs;
     {
         Engine const engine{run.base, run.device};

@@ -279,6 +279,74 @@ TEST_F(Planning, RefusesARunFileWithUnknownKeysOrValuesOutOfRange) {
     EXPECT_THROW(run({"seeds=[1, 1]"}), InputError);
     EXPECT_THROW(run({"dtype=bf16"}), InputError);
     EXPECT_THROW(run({"targets.science.sentences=-1"}), InputError);
+    EXPECT_THROW(run({"samples_between=[5, 4]"}), InputError);
+    EXPECT_THROW(run({"samples_between=[0, 4]"}), InputError);
+    EXPECT_THROW(run({"samples_between=[4]"}), InputError);
+    EXPECT_THROW(run({"experts.stem.samples=automatic"}), InputError);
+    EXPECT_THAT([&] { run({"experts.stem.datasets=['wlpc:']"}); },
+                ThrowsMessage<InputError>(HasSubstr("'wlpc:' names no data set (")));
+    EXPECT_THROW(run({"experts.stem.datasets=[':train']"}), InputError);
+    EXPECT_THROW(run({"experts.stem.datasets=['wlpc:train+train']"}), InputError);
+    EXPECT_THROW(run({"experts.stem.datasets=['wlpc:train', 'wlpc:dev']"}), InputError);
+}
+
+TEST_F(Planning, NamesDataSetsWithTheirSplits) {
+    auto const of = [](std::string const& text) {
+        auto const ref = parse_data_ref(text);
+        return std::pair{ref.id, ref.splits};
+    };
+    using Splits = std::vector<std::string>;
+    EXPECT_EQ(of("bc5cdr"), std::pair(std::string{"bc5cdr"}, Splits{"train"}));
+    EXPECT_EQ(of("gmb-news:all"), std::pair(std::string{"gmb-news"}, Splits{"all"}));
+    EXPECT_EQ(of("ncbi:train+dev"), std::pair(std::string{"ncbi"}, Splits{"train", "dev"}));
+}
+
+TEST_F(Planning, KeysOfTrainingChangeWithWhatItsSamplesAndPromptsAreDrawnFrom) {
+    auto const keys = [&](std::vector<std::string> const& overrides) {
+        std::map<std::string, std::string> result;
+        auto made = plan("  a: merge(select(pool(stem), fused, 1))\n  b: expert(pool(stem), stem)\n", overrides);
+        for (auto const& [key, task] : made.tasks()) {
+            if (task.kind == "train" || (task.kind == "encode" && task.payload.contains("parts")))
+                result[task.kind] = key;
+        }
+        return result;
+    };
+    auto const plain = keys({});
+    EXPECT_EQ(plain, keys({"experts.stem.datasets=['wlpc:train']"}));
+    EXPECT_EQ(plain, keys({"prompt.parts=none"}));
+    EXPECT_EQ(plain, keys({"samples_between=[1, 9]"}));  // the size is given
+    auto const automatic = keys({"experts.stem.samples=auto"});
+    EXPECT_NE(plain, automatic);
+    EXPECT_NE(automatic, keys({"experts.stem.samples=auto", "samples_between=[1, 9]"}));
+    auto const parts = keys({"prompt.parts=paper"});
+    EXPECT_NE(plain.at("train"), parts.at("train"));
+    EXPECT_EQ(plain.at("encode"), parts.at("encode"));  // of the input texts alone
+}
+
+TEST_F(Planning, FreezesAutomaticSizesAndPartsSoThatTheyReadBack) {
+    std::vector<std::string> const overrides{"experts.stem.samples=auto", "prompt.parts={source: 0.5, pairs: [1, 2]}"};
+    plan("  b: merge(ours)\n");
+    auto const text = frozen({load_experiment(folder / "experiment.yaml")}, run(overrides));
+    write_atomically(folder / "frozen.yaml", text);
+    auto const back = load_frozen(folder / "frozen.yaml");
+    EXPECT_EQ(frozen(back.experiments, back.run), text);
+    EXPECT_EQ(back.run.experts.at("stem").samples, 0);
+    EXPECT_EQ(back.run.prompt.parts, Json::parse(R"({"source": 0.5, "pairs": [1, 2]})"));
+}
+
+TEST_F(Planning, ExpectsAutomaticSizesWithinTheirBoundsForItsCosts) {
+    write_atomically(folder / "e.yaml", "experiment: e\ntargets: [science]\nrows:\n  b: expert(pool(stem), stem)\n");
+    auto const cost = [&](std::int64_t there) {
+        auto given = inputs();
+        given.to_draw_from["stem"] = there;
+        Plan const made{{load_experiment(folder / "e.yaml")}, run({"experts.stem.samples=auto"}), given};
+        for (auto const& [key, task] : made.tasks()) {
+            if (task.kind == "train") return task.cost;
+        }
+        return 0.0;
+    };
+    EXPECT_DOUBLE_EQ(2 * cost(0), cost(20'000));
+    EXPECT_DOUBLE_EQ(5 * cost(0), cost(70'000));
 }
 
 }  // namespace
