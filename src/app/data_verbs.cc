@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
+#include <utility>
 
 #include "app/verbs.h"
 #include "core/hash.h"
 #include "core/json.h"
 #include "corpus/dataset.h"
+#include "corpus/table11.h"
 #include "plan/run_file.h"
 #include "task/executor.h"
 
@@ -20,6 +23,7 @@ namespace fs = std::filesystem;
 struct DataOptions {
     fs::path root;
     std::vector<std::string> folders{"configs/data"};
+    fs::path table = "experiments/paper/table11.yaml";
     bool json = false;
 
     corpus::Catalogue catalogue() const { return corpus::Catalogue{{folders.begin(), folders.end()}}; }
@@ -63,10 +67,44 @@ void verify(DataOptions const& options, ExitCode& code) {
     if (different + missing > 0) code = ExitCode::task_failed;
 }
 
+/// The paper's Table 11 beside the corpora that are there. One that stands in for several has its numbers once.
+void print_table11(corpus::PrintedTable const& table, corpus::Catalogue const& catalogue, fs::path const& root) {
+    auto const rows = corpus::present_table(catalogue, root, table);
+    fmt::print("\n{:<61}   here\n", "Table 11 of the paper");
+    fmt::print("{:<13} {:<11} {:>3} {:>7} {:>7} {:>7} {:>7}   {:<14} {:>3} {:>7} {:>7} {:>7} {:>7} {:>7}\n", "domain",
+               "corpus", "ty", "train", "dev", "test", "sampled", "corpus", "ty", "train", "dev", "test", "all",
+               "sampled");
+    std::set<std::string> shown;
+    std::int64_t sampled = 0;
+    std::int64_t sampled_here = 0;
+    for (auto const& printed : table.rows) {
+        sampled += printed.sampled;
+        auto left = fmt::format("{:<13} {:<11} {:>3} {:>7} {:>7} {:>7} {:>7}", printed.domain, printed.id,
+                                printed.types, printed.train, printed.dev, printed.test, printed.sampled);
+        for (auto const& row : rows) {
+            if (std::ranges::find(row.stands_for, printed.id) == row.stands_for.end()) continue;
+            if (!shown.insert(row.id).second) {
+                fmt::print("{:<61}   {:<14} (above)\n", std::exchange(left, ""), row.id);
+                continue;
+            }
+            sampled_here += row.sampled;
+            fmt::print("{:<61}   {:<14} {:>3}", std::exchange(left, ""), row.id, row.types);
+            for (auto const* const split : {"train", "dev", "test", "all"}) {
+                auto const found = row.sentences.find(split);
+                fmt::print(" {:>7}", found == row.sentences.end() ? "-" : std::to_string(found->second));
+            }
+            fmt::print(" {:>7}\n", row.sampled);
+        }
+        if (!left.empty()) fmt::print("{}\n", left);
+    }
+    fmt::print("{:<53} {:>7}   {:<50} {:>7}\n", "all", sampled, "", sampled_here);
+}
+
 void stats(DataOptions const& options) {
     auto const root = options.data();
     auto list = Json::array();
     auto const catalogue = options.catalogue();
+    auto const table = options.json ? corpus::PrintedTable{} : corpus::read_printed_table(options.table);
     for (auto const& [id, dataset] : catalogue.all()) {
         for (auto const& [split, files] : dataset.splits) {
             for (auto const& file : files) {
@@ -97,6 +135,7 @@ void stats(DataOptions const& options) {
                    entry["file"].get<std::string>(), entry["sentences"].get<int>(),
                    entry["sentences_with_entities"].get<int>(), entry["entity_types"].size());
     }
+    print_table11(table, catalogue, root);
 }
 
 }  // namespace
@@ -105,16 +144,19 @@ void add_data_verbs(CLI::App& app, ExitCode& code) {
     auto options = std::make_shared<DataOptions>();
     auto* const data = app.add_subcommand("data", "The corpora: list, verify, stats");
     data->require_subcommand(1);
-    auto const add = [&](char const* name, char const* description, std::function<void()> action) {
+    auto const add = [&](char const* name, char const* description, std::function<void()> action) -> CLI::App* {
         auto* const verb = data->add_subcommand(name, description);
         verb->add_option("--root", options->root, "data root; default SAMNER_DATA");
         verb->add_option("--configs", options->folders, "folders of data set descriptions")->capture_default_str();
         verb->add_flag("--json", options->json, "one JSON document");
         verb->callback(std::move(action));
+        return verb;
     };
     add("list", "What is described", [options] { list_datasets(*options); });
     add("verify", "Compare files with their SHA-256", [options, &code] { verify(*options, code); });
-    add("stats", "Sentences and entities a file", [options] { stats(*options); });
+    add("stats", "Sentences and entities a file, and the paper's Table 11", [options] { stats(*options); })
+        ->add_option("--table", options->table, "the table as printed")
+        ->capture_default_str();
     add("fetch", "(not there yet)", [] {
         throw InputError{"samner data fetch is not there yet",
                          "put the files under the data root yourself; samner data list names their sources"};

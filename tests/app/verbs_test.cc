@@ -289,5 +289,13 @@ TEST_F(Verbs, PlanSaysWhatSharingSaves) {
     EXPECT_EQ(plan["tasks"][0]["state"], "waiting");
 }
 
+TEST_F(Verbs, DataStatsShowsTable11BesideWhatIsThere) {
+    auto const result = samner_command("data stats --root tests/data/corpora");
+    ASSERT_EQ(result.code, 0) << result.output;
+    EXPECT_THAT(result.output, testing::ContainsRegex("biomedical +bc5cdr +2 +4560 +4581 +4797 +6594 +bc5cdr +2 "));
+    EXPECT_THAT(result.output, testing::ContainsRegex("all +148147"));
+    EXPECT_EQ(samner_command("data stats --root tests/data/corpora --table nowhere.yaml").code, 2);
+}
+
 }  // namespace
 }  // namespace samner
