@@ -29,7 +29,8 @@ struct SetSize {
 
 /// What each data set gives of `size` samples: floor(size * its types / all types), which is Table 11's column of
 /// sampled instances.
-/// @param types  number of entity types of each data set, 1 or more
+/// @param types  number of entity types of each data set
+/// @throws InputError when there are data sets and none has a type
 std::vector<std::int64_t> shares(std::int64_t size, std::span<std::int64_t const> types);
 
 /// Draws the training set of a domain (SaM, section 3.1 and Appendix A): of the sentences without entities only a share

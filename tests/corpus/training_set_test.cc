@@ -156,6 +156,7 @@ TEST(TrainingSet, OfNothingToDrawFromOrOutOfRangeIsAnError) {
     EXPECT_THROW(training_set(pools, {10}, std::nan(""), 0), InputError);
     EXPECT_THROW(training_set(pools, {0, 9, 8}, 0.1, 0), InputError);
     EXPECT_TRUE(training_set({}, {10}, 0.1, 0).empty());
+    EXPECT_THROW(shares(10, std::vector<std::int64_t>{0, 0}), InputError);
 }
 
 TEST(Table11, HasTheTypeNumbersOfTheDescriptions) {
