@@ -42,7 +42,10 @@ std::string description(plan::Task const& task) {
     std::string what;
     auto const& payload = task.payload;
     if (payload.contains("parts")) {
-        for (auto const& part : payload["parts"]) what += (what.empty() ? "" : "+") + part["expert"].get<std::string>();
+        for (auto const& part : payload["parts"]) {
+            what += (what.empty() ? "" : "+") + part["expert"].get<std::string>();
+            if (part.contains("cluster")) what += fmt::format("[{}]", part["cluster"]["index"].get<int>() + 1);
+        }
     } else if (payload.contains("target")) {
         what = payload["target"]["dataset"].get<std::string>();
         if (payload.contains("sample") && !payload["sample"].is_null()) what += " (sample)";

@@ -10,26 +10,6 @@
 namespace samner::plan {
 namespace {
 
-std::vector<std::string> names_of(Term const& pool, std::string const& target) {
-    std::vector<std::string> names;
-    if (pool.op == "without") {
-        names = names_of(*pool.argument("pool"), target);
-        auto const out = pool.argument("expert")->name;
-        std::erase(names, out == "target" ? target : out);
-    } else if (pool.op == "pool") {
-        for (auto const& item : pool.all("experts")) {
-            if (item->type == Type::name) {
-                names.push_back(item->name);
-            } else {
-                std::ranges::move(names_of(*item, target), std::back_inserter(names));
-            }
-        }
-    } else {
-        throw InputError{fmt::format("'{}' is not there yet ({})", pool.op, pool.place.text()), "leave this row out"};
-    }
-    return names;
-}
-
 [[noreturn]] void not_there_yet(Term const& term) {
     throw InputError{fmt::format("'{}' is not there yet ({})", term.op, term.place.text()), "leave this row out"};
 }
@@ -37,8 +17,8 @@ std::vector<std::string> names_of(Term const& pool, std::string const& target) {
 }  // namespace
 
 std::map<std::string, int> const& operator_revisions() {
-    static std::map<std::string, int> const revisions{
-        {"train", 1}, {"encode", 1}, {"infer", 1}, {"select", 1}, {"merge", 1}};
+    static std::map<std::string, int> const revisions{{"train", 1}, {"cluster", 1}, {"encode", 1},
+                                                      {"infer", 1}, {"select", 1},  {"merge", 1}};
     return revisions;
 }
 
@@ -69,7 +49,7 @@ std::string Plan::add(std::string const& kind, Json const& identity, Json payloa
                       double cost, std::int64_t sentences) {
     Json key{{"operator", kind}, {"revision", operator_revisions().at(kind)}, {"of", identity}};
     // What computes has the machine's arithmetic in its key; the rest inherits it through its inputs.
-    if (kind == "train" || kind == "encode" || kind == "infer")
+    if (kind == "train" || kind == "cluster" || kind == "encode" || kind == "infer")
         key["numerics"] = {{"device", run_.device}, {"dtype", run_.dtype}};
     auto hash = sha256(canonical(key));
     if (!tasks_.contains(hash)) {
@@ -80,28 +60,78 @@ std::string Plan::add(std::string const& kind, Json const& identity, Json payloa
     return hash;
 }
 
-std::int64_t Plan::expected_samples(std::string const& expert) const {
-    auto const samples = run_.experts.at(expert).samples;
-    if (samples > 0) return samples;
-    auto const there = inputs_.to_draw_from.find(expert);
-    return std::clamp(there == inputs_.to_draw_from.end() ? 0 : there->second, run_.samples_between.front(),
-                      run_.samples_between.back());
+std::vector<std::string> Plan::names_of(Term const& pool, std::string const& target) {
+    std::vector<std::string> names;
+    if (pool.op == "without") {
+        names = names_of(*pool.argument("pool"), target);
+        auto const out = pool.argument("expert")->name;
+        std::erase(names, out == "target" ? target : out);
+    } else if (pool.op == "mix") {
+        auto const clusters = static_cast<std::int64_t>(pool.argument("clusters")->number);
+        for (std::int64_t i = 0; i < clusters; ++i) {
+            names.push_back(fmt::format("{}[{}]", pool.text(), i + 1));
+            mixed_[names.back()] = {names_of(*pool.argument("pool"), target), clusters, i};
+        }
+    } else {
+        for (auto const& item : pool.all("experts")) {
+            if (item->type == Type::name) {
+                names.push_back(item->name);
+            } else {
+                std::ranges::move(names_of(*item, target), std::back_inserter(names));
+            }
+        }
+    }
+    return names;
 }
 
-Json Plan::parts_of(std::vector<std::string> const& experts) const {
-    auto parts = Json::array();
+std::vector<Plan::Part> Plan::parts_of(std::vector<std::string> const& experts, std::int64_t seed) {
+    std::vector<Part> parts;
     for (auto const& name : experts) {
-        auto const& recipe = run_.experts.at(name);
-        parts.push_back({{"expert", name}, {"datasets", recipe.datasets}, {"samples", recipe.samples}});
-        if (recipe.samples == 0) parts.back()["between"] = run_.samples_between;
+        auto const mixed = mixed_.find(name);
+        if (mixed == mixed_.end()) {
+            parts.push_back({name});
+            continue;
+        }
+        for (auto const& domain : mixed->second.domains) {
+            if (mixed_.contains(domain)) {
+                throw InputError{fmt::format("a mix of mixed experts ({})", name), "mix experts of the run file"};
+            }
+            parts.push_back(
+                {domain, mixed->second.clusters, mixed->second.cluster, cluster(domain, mixed->second.clusters, seed)});
+        }
     }
     return parts;
 }
 
-Json Plan::parts_identity(std::vector<std::string> const& experts) const {
-    auto parts = Json::array();
-    for (auto const& name : experts) {
-        auto const& recipe = run_.experts.at(name);
+std::int64_t Plan::expected_samples(std::vector<Part> const& parts) const {
+    std::int64_t all = 0;
+    for (auto const& part : parts) {
+        auto samples = run_.experts.at(part.expert).samples;
+        if (samples == 0) {
+            auto const there = inputs_.to_draw_from.find(part.expert);
+            samples = std::clamp(there == inputs_.to_draw_from.end() ? 0 : there->second, run_.samples_between.front(),
+                                 run_.samples_between.back());
+        }
+        all += samples / part.clusters;
+    }
+    return all;
+}
+
+Json Plan::payload_of(std::vector<Part> const& parts) const {
+    auto list = Json::array();
+    for (auto const& part : parts) {
+        auto const& recipe = run_.experts.at(part.expert);
+        list.push_back({{"expert", part.expert}, {"datasets", recipe.datasets}, {"samples", recipe.samples}});
+        if (recipe.samples == 0) list.back()["between"] = run_.samples_between;
+        if (!part.labels.empty()) list.back()["cluster"] = {{"labels", part.labels}, {"index", part.cluster}};
+    }
+    return list;
+}
+
+Json Plan::identity_of(std::vector<Part> const& parts) const {
+    auto list = Json::array();
+    for (auto const& part : parts) {
+        auto const& recipe = run_.experts.at(part.expert);
         auto hashes = Json::array();
         for (auto const& dataset : recipe.datasets) {
             auto const ref = parse_data_ref(dataset);
@@ -109,10 +139,31 @@ Json Plan::parts_identity(std::vector<std::string> const& experts) const {
             for (auto const& split : ref.splits) splits.push_back(inputs_.data.at(ref.id + "/" + split));
             hashes.push_back(std::move(splits));
         }
-        parts.push_back({{"data", hashes}, {"samples", recipe.samples}});
-        if (recipe.samples == 0) parts.back()["between"] = run_.samples_between;
+        list.push_back({{"data", hashes}, {"samples", recipe.samples}});
+        if (recipe.samples == 0) list.back()["between"] = run_.samples_between;
+        if (!part.labels.empty()) list.back()["cluster"] = {{"labels", part.labels}, {"index", part.cluster}};
     }
-    return parts;
+    return list;
+}
+
+std::vector<std::string> Plan::labels_of(std::vector<Part> const& parts) {
+    std::vector<std::string> keys;
+    for (auto const& part : parts) {
+        if (!part.labels.empty()) keys.push_back(part.labels);
+    }
+    return keys;
+}
+
+std::string Plan::cluster(std::string const& expert, std::int64_t clusters, std::int64_t seed) {
+    std::vector<Part> const parts{{expert}};
+    Json const identity{{"encoder", inputs_.encoder},
+                        {"parts", identity_of(parts)},
+                        {"keep_empty", run_.keep_empty},
+                        {"clusters", clusters},
+                        {"seed", seed}};
+    return add("cluster", identity,
+               {{"parts", payload_of(parts)}, {"keep_empty", run_.keep_empty}, {"clusters", clusters}, {"seed", seed}},
+               {}, 0.01 * static_cast<double>(expected_samples(parts)), 0);
 }
 
 Json Plan::target_json(std::string const& name) const {
@@ -123,26 +174,24 @@ Json Plan::target_json(std::string const& name) const {
 std::string Plan::train(std::vector<std::string> const& experts, std::int64_t seed) {
     Json prompt{{"layout", run_.prompt.layout}, {"format", run_.prompt.format}};
     if (run_.prompt.parts != "none") prompt["parts"] = run_.prompt.parts;
-    std::int64_t samples = 0;
-    for (auto const& name : experts) samples += expected_samples(name);
-    Json const identity{{"base", inputs_.base}, {"parts", parts_identity(experts)}, {"options", run_.train},
-                        {"prompt", prompt},     {"keep_empty", run_.keep_empty},    {"seed", seed}};
+    auto const parts = parts_of(experts, seed);
+    Json const identity{{"base", inputs_.base}, {"parts", identity_of(parts)},   {"options", run_.train},
+                        {"prompt", prompt},     {"keep_empty", run_.keep_empty}, {"seed", seed}};
     return add("train", identity,
-               {{"parts", parts_of(experts)},
+               {{"parts", payload_of(parts)},
                 {"options", run_.train},
                 {"prompt", prompt},
                 {"keep_empty", run_.keep_empty},
                 {"seed", seed}},
-               {}, 0.5 * static_cast<double>(samples), 0);
+               labels_of(parts), 0.5 * static_cast<double>(expected_samples(parts)), 0);
 }
 
 std::string Plan::encode_experts(std::string const& expert, std::int64_t seed) {
-    Json const identity{{"encoder", inputs_.encoder},
-                        {"parts", parts_identity({expert})},
-                        {"keep_empty", run_.keep_empty},
-                        {"seed", seed}};
-    return add("encode", identity, {{"parts", parts_of({expert})}, {"keep_empty", run_.keep_empty}, {"seed", seed}}, {},
-               0.01 * static_cast<double>(expected_samples(expert)), 0);
+    auto const parts = parts_of({expert}, seed);
+    Json const identity{
+        {"encoder", inputs_.encoder}, {"parts", identity_of(parts)}, {"keep_empty", run_.keep_empty}, {"seed", seed}};
+    return add("encode", identity, {{"parts", payload_of(parts)}, {"keep_empty", run_.keep_empty}, {"seed", seed}},
+               labels_of(parts), 0.01 * static_cast<double>(expected_samples(parts)), 0);
 }
 
 std::string Plan::encode_target(std::string const& name) {

@@ -46,8 +46,9 @@ struct Cell {
 /// was selected. Nothing here touches files.
 ///
 /// Payloads, by kind ("prompt" of train has "parts" where instructions have random ones):
-/// - train:  {"parts": [{"expert", "datasets", "samples", "between"?}…], "options": train::Options, "prompt",
-/// "keep_empty", "seed"}
+/// - train:  {"parts": [{"expert", "datasets", "samples", "between"?, "cluster"?: {"labels": key, "index"}}…],
+/// "options": train::Options, "prompt", "keep_empty", "seed"}
+/// - cluster: {"parts": […], "keep_empty", "clusters", "seed"}: k-means labels of an expert's training texts
 /// - encode: {"parts": […], "keep_empty", "seed"} for an expert's training texts, or {"target": {"dataset", "split",
 /// "sentences"}}
 /// - infer:  {"adapter": key or null, "target", "sample": null or {"k", "seed"}, "prompt", "max_new_tokens"}
@@ -93,6 +94,19 @@ private:
     struct Model {
         std::optional<std::string> adapter;  ///< key of a train or merge task; none: the base model
     };
+    /// An expert of a mix: of each domain the samples of one cluster.
+    struct Mixed {
+        std::vector<std::string> domains;
+        std::int64_t clusters;
+        std::int64_t cluster;
+    };
+    /// What a training set takes of an expert's recipe of the run file: all samples, or those of one cluster.
+    struct Part {
+        std::string expert;
+        std::int64_t clusters = 1;
+        std::int64_t cluster = 0;
+        std::string labels = {};  ///< key of the cluster task; empty: all samples
+    };
     struct Chosen {
         std::string expert;
         double metric;
@@ -100,9 +114,13 @@ private:
 
     std::string add(std::string const& kind, Json const& identity, Json payload, std::vector<std::string> after,
                     double cost, std::int64_t sentences);
-    std::int64_t expected_samples(std::string const& expert) const;
-    Json parts_of(std::vector<std::string> const& experts) const;
-    Json parts_identity(std::vector<std::string> const& experts) const;
+    std::vector<std::string> names_of(Term const& pool, std::string const& target);
+    std::vector<Part> parts_of(std::vector<std::string> const& experts, std::int64_t seed);
+    std::int64_t expected_samples(std::vector<Part> const& parts) const;
+    Json payload_of(std::vector<Part> const& parts) const;
+    Json identity_of(std::vector<Part> const& parts) const;
+    static std::vector<std::string> labels_of(std::vector<Part> const& parts);
+    std::string cluster(std::string const& expert, std::int64_t clusters, std::int64_t seed);
     Json target_json(std::string const& target) const;
     std::string train(std::vector<std::string> const& experts, std::int64_t seed);
     std::string encode_experts(std::string const& expert, std::int64_t seed);
@@ -124,6 +142,7 @@ private:
     std::vector<std::string> fresh_;
     std::map<std::string, Json> done_;
     std::set<std::string> failed_;
+    std::map<std::string, Mixed> mixed_;  ///< by name, as names_of gives them
     std::vector<Cell> cells_;
     std::vector<Term::Ptr> terms_;                          ///< of the cells
     std::size_t expanding_ = 0;                             ///< the cell whose term is being walked

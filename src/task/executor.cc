@@ -19,6 +19,7 @@
 #include "model/encoder.h"
 #include "prompt/prompt.h"
 #include "prompt/training_prompts.h"
+#include "select/kmeans.h"
 #include "select/select.h"
 #include "task/engine.h"
 #include "task/merge_adapters.h"
@@ -85,6 +86,15 @@ struct Executor::Impl {
                 prompt::parse_format(options.at("format").get<std::string>())};
     }
 
+    std::vector<corpus::Sample> of_cluster(std::vector<corpus::Sample> samples, Json const& cluster) const {
+        auto const labels = read_json(artifacts.path(cluster.at("labels").get<std::string>())).at("labels");
+        std::vector<corpus::Sample> chosen;
+        for (std::size_t i = 0; i < samples.size(); ++i) {
+            if (labels.at(i) == cluster.at("index")) chosen.push_back(samples[i]);
+        }
+        return chosen;
+    }
+
     /// Calls visit(pools, samples) for each part of a payload, in order.
     void for_each_set(Json const& payload,
                       std::function<void(std::span<corpus::Pool const>, std::vector<corpus::Sample>)> const& visit) {
@@ -99,8 +109,10 @@ struct Executor::Impl {
                 size.at_least = part.at("between").at(0).get<std::int64_t>();
                 size.at_most = part.at("between").at(1).get<std::int64_t>();
             }
-            visit(pools, corpus::training_set(pools, size, payload.at("keep_empty").get<double>(),
-                                              payload.at("seed").get<std::uint64_t>()));
+            auto samples = corpus::training_set(pools, size, payload.at("keep_empty").get<double>(),
+                                                payload.at("seed").get<std::uint64_t>());
+            if (part.contains("cluster")) samples = of_cluster(std::move(samples), part.at("cluster"));
+            visit(pools, std::move(samples));
         }
     }
 
@@ -150,12 +162,31 @@ struct Executor::Impl {
         return {hash, {{"samples", examples.size()}, {"steps", steps}}};
     }
 
+    std::vector<std::string> training_texts(Json const& payload) {
+        std::vector<std::string> texts;
+        for_each_set(payload, [&](auto pools, auto const& samples) {
+            for (auto const& sample : samples) texts.push_back(pools[sample.pool].sentences[sample.sentence].text);
+        });
+        return texts;
+    }
+
+    std::pair<std::string, Json> cluster(plan::Task const& task) {
+        auto const texts = training_texts(task.payload);
+        auto const clusters = task.payload.at("clusters").get<std::int64_t>();
+        auto const found = select::kmeans(encoder().encode(texts), encoder().dimension(), clusters,
+                                          task.payload.at("seed").get<std::uint64_t>());
+        std::vector<std::int64_t> sizes(static_cast<std::size_t>(clusters));
+        for (auto const label : found.labels) ++sizes[static_cast<std::size_t>(label)];
+        Json const labels{{"labels", found.labels}};
+        auto const hash = artifacts.commit(
+            task.key, [&](std::filesystem::path const& out) { write_atomically(out, labels.dump() + "\n"); });
+        return {hash, {{"texts", texts.size()}, {"sizes", sizes}, {"inertia", found.inertia}}};
+    }
+
     std::pair<std::string, Json> encode(plan::Task const& task) {
         std::vector<std::string> texts;
         if (task.payload.contains("parts")) {
-            for_each_set(task.payload, [&](auto pools, auto const& samples) {
-                for (auto const& sample : samples) texts.push_back(pools[sample.pool].sentences[sample.sentence].text);
-            });
+            texts = training_texts(task.payload);
         } else {
             for (auto const& sentence : target_sentences(task.payload)) texts.push_back(sentence.text);
         }
@@ -233,6 +264,7 @@ Executor::~Executor() = default;
 
 std::pair<std::string, Json> Executor::run(plan::Task const& task) {
     if (task.kind == "train") return impl_->train(task);
+    if (task.kind == "cluster") return impl_->cluster(task);
     if (task.kind == "encode") return impl_->encode(task);
     if (task.kind == "infer") return impl_->infer(task);
     if (task.kind == "select") return impl_->select(task);

@@ -190,5 +190,30 @@ TEST_F(TinyRun, RefusesAFolderThatALiveRunHolds) {
     run_command(fmt::format("pkill -f -- '--out {}' ; sleep 0.3; true", run.string()));
 }
 
+TEST(MixedDomains, SplitEachDomainsSamplesAmongTheExpertsOnAnyNumberOfRanks) {
+    TemporaryFolder const folder;
+    write_atomically(folder / "mixed.yaml",
+                     "experiment: mixed\ntargets: [museum]\nlet:\n  ours: pool(mix(pool(travel, zoo, workshop), 3))\n"
+                     "for: {i: [1, 2, 3]}\nrows:\n  \"expert_{i}\": \"expert(ours, {i})\"\n  sam: merge(select(ours, "
+                     "similarity, 2))\n");
+    std::map<int, std::map<std::string, std::string>> hashes;
+    for (int const ranks : {1, 2}) {
+        auto const run = folder / fmt::format("ranks{}", ranks);
+        auto const result = samner_command(
+            fmt::format("run {} --config configs/runs/tiny.yaml train.max_steps=2 prompt.parts=paper --out {} -n {}",
+                        (folder / "mixed.yaml").string(), run.string(), ranks));
+        ASSERT_EQ(result.code, 0) << result.output;
+        hashes[ranks] = artifacts(run);
+        std::vector<std::int64_t> trained_on;
+        for (auto const& record : store::replay_journal(run / "journal").records) {
+            if (record["kind"] == "done" && record["result"].contains("samples"))
+                trained_on.push_back(record["result"]["samples"].get<std::int64_t>());
+        }
+        ASSERT_EQ(trained_on.size(), 3U);
+        EXPECT_EQ(trained_on[0] + trained_on[1] + trained_on[2], 3 * 96);
+    }
+    EXPECT_EQ(hashes[1], hashes[2]);
+}
+
 }  // namespace
 }  // namespace samner

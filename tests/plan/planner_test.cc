@@ -3,15 +3,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
+#include <map>
+#include <set>
 
 #include "core/error.h"
 #include "core/file.h"
+#include "corpus/dataset.h"
+#include "corpus/table11.h"
 #include "temporary_folder.h"
 
 namespace samner::plan {
 namespace {
 
+namespace fs = std::filesystem;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
@@ -347,6 +353,91 @@ TEST_F(Planning, ExpectsAutomaticSizesWithinTheirBoundsForItsCosts) {
     };
     EXPECT_DOUBLE_EQ(2 * cost(0), cost(20'000));
     EXPECT_DOUBLE_EQ(5 * cost(0), cost(70'000));
+}
+
+TEST_F(Planning, ClustersEachDomainOnceForAllMixedExpertsAndTrainsEachOnOneClusterOfEveryDomain) {
+    auto made = plan(
+        "  a: expert(pool(mix(ours, 4)), 1)\n  b: expert(pool(mix(ours, 4)), 4)\n  c: merge(pool(mix(ours, 4)))\n");
+    EXPECT_EQ(kinds(made), (std::map<std::string, int>{{"cluster", 3}, {"train", 4}, {"merge", 1}, {"infer", 6}}));
+    std::set<std::string> clusters;
+    std::set<std::int64_t> indices;
+    for (auto const& [key, task] : made.tasks()) {
+        if (task.kind == "cluster") {
+            clusters.insert(key);
+            EXPECT_EQ(task.payload["clusters"], 4);
+            EXPECT_EQ(task.payload["parts"].size(), 1U);
+        }
+    }
+    for (auto const& [key, task] : made.tasks()) {
+        if (task.kind != "train") continue;
+        EXPECT_EQ((std::set<std::string>{task.after.begin(), task.after.end()}), clusters);
+        ASSERT_EQ(task.payload["parts"].size(), 3U);
+        for (auto const& part : task.payload["parts"]) {
+            EXPECT_TRUE(clusters.contains(part["cluster"]["labels"]));
+            EXPECT_EQ(part["cluster"]["index"], task.payload["parts"][0]["cluster"]["index"]);
+        }
+        indices.insert(task.payload["parts"][0]["cluster"]["index"].get<std::int64_t>());
+    }
+    EXPECT_EQ(indices, (std::set<std::int64_t>{0, 1, 2, 3}));
+    EXPECT_THAT([&] { plan("  a: merge(pool(mix(pool(mix(ours, 2)), 2)))\n"); },
+                ThrowsMessage<InputError>(HasSubstr("a mix of mixed experts")));
+}
+
+TEST_F(Planning, SelectsAmongMixedExperts) {
+    auto made = plan("  a: merge(select(pool(mix(ours, 4)), similarity, 2))\n");
+    finish_all(made);
+    for (auto const& cell : made.cells()) EXPECT_EQ(cell.status, Cell::Status::done);
+    EXPECT_EQ(kinds(made)["train"], 2);
+    EXPECT_EQ(kinds(made)["encode"], 6);  // four experts, two targets
+}
+
+/// What a run file names, as if it were there.
+Inputs inputs_for(RunFile const& run, corpus::Catalogue const& catalogue) {
+    Inputs inputs{"base-hash", "encoder-hash", {}, {}};
+    auto const add = [&](std::string const& dataset, std::string const& split) {
+        EXPECT_TRUE(catalogue.at(dataset).splits.contains(split)) << dataset << ":" << split;
+        inputs.data[dataset + "/" + split] = dataset + split;
+    };
+    for (auto const& [name, expert] : run.experts) {
+        for (auto const& dataset : expert.datasets) {
+            auto const ref = parse_data_ref(dataset);
+            for (auto const& split : ref.splits) add(ref.id, split);
+        }
+    }
+    for (auto const& [name, target] : run.targets) {
+        add(target.dataset, target.split);
+        inputs.sentences[name] = 100;
+    }
+    return inputs;
+}
+
+TEST(PaperConfigurations, PlanTheirTables) {
+    fs::path const source = SAMNER_SOURCE_DIR;
+    corpus::Catalogue const catalogue{{source / "configs/data"}};
+    struct Table {
+        std::string file, run;
+        int rows, trained;
+    };
+    for (auto const& table : {Table{"table04", "paper", 2, 6}, Table{"table04_nine", "paper_nine", 1, 9},
+                              Table{"table09", "paper", 6, 5}, Table{"table10", "paper_languages", 7, 6}}) {
+        auto const run = load_run_file(source / "configs/runs" / (table.run + ".yaml"), {});
+        Plan plan{
+            {load_experiment(source / "experiments/paper" / (table.file + ".yaml"))}, run, inputs_for(run, catalogue)};
+        EXPECT_EQ(plan.cells().size(), static_cast<std::size_t>(table.rows) * run.targets.size()) << table.file;
+        std::map<std::string, int> kinds;
+        for (auto const& [key, task] : plan.tasks()) ++kinds[task.kind];
+        EXPECT_EQ(kinds["train"], table.trained) << table.file;
+        EXPECT_EQ(kinds["cluster"], table.file == "table09" ? 6 : 0);
+    }
+}
+
+/// The quotas that Table 11's sizes follow from.
+TEST(PaperConfigurations, AskForThePapersSizes) {
+    fs::path const source = SAMNER_SOURCE_DIR;
+    auto const run = load_run_file(source / "configs/runs/paper.yaml", {});
+    auto const printed = corpus::read_printed_table(source / "experiments/paper/table11.yaml");
+    ASSERT_EQ(run.experts.size(), printed.quotas.size());
+    for (auto const& [domain, quota] : printed.quotas) EXPECT_EQ(run.experts.at(domain).samples, quota) << domain;
 }
 
 }  // namespace
