@@ -28,7 +28,8 @@ std::vector<std::size_t> candidates(Pool const& pool, double keep_empty, std::ui
 
 std::vector<std::int64_t> shares(std::int64_t size, std::span<std::int64_t const> types) {
     auto const all = std::accumulate(types.begin(), types.end(), std::int64_t{0});
-    if (!types.empty() && all <= 0) {
+    if (types.empty()) return {};
+    if (all <= 0) {
         throw InputError{"data sets that have no entity types cannot share a training set",
                          "describe at least one type of one of them"};
     }
