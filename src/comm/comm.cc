@@ -78,6 +78,10 @@ void Comm::barrier() const {
 void Comm::broadcast(std::string& bytes, int root) const {
     bytes.resize(
         static_cast<std::size_t>(broadcast_size(impl_->handle, static_cast<std::int64_t>(bytes.size()), root)));
+    broadcast(std::as_writable_bytes(std::span{bytes}), root);
+}
+
+void Comm::broadcast(std::span<std::byte> bytes, int root) const {
     for (std::size_t begin = 0; begin < bytes.size(); begin += slice) {
         auto const size = mpi_count(std::min(slice, bytes.size() - begin));
         check_mpi(MPI_Bcast(bytes.data() + begin, size, MPI_BYTE, root, impl_->handle), "MPI_Bcast");

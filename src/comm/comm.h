@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -25,6 +26,9 @@ public:
 
     /// Gives every rank root's bytes. Any size.
     void broadcast(std::string& bytes, int root = 0) const;
+
+    /// The same where every rank knows how many they are.
+    void broadcast(std::span<std::byte> bytes, int root) const;
 
     /// Every rank's bytes in rank order; on root only for gather, elsewhere empty.
     std::vector<std::string> gather(std::string_view bytes, int root = 0) const;

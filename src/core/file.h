@@ -19,6 +19,9 @@ public:
     ~MappedFile();
 
     std::span<std::byte const> bytes() const noexcept { return {data_, size_}; }
+
+    /// Gives back the memory that reading these of the file's bytes took; reading them again is allowed.
+    void release(std::span<std::byte const> part) const noexcept;
     std::string_view text() const noexcept { return {reinterpret_cast<char const*>(data_), size_}; }
     std::filesystem::path const& path() const noexcept { return path_; }
 

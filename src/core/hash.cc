@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -59,8 +60,15 @@ std::string sha256(std::string_view text) {
 }
 
 std::string sha256_file(std::filesystem::path const& path) {
+    constexpr std::size_t block = std::size_t{4} << 20;
     MappedFile const file{path};
-    return Sha256{}.update(file.bytes()).hex();
+    Sha256 hash;
+    for (std::size_t begin = 0; begin < file.bytes().size(); begin += block) {
+        auto const part = file.bytes().subspan(begin, std::min(block, file.bytes().size() - begin));
+        hash.update(part);
+        file.release(part);
+    }
+    return hash.hex();
 }
 
 namespace {

@@ -16,7 +16,10 @@ namespace samner::merge {
 namespace {
 
 using RowMajorFloat = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using RowMajorDouble = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using Vector = Eigen::VectorXd;
+
+constexpr Eigen::Index piece = 256;  // columns of A and rows of B that are taken to double at once
 
 /// In blocks, so that the error grows with the number of blocks and not of elements.
 double dot(std::span<float const> left, std::span<float const> right) {
@@ -161,21 +164,34 @@ InnerProducts inner_products(std::span<std::span<float const> const> tensors) {
 }
 
 InnerProducts inner_products(std::span<Factors const> experts) {
-    std::vector<Eigen::MatrixXd> a;  // [in, rank]
-    std::vector<Eigen::MatrixXd> b;  // [out, rank]
-    for (auto const& one : experts) {
-        auto const in = one.rank == 0 ? 0 : std::ssize(one.a) / one.rank;
-        auto const out = one.rank == 0 ? 0 : std::ssize(one.b) / one.rank;
-        a.emplace_back(Eigen::Map<RowMajorFloat const>(one.a.data(), one.rank, in).transpose().template cast<double>());
-        b.emplace_back(Eigen::Map<RowMajorFloat const>(one.b.data(), out, one.rank).template cast<double>());
-    }
     InnerProducts products{experts.size()};
     for (std::size_t i = 0; i < experts.size(); ++i)
         for (std::size_t j = i; j < experts.size(); ++j) {
-            if (experts[i].rank == 0 || experts[j].rank == 0) continue;
-            Eigen::MatrixXd const across = a[i].transpose() * a[j];
-            Eigen::MatrixXd const down = b[i].transpose() * b[j];
-            products.set(i, j, experts[i].scaling * experts[j].scaling * across.cwiseProduct(down).sum());
+            auto const& left = experts[i];
+            auto const& right = experts[j];
+            if (left.rank == 0 || right.rank == 0) continue;
+            auto const in = std::ssize(left.a) / left.rank;
+            auto const out = std::ssize(left.b) / left.rank;
+            Eigen::Map<RowMajorFloat const> const left_a{left.a.data(), left.rank, in};
+            Eigen::Map<RowMajorFloat const> const right_a{right.a.data(), right.rank, in};
+            Eigen::Map<RowMajorFloat const> const left_b{left.b.data(), out, left.rank};
+            Eigen::Map<RowMajorFloat const> const right_b{right.b.data(), out, right.rank};
+            // Piece by piece, so that little is held in double.
+            Eigen::MatrixXd across = Eigen::MatrixXd::Zero(left.rank, right.rank);
+            Eigen::MatrixXd down = across;
+            for (Eigen::Index begin = 0; begin < in; begin += piece) {
+                auto const size = std::min(piece, in - begin);
+                RowMajorDouble const a = left_a.middleCols(begin, size).template cast<double>();
+                RowMajorDouble const b = right_a.middleCols(begin, size).template cast<double>();
+                across.noalias() += a * b.transpose();
+            }
+            for (Eigen::Index begin = 0; begin < out; begin += piece) {
+                auto const size = std::min(piece, out - begin);
+                RowMajorDouble const a = left_b.middleRows(begin, size).template cast<double>();
+                RowMajorDouble const b = right_b.middleRows(begin, size).template cast<double>();
+                down.noalias() += a.transpose() * b;
+            }
+            products.set(i, j, left.scaling * right.scaling * across.cwiseProduct(down).sum());
         }
     return products;
 }

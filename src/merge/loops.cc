@@ -29,13 +29,6 @@ SAMNER_CLONES std::size_t count_equal(float const* in, std::size_t size, std::ui
     return count;
 }
 
-SAMNER_CLONES std::size_t count_at_least(float const* in, std::size_t size, std::uint32_t magnitude) {
-    std::uint32_t count = 0;
-    for (std::size_t i = 0; i < size; ++i)
-        count += (std::bit_cast<std::uint32_t>(in[i]) & magnitude_bits) >= magnitude ? 1U : 0U;
-    return count;
-}
-
 SAMNER_CLONES void keep_drawn(float const* in, std::uint32_t const* word, float* out, std::size_t size,
                               std::uint32_t last, float divisor) {
     for (std::size_t i = 0; i < size; ++i) out[i] = word[i] <= last ? in[i] / divisor : 0.0F;

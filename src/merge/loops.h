@@ -13,9 +13,8 @@ inline constexpr std::uint32_t magnitude_bits = 0x7FFFFFFFU;
 /// out[i] = |in[i]| >= threshold ? in[i] : 0, with magnitudes as `magnitude_bits`.
 void keep_at_least(float const* in, float* out, std::size_t size, std::uint32_t threshold);
 
-/// How many elements (fewer than 2^32) have exactly, or at least, this magnitude.
+/// How many elements (fewer than 2^32) have this magnitude.
 std::size_t count_equal(float const* in, std::size_t size, std::uint32_t magnitude);
-std::size_t count_at_least(float const* in, std::size_t size, std::uint32_t magnitude);
 
 /// out[i] = word[i] <= last ? in[i] / divisor : 0
 void keep_drawn(float const* in, std::uint32_t const* word, float* out, std::size_t size, std::uint32_t last,

@@ -141,16 +141,4 @@ std::size_t kept_elements(double density, std::size_t size) {
     return static_cast<std::size_t>(density * static_cast<double>(size));
 }
 
-std::optional<std::size_t> find_nonfinite(std::span<float const> values) {
-    constexpr std::uint32_t infinity = 0x7F800000U;
-    constexpr std::size_t block = 4096;
-    for (std::size_t begin = 0; begin < values.size(); begin += block) {
-        auto const piece = values.subspan(begin, std::min(block, values.size() - begin));
-        if (loops::count_at_least(piece.data(), piece.size(), infinity) == 0) continue;
-        auto const found = std::find_if(piece.begin(), piece.end(), [](float v) { return magnitude(v) >= infinity; });
-        return begin + static_cast<std::size_t>(found - piece.begin());
-    }
-    return std::nullopt;
-}
-
 }  // namespace samner::merge

@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <span>
 
 namespace samner::merge {
@@ -33,8 +32,5 @@ void apply_cut(Cut const& cut, std::span<float const> values, std::size_t begin,
 
 /// k of `trim_d`: trunc(density * size) in double, for a density in [0, 1].
 std::size_t kept_elements(double density, std::size_t size);
-
-/// Flat index of the first NaN or infinity.
-std::optional<std::size_t> find_nonfinite(std::span<float const> values);
 
 }  // namespace samner::merge

@@ -35,7 +35,9 @@ struct MergedAdapter {
 };
 
 /// Merges adapters in factor space (an svd method: their products, truncated to a rank), module by module. The result
-/// does not depend on the order of the adapters, the number of threads or of ranks.
+/// does not depend on the order of the adapters, the number of threads or of ranks. Memory beside the result: at most
+/// the largest module times the number of adapters and two, in float32 (svd methods work on their factors or dense
+/// updates in float64, and take more).
 /// @param ranks  null: this process does all of it; else a collective call: each rank merges its shard of the modules,
 ///               and all get the whole, without touching the disk
 /// @throws InputError when adapters do not fit each other, weights are of the wrong number, an option is out of its

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <deque>
 #include <optional>
 
 #include "core/error.h"
@@ -54,20 +53,8 @@ std::map<std::string, Factors> find_factors(SafetensorsFile const& file) {
     return modules;
 }
 
-std::vector<float> read_finite(TensorView const& tensor, NonFinite nonfinite, fs::path const& path) {
-    std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
-    to_float(tensor.dtype, tensor.bytes, values);
-    auto const bad = std::find_if(values.begin(), values.end(), [](float value) { return !std::isfinite(value); });
-    if (bad != values.end() && nonfinite == NonFinite::refuse) {
-        throw InputError{fmt::format("tensor '{}' is {} at index {} ({})", shown(tensor.name), *bad,
-                                     bad - values.begin(), path.string()),
-                         "train the adapter again with a smaller learning rate"};
-    }
-    return values;
-}
-
-LoraModule read_module(std::string const& name, Factors const& factors, LoraScale const& scale, NonFinite nonfinite,
-                       fs::path const& path) {
+LoraTensors check_module(std::string const& name, Factors const& factors, LoraScale const& scale,
+                         fs::path const& path) {
     auto const wrong = [&](std::string const& what) {
         throw InputError{fmt::format("module '{}' {} ({})", shown(name), what, path.string()),
                          "use a complete adapter as peft saves it"};
@@ -79,13 +66,7 @@ LoraModule read_module(std::string const& name, Factors const& factors, LoraScal
         wrong(fmt::format("has lora_A [{}] and lora_B [{}], its settings say rank {}", fmt::join(a, ", "),
                           fmt::join(b, ", "), scale.rank));
     }
-    return {.name = name,
-            .rank = scale.rank,
-            .scaling = scale.scaling,
-            .in = a[1],
-            .out = b[0],
-            .a = read_finite(*factors.a, nonfinite, path),
-            .b = read_finite(*factors.b, nonfinite, path)};
+    return {name, scale.rank, scale.scaling, a[1], b[0], factors.a, factors.b};
 }
 
 fs::path tensor_path(fs::path const& folder) {
@@ -95,6 +76,10 @@ fs::path tensor_path(fs::path const& folder) {
                          "save the adapter with peft's safe_serialization"};
     }
     return path;
+}
+
+AdapterConfig adapter_config(fs::path const& path) {
+    return parse_adapter_config(MappedFile{path}.text(), path.string());
 }
 
 std::vector<std::string> names_of(std::vector<LoraModule> const& modules) {
@@ -139,53 +124,110 @@ void check_consistent(Adapter const& adapter) {
     }
 }
 
-/// The tensors of a file and the memory of those that are not F32 as they stand.
-struct FileTensors {
-    std::vector<TensorView> views;
-    std::deque<std::vector<std::byte>> narrowed;
-};
-
-FileTensors tensors_of(std::vector<LoraModule> const& modules, Dtype dtype) {
-    FileTensors tensors;
+template <class Modules>
+void check_each_fits(Modules const& modules, std::string_view base, ModelConfig const& config) {
+    std::map<std::string, LinearSpec> known;
+    for (auto& linear : linear_modules(config)) known.emplace(linear.name, linear);
+    constexpr char const* remedy = "the adapter belongs to another base model: name its own base";
     for (auto const& module : modules) {
-        auto const add = [&](std::string_view suffix, std::int64_t rows, std::int64_t columns,
-                             std::vector<float> const& values) {
-            auto const tensor = fmt::format("{}{}{}", name_prefix, module.name, suffix);
-            auto bytes = std::as_bytes(std::span{values});
-            if (dtype != Dtype::f32) {
-                auto& narrowed = tensors.narrowed.emplace_back(values.size() * size_of(dtype));
-                narrow(tensor, dtype, values, narrowed);
-                bytes = narrowed;
-            }
-            tensors.views.push_back({tensor, dtype, {rows, columns}, bytes});
+        auto const found = known.find(module.name);
+        if (found == known.end()) {
+            throw InputError{
+                fmt::format("the model has no linear layer '{}' for the adapter to sit on (its base: '{}')",
+                            shown(module.name), shown(base)),
+                remedy};
+        }
+        auto const& linear = found->second;
+        if (module.in != linear.in || module.out != linear.out) {
+            throw InputError{
+                fmt::format("the adapter's '{}' maps {} to {} values, the model's {} to {} (its base: '{}')",
+                            module.name, module.in, module.out, linear.in, linear.out, shown(base)),
+                remedy};
+        }
+    }
+}
+
+void write_tensors(fs::path const& path, std::vector<LoraModule> const& modules, Dtype dtype,
+                   Metadata const& metadata) {
+    std::vector<TensorView> tensors;
+    std::map<std::string, std::span<float const>, std::less<>> values;
+    for (auto const& module : modules) {
+        auto const add = [&](std::string_view suffix, std::int64_t rows, std::int64_t columns, auto const& factor) {
+            auto const& tensor = tensors.emplace_back(
+                TensorView{fmt::format("{}{}{}", name_prefix, module.name, suffix), dtype, {rows, columns}, {}});
+            values[tensor.name] = factor;
         };
         add(a_suffix, module.rank, module.in, module.a);
         add(b_suffix, module.out, module.rank, module.b);
     }
-    return tensors;
+    std::vector<std::byte> narrowed;
+    write_safetensors(path, tensors, metadata, [&](TensorView const& tensor, auto const& append) {
+        auto const& factor = values.at(tensor.name);
+        if (dtype == Dtype::f32) return append(std::as_bytes(factor));
+        narrowed.resize(factor.size() * size_of(dtype));
+        narrow(tensor.name, dtype, factor, narrowed);
+        append(std::span<std::byte const>{narrowed});
+    });
 }
 
 }  // namespace
 
-Adapter read_adapter(fs::path const& folder, NonFinite nonfinite) {
-    auto const config_path = folder / config_file;
-    auto config = parse_adapter_config(MappedFile{config_path}.text(), config_path.string());
-    SafetensorsFile const file{tensor_path(folder)};
-    auto const factors = find_factors(file);
-    if (factors.empty()) throw InputError{fmt::format("adapter has no modules ({})", file.path().string())};
+AdapterFile::AdapterFile(fs::path const& folder) : AdapterFile{folder, adapter_config(folder / config_file)} {}
+
+AdapterFile::AdapterFile(fs::path const& folder, AdapterConfig config)
+    : settings_{std::move(config.settings)}, file_{tensor_path(folder)} {
+    auto const factors = find_factors(file_);
+    if (factors.empty()) throw InputError{fmt::format("adapter has no modules ({})", file_.path().string())};
 
     std::vector<std::string> names;
     for (auto const& [name, pair] : factors) names.push_back(name);
     // Full names select the same modules without the further settings.
     if (config.selects_further) {
-        config.settings.target_pattern.clear();
-        config.settings.target_modules = names;
+        settings_.target_pattern.clear();
+        settings_.target_modules = names;
     }
-    check_targets(config.settings, names, folder.string());
-    auto const scales = lora_scales(config.settings, names);
-    Adapter adapter{std::move(config.settings), {}};
-    for (std::size_t i = 0; i < names.size(); ++i) {
-        adapter.modules.push_back(read_module(names[i], factors.at(names[i]), scales[i], nonfinite, file.path()));
+    check_targets(settings_, names, folder.string());
+    auto const scales = lora_scales(settings_, names);
+    for (std::size_t i = 0; i < names.size(); ++i)
+        modules_.push_back(check_module(names[i], factors.at(names[i]), scales[i], file_.path()));
+}
+
+LoraTensors const* AdapterFile::find(std::string_view module) const {
+    auto const found = std::ranges::lower_bound(modules_, module, {}, &LoraTensors::name);
+    return found != modules_.end() && found->name == module ? &*found : nullptr;
+}
+
+std::span<float const> AdapterFile::values(TensorView const& tensor, NonFinite nonfinite,
+                                           std::vector<float>& memory) const {
+    auto const size = static_cast<std::size_t>(tensor.elements());
+    std::span<float const> values{reinterpret_cast<float const*>(tensor.bytes.data()), size};
+    bool const is_aligned = reinterpret_cast<std::uintptr_t>(tensor.bytes.data()) % alignof(float) == 0;
+    if (tensor.dtype != Dtype::f32 || !is_aligned) {
+        memory.resize(size);
+        to_float(tensor.dtype, tensor.bytes, memory);
+        values = memory;
+    }
+    auto const bad = nonfinite == NonFinite::refuse ? find_nonfinite(values) : std::nullopt;
+    if (bad) {
+        throw InputError{fmt::format("tensor '{}' is {} at index {} ({})", shown(tensor.name), values[*bad], *bad,
+                                     file_.path().string()),
+                         "train the adapter again with a smaller learning rate"};
+    }
+    return values;
+}
+
+Adapter read_adapter(fs::path const& folder, NonFinite nonfinite) {
+    AdapterFile const file{folder};
+    Adapter adapter{file.settings(), {}};
+    for (auto const& module : file.modules()) {
+        auto const read = [&](TensorView const& tensor) {
+            std::vector<float> memory;
+            auto const values = file.values(tensor, nonfinite, memory);
+            if (memory.empty()) memory.assign(values.begin(), values.end());
+            return memory;
+        };
+        adapter.modules.push_back(
+            {module.name, module.rank, module.scaling, module.in, module.out, read(*module.a), read(*module.b)});
     }
     return adapter;
 }
@@ -193,39 +235,23 @@ Adapter read_adapter(fs::path const& folder, NonFinite nonfinite) {
 void write_adapter(fs::path const& folder, Adapter const& adapter, std::map<std::string, std::string> const& provenance,
                    bool replace, Dtype dtype) {
     check_consistent(adapter);
-    auto const tensors = tensors_of(adapter.modules, dtype);
     auto metadata = provenance;
     metadata["format"] = "pt";  // PEFT and transformers ask for it
     write_folder_atomically(
         folder,
         [&](fs::path const& partial) {
             write_atomically(partial / config_file, format_adapter_config(adapter.settings));
-            write_safetensors(partial / tensor_file, tensors.views, metadata);
+            write_tensors(partial / tensor_file, adapter.modules, dtype, metadata);
         },
         replace);
 }
 
 void check_fits(Adapter const& adapter, ModelConfig const& config) {
-    std::map<std::string, LinearSpec> known;
-    for (auto& linear : linear_modules(config)) known.emplace(linear.name, linear);
-    constexpr char const* remedy = "the adapter belongs to another base model: name its own base";
-    for (auto const& module : adapter.modules) {
-        auto const found = known.find(module.name);
-        if (found == known.end()) {
-            throw InputError{
-                fmt::format("the model has no linear layer '{}' for the adapter to sit on (its base: '{}')",
-                            shown(module.name), shown(adapter.settings.base_model_name_or_path)),
-                remedy};
-        }
-        auto const& linear = found->second;
-        if (module.in != linear.in || module.out != linear.out) {
-            throw InputError{
-                fmt::format("the adapter's '{}' maps {} to {} values, the model's {} to {} (its base: '{}')",
-                            module.name, module.in, module.out, linear.in, linear.out,
-                            shown(adapter.settings.base_model_name_or_path)),
-                remedy};
-        }
-    }
+    check_each_fits(adapter.modules, adapter.settings.base_model_name_or_path, config);
+}
+
+void check_fits(AdapterFile const& adapter, ModelConfig const& config) {
+    check_each_fits(adapter.modules(), adapter.settings().base_model_name_or_path, config);
 }
 
 std::string adapter_hash(fs::path const& folder) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -10,6 +11,7 @@
 
 #include "weights/config.h"
 #include "weights/dtype.h"
+#include "weights/safetensors.h"
 
 namespace samner::weights {
 
@@ -64,10 +66,46 @@ struct Adapter {
 /// What to do with NaN and infinity in an adapter's tensors.
 enum class NonFinite { refuse, keep };
 
-/// Reads a PEFT folder (adapter_config.json, adapter_model.safetensors; F32, F16 or BF16).
-/// @throws InputError naming file, module or setting: files missing or damaged, ranks that disagree with the
-///         settings, values that are not finite, and every PEFT feature that changes the arithmetic and is not
-///         supported (DoRA, trained biases, modules_to_save, LoftQ, LoRA on embeddings, other peft_types …)
+/// Where the factors of a module lie.
+struct LoraTensors {
+    std::string name;
+    std::int32_t rank = 0;
+    double scaling = 0;
+    std::int64_t in = 0;
+    std::int64_t out = 0;
+    TensorView const* a = nullptr;  ///< [rank, in]
+    TensorView const* b = nullptr;  ///< [out, rank]
+};
+
+/// A PEFT folder (adapter_config.json, adapter_model.safetensors; F32, F16 or BF16) whose tensors stay on the disk
+/// until they are asked for. All but their values is checked when it is opened.
+class AdapterFile {
+public:
+    /// @throws InputError naming file, module or setting: files missing or damaged, ranks that disagree with the
+    ///         settings, and every PEFT feature that changes the arithmetic and is not supported (DoRA, trained biases,
+    ///         modules_to_save, LoftQ, LoRA on embeddings, other peft_types …)
+    explicit AdapterFile(std::filesystem::path const& folder);
+
+    LoraSettings const& settings() const noexcept { return settings_; }
+    std::vector<LoraTensors> const& modules() const noexcept { return modules_; }  ///< sorted by name
+    LoraTensors const* find(std::string_view module) const;                        ///< nullptr when absent
+
+    /// The values of a tensor of this file: where they can be used as they lie, in the mapped file, else in `memory`.
+    /// @throws InputError naming tensor and index of a value that is not finite
+    std::span<float const> values(TensorView const& tensor, NonFinite nonfinite, std::vector<float>& memory) const;
+
+    /// Gives back the memory that reading the tensor's bytes took.
+    void release(TensorView const& tensor) const noexcept { file_.release(tensor); }
+
+private:
+    AdapterFile(std::filesystem::path const& folder, struct AdapterConfig config);
+
+    LoraSettings settings_;
+    SafetensorsFile file_;
+    std::vector<LoraTensors> modules_;
+};
+
+/// Reads all of a PEFT folder. @throws InputError as AdapterFile, and for values that are not finite
 Adapter read_adapter(std::filesystem::path const& folder, NonFinite nonfinite = NonFinite::refuse);
 
 /// Writes a PEFT folder atomically; it loads in PEFT. Its bytes depend on the arguments alone.
@@ -83,6 +121,7 @@ void write_adapter(std::filesystem::path const& folder, Adapter const& adapter,
 
 /// @throws InputError naming the first module of the adapter that the model lacks or has in another shape
 void check_fits(Adapter const& adapter, ModelConfig const& config);
+void check_fits(AdapterFile const& adapter, ModelConfig const& config);
 
 /// SHA-256 of the two files of a PEFT folder. @throws InputError when one cannot be read
 std::string adapter_hash(std::filesystem::path const& folder);

@@ -130,4 +130,18 @@ void narrow(std::string_view tensor, Dtype type, std::span<float const> values, 
     }
 }
 
+std::optional<std::size_t> find_nonfinite(std::span<float const> values) {
+    constexpr std::size_t block = 4096;
+    auto const is_nonfinite = [](float value) {
+        return (std::bit_cast<std::uint32_t>(value) & 0x7FFFFFFFU) >= 0x7F800000U;
+    };
+    for (std::size_t begin = 0; begin < values.size(); begin += block) {
+        auto const piece = values.subspan(begin, std::min(block, values.size() - begin));
+        bool any = false;  // without a way out, so that the loop is vectorised
+        for (auto const value : piece) any |= is_nonfinite(value);
+        if (any) return begin + static_cast<std::size_t>(std::ranges::find_if(piece, is_nonfinite) - piece.begin());
+    }
+    return std::nullopt;
+}
+
 }  // namespace samner::weights

@@ -49,6 +49,9 @@ void from_float(Dtype type, std::span<float const> values, std::span<std::byte> 
 /// becomes infinite
 void narrow(std::string_view tensor, Dtype type, std::span<float const> values, std::span<std::byte> out);
 
+/// Index of the first NaN or infinity.
+std::optional<std::size_t> find_nonfinite(std::span<float const> values);
+
 /// An IEEE binary16 as float, exactly; subnormals, infinities and NaN payloads included.
 constexpr float half_to_float(std::uint16_t half) noexcept {
     auto const sign = static_cast<std::uint32_t>(half & 0x8000U) << 16;

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "merge/golden.h"
+#include "merge/held_modules.h"
 #include "merge/model.h"
 
 namespace samner::merge {
@@ -74,7 +75,7 @@ TEST(MergeMethods, AgreeWithAFloat64OracleInBothSpaces) {
             adapters.push_back({read_golden(adapter_folder / "adapters" / name / "adapter_model.safetensors"),
                                 config.at("lora_alpha").get<double>(), config.at("r").get<std::int64_t>()});
         }
-        std::vector<Module> inputs;
+        std::vector<HeldModule> inputs;
         for (auto const& [module, shape] : modules.items()) {
             auto& input = inputs.emplace_back(module, std::vector<Factors>{});
             for (std::size_t i = 0; i < names.size(); ++i) {
@@ -86,7 +87,7 @@ TEST(MergeMethods, AgreeWithAFloat64OracleInBothSpaces) {
             }
         }
         auto const options = parse_options(entry.at("options"));
-        ModelMerge const merge{options, space, inputs};
+        auto const merge = model_merge(options, space, inputs);
         for (std::size_t m = 0; m < inputs.size(); ++m) {
             auto const prefix = entry.at("name").get<std::string>() + "/" + inputs[m].name + "/";
             SCOPED_TRACE(prefix + " " + entry.dump());
@@ -269,13 +270,13 @@ TEST(MergeMethods, TheModelsMajorityDecidesAnElectionThatCancelsOut) {
         std::vector<float> const plus{5, 1};
         std::vector<float> const opposite{-5, 1};
         // A of the second module cancels in its first element; everything else decides.
-        Module const first{"m0", {{others, others, 1, 1.0, 1.0, "x"}, {others, others, 1, 1.0, 1.0, "y"}}};
-        Module const second{"m1", {{plus, plus, 1, 1.0, 1.0, "x"}, {opposite, plus, 1, 1.0, 1.0, "y"}}};
-        std::vector<Module> modules{first, second};
+        HeldModule const first{"m0", {{others, others, 1, 1.0, 1.0, "x"}, {others, others, 1, 1.0, 1.0, "y"}}};
+        HeldModule const second{"m1", {{plus, plus, 1, 1.0, 1.0, "x"}, {opposite, plus, 1, 1.0, 1.0, "y"}}};
+        std::vector<HeldModule> modules{first, second};
         if (sign < 0) modules.push_back({"m2", {{minus, minus, 1, 1.0, 1.0, "x"}, {minus, minus, 1, 1.0, 1.0, "y"}}});
         auto const options = follow(Compatibility::ties_original, {.method = Method::ties, .density = 1.0});
         MergedFactors out;
-        ModelMerge{options, Space::factor, modules}.factors(1, out);
+        model_merge(options, Space::factor, modules).factors(1, out);
         EXPECT_EQ(out.a[0], 5.0F * sign);
     }
 }
@@ -283,11 +284,11 @@ TEST(MergeMethods, TheModelsMajorityDecidesAnElectionThatCancelsOut) {
 TEST(MergeMethods, TrimmingOverTheModelMayEmptyATensor) {
     std::vector<float> const large(6, 3.0F);
     std::vector<float> const small(6, 0.01F);
-    std::vector<Module> const modules{{"m0", {{large, large, 1, 1.0, 1.0, "x"}, {.identity = "y"}}},
-                                      {"m1", {{small, small, 1, 1.0, 1.0, "x"}, {.identity = "y"}}}};
+    std::vector<HeldModule> const modules{{"m0", {{large, large, 1, 1.0, 1.0, "x"}, {.identity = "y"}}},
+                                          {"m1", {{small, small, 1, 1.0, 1.0, "x"}, {.identity = "y"}}}};
     MergedFactors out;
-    ModelMerge const merge{
-        {.method = Method::ties, .density = 0.25, .trim_over = TrimOver::model}, Space::factor, modules};
+    auto const merge =
+        model_merge({.method = Method::ties, .density = 0.25, .trim_over = TrimOver::model}, Space::factor, modules);
     merge.factors(0, out);
     EXPECT_EQ(out.a, large) << "all that reach the threshold stay";
     merge.factors(1, out);

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "core/yaml.h"
+#include "merge/held_modules.h"
 #include "merge/weight_rules.h"
 
 namespace samner::merge {
@@ -24,7 +25,7 @@ public:
             for (auto const& [name, out, in] :
                  {std::tuple{"self_attn.q_proj", 24, 24}, std::tuple{"mlp.up_proj", 64, 24}}) {
                 auto const module = "model.layers." + std::to_string(layer) + "." + name;
-                Module entry{module, {}};
+                HeldModule entry{module, {}};
                 for (int expert = 0; expert < 3; ++expert) {
                     Factors one{.weight = 1.5 - 0.5 * expert, .identity = identities[expert]};
                     if (expert < 2 || out == 24) {
@@ -39,7 +40,7 @@ public:
             }
     }
 
-    std::vector<Module> modules;
+    std::vector<HeldModule> modules;
 
 private:
     std::span<float const> values(int size) {
@@ -58,12 +59,12 @@ TEST(ModelMerge, TheUnionOfTheShardsIsTheWholeOnAnyNumberOfRanks) {
          {MergeOptions{}, follow(Compatibility::ties_original, {}),
           MergeOptions{.method = Method::dare_ties, .seed = 4}, MergeOptions{.method = Method::karcher_svd}}) {
         std::vector<MergedFactors> whole(adapters.modules.size());
-        ModelMerge const merge{options, Space::factor, adapters.modules};
+        auto const merge = model_merge(options, Space::factor, adapters.modules);
         for (std::size_t i = 0; i < whole.size(); ++i) merge.factors(i, whole[i]);
         for (int ranks = 1; ranks <= 4; ++ranks) {
             std::set<std::size_t> merged;
             for (int rank = 0; rank < ranks; ++rank) {
-                ModelMerge const own{options, Space::factor, adapters.modules};
+                auto const own = model_merge(options, Space::factor, adapters.modules);
                 auto const shards = own.shards(ranks);
                 for (auto const i : shards[static_cast<std::size_t>(rank)]) {
                     MergedFactors out;
@@ -83,8 +84,8 @@ struct Linear {
     std::size_t in;
 };
 
-std::vector<Module> model_of(int layers, std::vector<Linear> const& linears, std::vector<float> const& memory) {
-    std::vector<Module> modules;
+std::vector<HeldModule> model_of(int layers, std::vector<Linear> const& linears, std::vector<float> const& memory) {
+    std::vector<HeldModule> modules;
     for (int layer = 0; layer < layers; ++layer)
         for (std::size_t i = 0; i < linears.size(); ++i) {
             std::span const all{memory};
@@ -100,18 +101,18 @@ TEST(AssignShards, GiveNoRankMoreThanAFifthAboveItsShareOrTheLargestModule) {
                                    {18944, 3584}, {18944, 3584}, {3584, 18944}};
     std::vector<Linear> const smollm{{576, 576},  {192, 576},  {192, 576}, {576, 576},
                                      {1536, 576}, {1536, 576}, {576, 1536}};
-    for (auto const& modules :
-         {model_of(28, qwen, memory), model_of(30, smollm, memory), model_of(2, smollm, memory)}) {
+    for (auto const& held : {model_of(28, qwen, memory), model_of(30, smollm, memory), model_of(2, smollm, memory)}) {
+        auto const merge = model_merge({}, Space::factor, held);
         std::uint64_t total = 0;
         std::uint64_t largest = 0;
-        for (auto const& module : modules) {
+        for (auto const& module : merge.modules()) {
             total += module.bytes();
             largest = std::max(largest, module.bytes());
         }
         for (int ranks = 1; ranks <= 4; ++ranks)
-            for (auto const& shard : assign_shards(modules, ranks)) {
+            for (auto const& shard : merge.shards(ranks)) {
                 std::uint64_t own = 0;
-                for (auto const i : shard) own += modules[i].bytes();
+                for (auto const i : shard) own += merge.modules()[i].bytes();
                 EXPECT_LE(static_cast<double>(own),
                           std::max(1.2 * static_cast<double>(total) / ranks, static_cast<double>(largest)));
             }
@@ -122,24 +123,24 @@ TEST(AssignShards, DoNotDependOnTheOrderOfTheModules) {
     Adapters const adapters{4};
     auto reversed = adapters.modules;
     std::reverse(reversed.begin(), reversed.end());
-    auto names = [](std::vector<Module> const& modules) {
+    auto names = [](std::vector<HeldModule> const& modules) {
         std::vector<std::set<std::string>> all;
-        for (auto const& shard : assign_shards(modules, 3)) {
+        for (auto const& shard : model_merge({}, Space::factor, modules).shards(3)) {
             auto& own = all.emplace_back();
             for (auto const i : shard) own.insert(modules[i].name);
         }
         return all;
     };
     EXPECT_EQ(names(adapters.modules), names(reversed));
-    EXPECT_THROW(assign_shards(reversed, 0), InputError);
-    EXPECT_EQ(assign_shards(std::span{reversed}.first(1), 3)[2].size(), 0U);
+    EXPECT_THROW(assign_shards({}, 0), InputError);
+    EXPECT_EQ(assign_shards(std::vector<Share>{{"one", 1}}, 3)[2].size(), 0U);
 }
 
 TEST(ModelMerge, RefusesModulesOfDifferentExperts) {
     Adapters adapters{1};
     adapters.modules[1].experts[0].identity = "other";
-    EXPECT_THROW((ModelMerge{{}, Space::factor, adapters.modules}), InputError);
-    EXPECT_THROW((ModelMerge{{}, Space::factor, {}}), InputError);
+    EXPECT_THROW(model_merge({}, Space::factor, adapters.modules), InputError);
+    EXPECT_THROW(model_merge({}, Space::factor, {}), InputError);
 }
 
 TEST(MergeReport, GivesWhatIsCountedByHand) {
@@ -147,9 +148,9 @@ TEST(MergeReport, GivesWhatIsCountedByHand) {
     std::vector<float> const a0{3, 0, 1, 0};
     std::vector<float> const a1{-2, 5, 0.5F, 0};
     std::vector<float> const one{1, 1};
-    std::vector<Module> const modules{
+    std::vector<HeldModule> const modules{
         {"m", {{a0, one, 1, 1.0, 1.0, "p"}, {a1, one, 1, 2.0, 1.0, "q"}, {.identity = "r"}}}};
-    ModelMerge const merge{{.method = Method::ties, .density = 0.5}, Space::factor, modules};
+    auto const merge = model_merge({.method = Method::ties, .density = 0.5}, Space::factor, modules);
     MergedFactors out;
     ModuleReport report;
     merge.factors(0, out, &report);
@@ -179,7 +180,7 @@ TEST(MergeReport, GivesWhatIsCountedByHand) {
 TEST(MergeReport, OfTheMergedNormIsThatOfTheUpdate) {
     Adapters const adapters{2};
     for (auto const method : {Method::ties, Method::cat, Method::karcher_svd}) {
-        ModelMerge const merge{{.method = method}, Space::factor, adapters.modules};
+        auto const merge = model_merge({.method = method}, Space::factor, adapters.modules);
         MergedFactors out;
         ModuleReport report;
         merge.factors(0, out, &report);
@@ -190,7 +191,7 @@ TEST(MergeReport, OfTheMergedNormIsThatOfTheUpdate) {
         EXPECT_NEAR(report.merged_norm, std::sqrt(square), 1e-5 * std::sqrt(square)) << to_string(method);
         EXPECT_EQ(report.counts.elements > 0, method == Method::ties);
     }
-    ModelMerge const merge{{.method = Method::model_stock}, Space::delta, adapters.modules};
+    auto const merge = model_merge({.method = Method::model_stock}, Space::delta, adapters.modules);
     std::vector<float> out(24 * 24);
     ModuleReport report;
     merge.delta(0, out, &report);
@@ -248,7 +249,8 @@ TEST(MergeFactors, EachModuleMayHaveItsOwnRankAlphaAndExperts) {
     first[1].rank = 2;
     first[1].scaling = 16.0 / std::sqrt(2.0);
     for (auto const method : {Method::cat, Method::svd, Method::ties_svd, Method::karcher_svd}) {
-        ModelMerge const merge{{.method = method, .rank = method == Method::cat ? 0 : 24}, Space::factor, modules};
+        auto const merge =
+            model_merge({.method = method, .rank = method == Method::cat ? 0 : 24}, Space::factor, modules);
         std::vector<float> delta(24 * 24);
         merge_delta({.method = operator_of(method)}, modules[0].name, first, delta);
         MergedFactors out;
@@ -259,7 +261,7 @@ TEST(MergeFactors, EachModuleMayHaveItsOwnRankAlphaAndExperts) {
             ASSERT_NEAR(product[i], delta[i], 2e-4) << to_string(method);  // values up to 100
     }
     MergedFactors out;
-    ModelMerge const ties{{}, Space::factor, modules};
+    auto const ties = model_merge({}, Space::factor, modules);
     EXPECT_THROW(ties.factors(0, out), InputError) << "mixed ranks in one module";
     EXPECT_NO_THROW(ties.factors(1, out)) << "a module that one expert lacks";
 }

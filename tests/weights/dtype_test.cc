@@ -127,5 +127,13 @@ TEST(DtypeNames, AreThoseOfSafetensorsBothWays) {
     }
 }
 
+TEST(FindNonfinite, GivesTheFirstNaNOrInfinity) {
+    std::vector<float> values(10000, std::numeric_limits<float>::max());
+    EXPECT_EQ(find_nonfinite(values), std::nullopt);
+    values[9007] = std::numeric_limits<float>::quiet_NaN();
+    values[9004] = -std::numeric_limits<float>::infinity();
+    EXPECT_EQ(find_nonfinite(values), 9004U);
+}
+
 }  // namespace
 }  // namespace samner::weights

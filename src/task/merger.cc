@@ -1,0 +1,163 @@
+#include "task/merger.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "comm/comm.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "task/together.h"
+
+namespace samner::task {
+
+Merger::Merger(AdapterMerge const& request, merge::Space space, comm::Comm const* ranks) : request_{request} {
+    do_together(ranks, [&] {
+        merge::validate(request.options);
+        if (request.adapters.empty()) throw InputError{"no adapters to merge", "name at least one"};
+        auto const check_count = [&](std::size_t count, char const* what) {
+            if (count != 0 && count != request.adapters.size()) {
+                throw InputError{fmt::format("{} {} for {} adapters", count, what, request.adapters.size()),
+                                 "give one an adapter, in their order"};
+            }
+        };
+        check_count(request.weights.size(), "weights");
+        check_count(request.rules.size(), "lists of weights");
+        if (!request.weights.empty() && !request.rules.empty())
+            throw InputError{"weights by adapter and by module contradict each other", "give one of them"};
+        open_experts();
+        return Json{};
+    });
+    hash_experts(ranks);
+    do_together(ranks, [&] {
+        auto const nonfinite = request.allow_nonfinite ? weights::NonFinite::keep : weights::NonFinite::refuse;
+        merge_.emplace(request.options, space, modules(), [this, nonfinite](std::size_t module, std::size_t expert) {
+            auto const& file = experts_[expert];
+            auto const& tensors = *tensors_[module][expert];
+            merge::FactorValues values;
+            values.a = file.values(*tensors.a, nonfinite, values.memory[0]);
+            values.b = file.values(*tensors.b, nonfinite, values.memory[1]);
+            return values;
+        });
+        return Json{};
+    });
+}
+
+void Merger::open_experts() {
+    for (auto const& folder : request_.adapters) {
+        auto const& base = experts_.emplace_back(folder).settings().base_model_name_or_path;
+        auto const& first = experts_.front().settings().base_model_name_or_path;
+        if (base != first) {
+            throw InputError{fmt::format("adapters of different bases: '{}' ({}) and '{}' ({})", first,
+                                         request_.adapters.front().string(), base, folder.string()),
+                             "merge adapters of one base model"};
+        }
+    }
+    std::set<std::string> names;
+    for (auto const& expert : experts_)
+        for (auto const& module : expert.modules()) names.insert(module.name);
+    for (auto const& name : names) {
+        auto& all = tensors_.emplace_back();
+        for (auto const& expert : experts_) all.push_back(expert.find(name));
+    }
+}
+
+void Merger::hash_experts(comm::Comm const* ranks) {
+    auto const stride = ranks ? static_cast<std::size_t>(ranks->size()) : 1;
+    auto const first = ranks ? static_cast<std::size_t>(ranks->rank()) : 0;
+    auto const results = do_together(ranks, [&] {
+        std::vector<std::size_t> own;
+        for (auto i = first; i < experts_.size(); i += stride) own.push_back(i);
+        std::vector<std::string> hashes(own.size());
+        parallel_for(0, std::ssize(own), 1, [&](std::int64_t begin, std::int64_t end) {
+            for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i)
+                hashes[i] = weights::adapter_hash(request_.adapters[own[i]]);
+        });
+        return Json(hashes);
+    });
+    for (std::size_t i = 0; i < experts_.size(); ++i)
+        hashes_.push_back(results[i % stride][i / stride].get<std::string>());
+}
+
+/// The union of all experts' modules, with each expert's shape and weight.
+std::vector<merge::Module> Merger::modules() const {
+    std::vector<std::string> names;
+    for (auto const& all : tensors_)
+        names.push_back((*std::ranges::find_if(all, [](auto const* one) { return one != nullptr; }))->name);
+    std::vector<merge::Module> modules;
+    for (auto const& name : names) modules.push_back({name, {}});
+    for (std::size_t i = 0; i < experts_.size(); ++i) {
+        std::vector<merge::WeightRule> const same{{.weight = request_.weights.empty() ? 1.0 : request_.weights[i]}};
+        auto const weights = merge::module_weights(request_.rules.empty() ? same : request_.rules[i], names);
+        for (std::size_t m = 0; m < modules.size(); ++m) {
+            merge::ExpertModule one{.weight = weights[m], .identity = hashes_[i]};
+            if (auto const* found = tensors_[m][i]) {
+                one.rank = found->rank;
+                one.in = found->in;
+                one.out = found->out;
+                one.scaling = found->scaling;
+            }
+            modules[m].experts.push_back(one);
+        }
+    }
+    return modules;
+}
+
+void Merger::release(std::size_t module) const {
+    for (std::size_t i = 0; i < experts_.size(); ++i) {
+        auto const* const tensors = tensors_[module][i];
+        if (tensors == nullptr) continue;
+        experts_[i].release(*tensors->a);
+        experts_[i].release(*tensors->b);
+    }
+}
+
+std::uint64_t Merger::largest_module() const {
+    std::uint64_t largest = 0;
+    for (auto const& module : merge_->modules()) largest = std::max(largest, module.bytes());
+    return largest;
+}
+
+std::map<std::string, std::string> Merger::provenance() const {
+    auto const& options = request_.options;
+    std::map<std::string, std::string> result{{"samner.method", std::string{merge::to_string(options.method)}},
+                                              {"samner.density", fmt::format("{}", options.density)},
+                                              {"samner.seed", fmt::format("{}", options.seed)}};
+    merge::MergeOptions const usual;
+    auto const unusual = [&](char const* name, auto value, auto usual_value, std::string const& text) {
+        if (value != usual_value) result[fmt::format("samner.{}", name)] = text;
+    };
+    auto const text = [](auto value) { return std::string{merge::to_string(value)}; };
+    unusual("sign", options.sign, usual.sign, text(options.sign));
+    unusual("lambda", options.lambda, usual.lambda, fmt::format("{}", options.lambda));
+    unusual("gamma", options.gamma, usual.gamma, fmt::format("{}", options.gamma));
+    unusual("epsilon", options.epsilon, usual.epsilon, fmt::format("{}", options.epsilon));
+    unusual("trim_over", options.trim_over, usual.trim_over, text(options.trim_over));
+    unusual("rescale", options.rescale, usual.rescale, text(options.rescale));
+    unusual("normalize", options.normalize, usual.normalize, text(options.normalize));
+    for (auto const& [name, flag] : {std::pair{"operate_on_single", options.operate_on_single},
+                                     std::pair{"elect_weighted", options.elect_weighted},
+                                     std::pair{"keep_at_least_one", options.keep_at_least_one},
+                                     std::pair{"majority_decides", options.majority_decides}})
+        unusual(name, flag, false, "true");
+    std::vector<std::string> inputs;
+    for (std::size_t i = 0; i < experts_.size(); ++i) {
+        auto weight = fmt::format("{}", request_.weights.empty() ? 1.0 : request_.weights[i]);
+        if (!request_.rules.empty()) {
+            weight.clear();
+            for (auto const& rule : request_.rules[i]) {
+                weight += weight.empty() ? "" : ", ";
+                weight += fmt::format("{} in {}", rule.weight, rule.pattern);
+                if (rule.layers) weight += fmt::format(" of layers {}-{}", rule.layers->first, rule.layers->last);
+            }
+        }
+        inputs.push_back(fmt::format("{} weight {}", hashes_[i], weight));
+    }
+    std::ranges::sort(inputs);
+    for (std::size_t i = 0; i < inputs.size(); ++i) result[fmt::format("samner.input.{}", i)] = inputs[i];
+    return result;
+}
+
+}  // namespace samner::task
