@@ -13,6 +13,7 @@
 #include "task/engine.h"
 #include "task/executor.h"
 #include "train/trainer.h"
+#include "weights/adapter.h"
 
 namespace samner::app {
 namespace {
@@ -75,8 +76,9 @@ std::vector<task::Engine::Tokens> dataset_examples(task::Engine const& engine, s
 
 void train_verb(Options const& options) {
     auto const settings = train::Options::from_json(settings_of(options.settings), "command line");
-    if (fs::exists(options.out))
-        throw InputError{fmt::format("'{}' exists already", options.out.string()), "remove it, or name another --out"};
+    auto const out = options.out.has_filename() ? options.out : options.out.parent_path();  // not "adapter/"
+    if (fs::exists(out))
+        throw InputError{fmt::format("'{}' exists already", out.string()), "remove it, or name another --out"};
     task::Engine engine{options.model.base, options.model.device};
     std::vector<task::Engine::Tokens> examples;
     for (auto const& data : options.data) {
@@ -88,15 +90,21 @@ void train_verb(Options const& options) {
     }
     Progress progress{"training", static_cast<std::size_t>(train::count_steps(settings, examples.size()))};
     std::string metrics;
-    engine.train(settings, examples, options.init, options.out, [&](train::Step const& step) {
-        Json const line{{"step", step.step}, {"loss", step.loss},     {"grad_norm", step.grad_norm},
-                        {"lr", step.lr},     {"tokens", step.tokens}, {"seconds", step.seconds}};
-        metrics += line.dump() + "\n";
+    task::Engine::Training training;
+    training.init = options.init;
+    training.checkpoint = out.string() + ".checkpoint";
+    training.on_step = [&](train::Step const& step) {
+        metrics += step.json().dump() + "\n";
         progress.update(
             static_cast<std::size_t>(step.step),
             fmt::format("loss {:.4f}, {:.0f} tokens/s", step.loss, static_cast<double>(step.tokens) / step.seconds));
+    };
+    auto const trained = engine.train(settings, examples, training);
+    write_folder_atomically(out, [&](fs::path const& folder) {
+        weights::write_adapter(folder, trained, {}, true);
+        write_atomically(folder / "metrics.jsonl", metrics);
     });
-    write_atomically(options.out / "metrics.jsonl", metrics);
+    fs::remove(training.checkpoint);
 }
 
 void generate_verb(Options const& options) {

@@ -68,6 +68,10 @@ task::Records records_of(store::Replay const& replay) {
     return records;
 }
 
+fs::path checkpoint_folder(fs::path const& run) {
+    return run / "checkpoints";
+}
+
 std::vector<plan::Task> settle_known(plan::Plan& plan, task::Records const& records, store::Artifacts const& artifacts,
                                      bool retry_failed) {
     std::vector<plan::Task> left;
@@ -110,6 +114,16 @@ RunFolder::RunFolder(fs::path const& folder, plan::Plan plan, std::string frozen
       journal_{folder_ / "journal", lease_.epoch(), [this] { lease_.check(); }},
       records_{records_of(journal_.history())} {
     artifacts_.remove_partials();
+    // What a killed rank left behind, and checkpoints of trainings that are done.
+    std::vector<fs::path> left;
+    auto const checkpoints = checkpoint_folder(folder_);
+    if (!fs::exists(checkpoints)) return;
+    for (auto const& entry : fs::directory_iterator{checkpoints}) {
+        auto const record = records_.find(entry.path().filename().string());
+        if (entry.path().extension() == ".partial" || (record != records_.end() && record->second["kind"] == "done"))
+            left.push_back(entry.path());
+    }
+    for (auto const& path : left) fs::remove(path);
 }
 
 std::vector<sched::Task> RunFolder::take_new() {
@@ -142,6 +156,7 @@ void RunFolder::ended(sched::Task const& task, sched::TaskResult const& result) 
                 {"result", result.result},
                 {"seconds", result.seconds},
                 {"rank", result.rank}};
+    if (result.ok) ended_.push_back(result.key);
     if (!result.ok) {
         record["error"] = result.error;
         spdlog::error("failed: {}: {}", description(task), result.error);
@@ -155,10 +170,14 @@ void RunFolder::ended(sched::Task const& task, sched::TaskResult const& result) 
 
 void RunFolder::sync() {
     journal_.sync();
+    // Only now is it certain that a training need not go on from its checkpoint.
+    std::error_code ignored;
+    for (auto const& key : ended_) fs::remove(checkpoint_folder(folder_) / key, ignored);
+    ended_.clear();
 }
 
 std::string RunFolder::publish() {
-    journal_.sync();
+    sync();
     lease_.check();
     write_atomically(folder_ / "plan.json", plan_.json().dump(1) + "\n");
     return write_results(folder_, plan_, artifacts_, records_, frozen_, folder_ / "report.html");

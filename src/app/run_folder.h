@@ -17,6 +17,9 @@ namespace samner::app {
 /// What a journal says of each task: its last record, by key.
 task::Records records_of(store::Replay const& replay);
 
+/// Where the trainings of a run keep their state, a file a task, named by its key.
+std::filesystem::path checkpoint_folder(std::filesystem::path const& run);
+
 /// Marks in a plan what a journal holds as done (artifact there and unchanged) or failed, as far as the plan knows its
 /// tasks, and on with the tasks that become known by that. @return the tasks that are left, which no record settles
 std::vector<plan::Task> settle_known(plan::Plan& plan, task::Records const& records, store::Artifacts const& artifacts,
@@ -52,6 +55,7 @@ private:
     store::Artifacts artifacts_;
     store::Journal journal_;
     task::Records records_;
+    std::vector<std::string> ended_;  ///< keys of tasks done since the last sync
     std::size_t done_ = 0;
 };
 

@@ -128,10 +128,11 @@ ExitCode run_on_ranks(Options const& options) {
     try {
         auto const run = plan::parse_run_file(message["run"].get<std::string>(), "run file of rank 0");
         fs::create_directories(options.out / "logs");
+        fs::create_directories(checkpoint_folder(options.out));
         start_logging(session.rank(), options.out / "logs" / fmt::format("rank-{}.log", session.rank()));
         use_threads(static_cast<int>(run.threads), session.local_size());
         store::Artifacts const artifacts{options.out / "artifacts"};
-        task::Executor executor{run, artifacts};
+        task::Executor executor{run, artifacts, checkpoint_folder(options.out)};
         auto const execute = [&](plan::Task const& task) {
             auto result = sched::execute_safely(task, [&] { return executor.run(task); });
             result.rank = session.rank();

@@ -175,7 +175,9 @@ std::string Plan::train(std::vector<std::string> const& experts, std::int64_t se
     Json prompt{{"layout", run_.prompt.layout}, {"format", run_.prompt.format}};
     if (run_.prompt.parts != "none") prompt["parts"] = run_.prompt.parts;
     auto const parts = parts_of(experts, seed);
-    Json const identity{{"base", inputs_.base}, {"parts", identity_of(parts)},   {"options", run_.train},
+    auto options = run_.train;
+    options.erase("checkpoint_every");  // no influence on the result
+    Json const identity{{"base", inputs_.base}, {"parts", identity_of(parts)},   {"options", options},
                         {"prompt", prompt},     {"keep_empty", run_.keep_empty}, {"seed", seed}};
     return add("train", identity,
                {{"parts", payload_of(parts)},

@@ -264,6 +264,7 @@ std::string frozen(std::vector<Experiment> const& experiments, RunFile const& ru
     auto settings = run.json();
     settings.erase("threads");
     settings["infer"].erase("num_slots");
+    settings["train"].erase("checkpoint_every");
     auto tables = Json::object();
     for (auto const& experiment : experiments) {
         auto& table = tables[experiment.name];

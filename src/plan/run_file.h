@@ -97,8 +97,8 @@ std::string to_yaml(RunFile const& run);
 /// @throws InputError with file, line and column for unknown keys, missing ones and values out of range
 RunFile load_run_file(std::filesystem::path const& path, std::vector<std::string> const& overrides = {});
 
-/// What runs, as YAML, with every default written out: two runs with the same text are the same run. Threads and slots
-/// do not change results and are left out.
+/// What runs, as YAML, with every default written out: two runs with the same text are the same run. Threads, slots
+/// and checkpoint_every do not change results and are left out.
 std::string frozen(std::vector<Experiment> const& experiments, RunFile const& run);
 
 /// Reads what `frozen` wrote.

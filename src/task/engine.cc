@@ -29,17 +29,25 @@ weights::TensorView float_tensor(std::string name, std::vector<std::int64_t> sha
 
 struct Engine::Impl {
     weights::Checkpoint checkpoint;
+    std::string device;
     std::unique_ptr<model::Ops> ops;
+    std::string loaded_hash;
     std::optional<token::Tokenizer> loaded_tokenizer;
     std::optional<model::LanguageModel> model;
     bool with_backward = false;
 
-    Impl(std::filesystem::path const& base, std::string const& device)
-        : checkpoint{weights::Checkpoint::open(base)}, ops{make_ops(device)} {}
+    Impl(std::filesystem::path const& base, std::string name)
+        : checkpoint{weights::Checkpoint::open(base)}, device{std::move(name)}, ops{make_ops(device)} {}
 
     token::Tokenizer const& tokenizer() {
         if (!loaded_tokenizer) loaded_tokenizer = token::Tokenizer::open(checkpoint.path());
         return *loaded_tokenizer;
+    }
+
+    /// Names the base model and what computes with it.
+    std::string const& hash() {
+        if (loaded_hash.empty()) loaded_hash = checkpoint.content_hash() + " " + device;
+        return loaded_hash;
     }
 
     model::LanguageModel const& load(bool backward) {
@@ -87,9 +95,8 @@ Engine::Tokens Engine::tokenize(Answered const& example) const {
     return tokens;
 }
 
-void Engine::train(train::Options const& options, std::vector<Tokens> const& examples,
-                   std::filesystem::path const& init, std::filesystem::path const& out,
-                   std::function<void(train::Step const&)> const& on_step) {
+weights::Adapter Engine::train(train::Options const& options, std::vector<Tokens> const& examples,
+                               Training const& training) {
     auto const& config = impl_->checkpoint.config();
     std::vector<train::Example> inputs;
     for (std::size_t i = 0; i < examples.size(); ++i) {
@@ -109,9 +116,13 @@ void Engine::train(train::Options const& options, std::vector<Tokens> const& exa
     settings.use_rslora = options.use_rslora;
     settings.target_modules = options.target_modules;
     settings.base_model_name_or_path = impl_->checkpoint.path().filename().string();
-    auto start = init.empty() ? train::initial_adapter(config, settings, options.seed) : weights::read_adapter(init);
-    weights::write_adapter(out,
-                           train::train(impl_->load(true), *impl_->ops, options, inputs, std::move(start), on_step));
+    auto start = training.init.empty() ? train::initial_adapter(config, settings, options.seed)
+                                       : weights::read_adapter(training.init);
+    train::Context context;
+    context.checkpoint = training.checkpoint;
+    if (!context.checkpoint.empty()) context.inputs = impl_->hash();
+    context.on_step = training.on_step;
+    return train::train(impl_->load(true), *impl_->ops, options, inputs, std::move(start), context);
 }
 
 std::vector<Engine::Completion> Engine::generate(std::vector<std::string> const& prompts,

@@ -13,6 +13,9 @@ namespace samner::train {
 struct Options;
 struct Step;
 }  // namespace samner::train
+namespace samner::comm {
+class Comm;
+}
 namespace samner::infer {
 struct Options;
 }
@@ -23,8 +26,9 @@ namespace samner::token {
 class Tokenizer;
 }
 namespace samner::weights {
+struct Adapter;
 class Checkpoint;
-}
+}  // namespace samner::weights
 
 namespace samner::task {
 
@@ -55,10 +59,14 @@ public:
     /// Prompt and answer as training tokens: the answer and the end token after it are learnt.
     Tokens tokenize(Answered const& example) const;
 
-    /// Trains an adapter and writes it as a PEFT folder, which appears whole. Its bytes depend on the arguments alone.
-    /// @param init  an adapter to start from, or empty for a fresh one
-    void train(train::Options const& options, std::vector<Tokens> const& examples, std::filesystem::path const& init,
-               std::filesystem::path const& out, std::function<void(train::Step const&)> const& on_step);
+    struct Training {
+        std::filesystem::path init;        ///< an adapter to start from; empty: a fresh one
+        std::filesystem::path checkpoint;  ///< where the state is kept (train::Context); empty: nowhere
+        std::function<void(train::Step const&)> on_step;
+    };
+    /// Trains an adapter, whose bits depend on options, examples and `training.init` alone.
+    weights::Adapter train(train::Options const& options, std::vector<Tokens> const& examples,
+                           Training const& training);
 
     struct Completion {
         std::string text;  ///< without the end token

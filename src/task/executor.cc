@@ -26,6 +26,7 @@
 #include "task/predictions.h"
 #include "task/select_experts.h"
 #include "train/trainer.h"
+#include "weights/adapter.h"
 #include "weights/safetensors.h"
 
 namespace samner::task {
@@ -40,15 +41,17 @@ std::filesystem::path data_root(plan::RunFile const& run) {
 struct Executor::Impl {
     plan::RunFile run;
     store::Artifacts const& artifacts;
+    std::filesystem::path checkpoints;
     std::filesystem::path root;
     corpus::Catalogue catalogue;
     std::optional<Engine> engine_cache;
     std::optional<TextEncoder> encoder_cache;
     std::map<std::string, std::vector<corpus::Sentence>> splits;
 
-    Impl(plan::RunFile file, store::Artifacts const& store)
+    Impl(plan::RunFile file, store::Artifacts const& store, std::filesystem::path checkpoint_folder)
         : run{std::move(file)},
           artifacts{store},
+          checkpoints{std::move(checkpoint_folder)},
           root{data_root(run)},
           catalogue{{run.datasets.begin(), run.datasets.end()}} {}
 
@@ -149,16 +152,12 @@ struct Executor::Impl {
             }
         });
         auto steps = Json::array();
-        auto const hash = artifacts.commit(task.key, [&](std::filesystem::path const& out) {
-            engine().train(options, examples, {}, out, [&](train::Step const& step) {
-                steps.push_back({{"step", step.step},
-                                 {"loss", step.loss},
-                                 {"grad_norm", step.grad_norm},
-                                 {"lr", step.lr},
-                                 {"tokens", step.tokens},
-                                 {"seconds", step.seconds}});
-            });
-        });
+        Engine::Training training;
+        training.checkpoint = checkpoints / task.key;
+        training.on_step = [&](train::Step const& step) { steps.push_back(step.json()); };
+        auto const trained = engine().train(options, examples, training);
+        auto const hash =
+            artifacts.commit(task.key, [&](std::filesystem::path const& out) { weights::write_adapter(out, trained); });
         return {hash, {{"samples", examples.size()}, {"steps", steps}}};
     }
 
@@ -258,8 +257,8 @@ struct Executor::Impl {
     }
 };
 
-Executor::Executor(plan::RunFile run, store::Artifacts const& artifacts)
-    : impl_{std::make_unique<Impl>(std::move(run), artifacts)} {}
+Executor::Executor(plan::RunFile run, store::Artifacts const& artifacts, std::filesystem::path checkpoints)
+    : impl_{std::make_unique<Impl>(std::move(run), artifacts, std::move(checkpoints))} {}
 Executor::~Executor() = default;
 
 std::pair<std::string, Json> Executor::run(plan::Task const& task) {

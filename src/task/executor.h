@@ -15,8 +15,10 @@ namespace samner::task {
 /// Does the tasks of a plan (payloads: plan/planner.h) on one rank. Models are loaded when first needed and kept.
 class Executor {
 public:
-    /// @param artifacts  where results go, and where those of earlier tasks are found
-    Executor(plan::RunFile run, store::Artifacts const& artifacts);
+    /// @param artifacts    where results go, and where those of earlier tasks are found
+    /// @param checkpoints  folder in which trainings keep their state, by key; whoever records a task as done removes
+    /// it
+    Executor(plan::RunFile run, store::Artifacts const& artifacts, std::filesystem::path checkpoints);
     ~Executor();
     Executor(Executor const&) = delete;
     Executor& operator=(Executor const&) = delete;

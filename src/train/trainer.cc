@@ -1,43 +1,31 @@
 #include "train/trainer.h"
 
+#include <ATen/ops/empty.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <numbers>
-#include <set>
+#include <cstring>
+#include <optional>
 
 #include "core/error.h"
+#include "core/hash.h"
 #include "core/random.h"
 #include "core/stop.h"
-#include "core/yaml.h"
+#include "train/checkpoint.h"
 
 namespace samner::train {
 namespace {
-
-constexpr auto schedules = std::to_array<std::pair<std::string_view, Schedule>>(
-    {{"cosine", Schedule::cosine}, {"linear", Schedule::linear}, {"constant", Schedule::constant}});
-
-Schedule parse_schedule(std::string const& name, std::string_view place) {
-    for (auto const& [known, schedule] : schedules) {
-        if (known == name) return schedule;
-    }
-    throw InputError{fmt::format("lr_scheduler_type is '{}' ({})", name, place), "use cosine, linear or constant"};
-}
-
-std::string_view name_of(Schedule schedule) {
-    for (auto const& [name, known] : schedules) {
-        if (known == schedule) return name;
-    }
-    throw Error{"a schedule without a name"};
-}
 
 /// Sums leaves in the order they come by the fixed binary tree over their numbers: leaf 2i with 2i+1, and so on up.
 class TreeSum {
 public:
     explicit TreeSum(model::Ops const& ops) : ops_{ops} {}
+
+    bool empty() const { return levels_.empty(); }
 
     void add(at::Tensor leaf) {
         std::size_t level = 0;
@@ -95,168 +83,283 @@ private:
     std::vector<std::size_t> order_;
 };
 
+/// How many neighbouring leaves of `leaves` each of `ranks` ranks takes: the fewest that leave none over and make a
+/// whole subtree.
+std::size_t leaves_a_rank(std::size_t leaves, std::size_t ranks) {
+    std::size_t share = 1;
+    while (share * ranks < leaves) share *= 2;
+    return share;
+}
+
+std::vector<Example> cut_to(std::int64_t max_length, std::span<Example const> examples) {
+    std::vector<Example> cut{examples.begin(), examples.end()};
+    bool trained_on = false;
+    for (auto& example : cut) {
+        auto const length = std::min(example.ids.size(), static_cast<std::size_t>(max_length));
+        example.ids.resize(length);
+        example.labels.resize(length);
+        for (std::size_t i = 1; i < length; ++i) trained_on = trained_on || example.labels[i] != not_trained_on;
+    }
+    if (!trained_on) {
+        throw InputError{
+            fmt::format("none of {} training examples has an answer token within {} tokens", cut.size(), max_length),
+            "check the data, or raise max_length"};
+    }
+    return cut;
+}
+
+template <class T>
+void update(Sha256& hash, std::vector<T> const& values) {
+    hash.update(fmt::format("{}:", values.size())).update(std::as_bytes(std::span{values}));
+}
+
+/// A name of all that the result depends on.
+std::string identity_of(Options const& options, std::span<Example const> examples, weights::Adapter const& initial,
+                        std::string const& inputs) {
+    auto settings = options.to_json();
+    settings.erase("checkpoint_every");
+    Sha256 hash;
+    hash.update(canonical(settings)).update(inputs);
+    for (auto const& example : examples) {
+        update(hash, example.ids);
+        update(hash, example.labels);
+    }
+    for (auto const& module : initial.modules) {
+        hash.update(fmt::format("{} {} ", module.name, module.scaling));
+        update(hash, module.a);
+        update(hash, module.b);
+    }
+    return hash.hex();
+}
+
+std::vector<float> floats_of(at::Tensor const& tensor) {
+    auto const host = tensor.cpu();
+    auto const* const data = host.const_data_ptr<float>();
+    return {data, data + host.numel()};
+}
+
+void assign(at::Tensor& tensor, std::vector<float> const& values) {
+    auto const host = at::Tensor{at::empty({std::ssize(values)}, at::TensorOptions{}.dtype(at::kFloat))};
+    std::ranges::copy(values, host.mutable_data_ptr<float>());
+    tensor.copy_(host);
+}
+
+class Trainer {
+public:
+    Trainer(model::LanguageModel const& model, model::Ops const& ops, Options const& options,
+            std::span<Example const> examples, weights::Adapter initial, Context const& context)
+        : model_{model},
+          ops_{ops},
+          options_{options},
+          context_{context},
+          team_{context.team},
+          examples_{cut_to(options.max_length, examples)},
+          identity_{team_.size > 1 || !context.checkpoint.empty()
+                        ? identity_of(options, examples_, initial, context.inputs)
+                        : ""},
+          lora_{std::move(initial), model.config, ops},
+          first_moment_{ops.zeros(lora_.values.sizes())},
+          second_moment_{ops.zeros(lora_.values.sizes())},
+          batches_{options_, examples_.size()},
+          steps_{count_steps(options, examples_.size())} {}
+
+    weights::Adapter run() {
+        resume();
+        warn_of_idle_ranks();
+        try {
+            while (done() < steps_) step();
+            together(team_, [&] {
+                report();
+                return std::string{};
+            });
+        } catch (Stopped const&) {
+            if (leads()) save();
+            throw;
+        }
+        return lora_.adapter();
+    }
+
+private:
+    bool leads() const { return team_.rank == 0; }
+    std::int64_t done() const { return std::ssize(curve_); }
+    std::size_t micro_batch_size() const { return static_cast<std::size_t>(options_.micro_batch_size); }
+    std::size_t micro_batches(std::size_t batch) const { return (batch + micro_batch_size() - 1) / micro_batch_size(); }
+    std::size_t share_of(std::size_t micro_batches) const {
+        return leaves_a_rank(micro_batches, static_cast<std::size_t>(team_.size));
+    }
+
+    void resume() {
+        std::optional<Checkpoint> found;
+        auto const identities = together(team_, [&] {
+            if (leads() && !context_.checkpoint.empty())
+                found = read_checkpoint(context_.checkpoint, identity_, lora_.values.numel());
+            return identity_ + (found ? "+" : "");
+        });
+        for (std::size_t rank = 0; rank < identities.size(); ++rank) {
+            if (identities[rank].starts_with(identity_)) continue;
+            throw InputError{fmt::format("ranks {} and {} were given different trainings", team_.rank, rank),
+                             "give all ranks the same files"};
+        }
+        if (!identities[0].ends_with('+')) return;
+        if (team_.size > 1) found = of_leader(found);
+        assign(lora_.values, found->values);
+        assign(first_moment_, found->first_moment);
+        assign(second_moment_, found->second_moment);
+        curve_ = std::move(found->curve);
+        saved_ = done();
+        if (leads()) spdlog::info("training goes on after step {} of {}", done(), steps_);
+    }
+
+    /// Rank 0's checkpoint, on every rank.
+    Checkpoint of_leader(std::optional<Checkpoint> const& own) const {
+        Checkpoint all;
+        auto const share = [&](std::vector<float> Checkpoint::*part) {
+            auto const bytes = own ? std::as_bytes(std::span{(*own).*part}) : std::span<std::byte const>{};
+            auto const leaders = team_.all_gather({reinterpret_cast<char const*>(bytes.data()), bytes.size()}).front();
+            (all.*part).resize(leaders.size() / sizeof(float));
+            std::memcpy((all.*part).data(), leaders.data(), leaders.size());
+        };
+        share(&Checkpoint::values);
+        share(&Checkpoint::first_moment);
+        share(&Checkpoint::second_moment);
+        auto steps = Json::array();
+        if (own) {
+            for (auto const& step : own->curve) steps.push_back(step.json());
+        }
+        for (auto const& step : Json::parse(team_.all_gather(steps.dump()).front()))
+            all.curve.push_back(Step::from_json(step, "checkpoint of rank 0"));
+        return all;
+    }
+
+    void warn_of_idle_ranks() const {
+        auto const leaves = micro_batches(std::min(examples_.size(), static_cast<std::size_t>(options_.batch_size)));
+        auto const busy = (leaves + share_of(leaves) - 1) / share_of(leaves);
+        if (leads() && busy < static_cast<std::size_t>(team_.size)) {
+            spdlog::warn(
+                "{} of {} ranks have work: a step has {} micro-batches of {} sequences — lower "
+                "micro_batch_size, or use fewer ranks",
+                busy, team_.size, leaves, options_.micro_batch_size);
+        }
+    }
+
+    /// Tells of the steps that are done and writes a checkpoint when it is time for one.
+    void report() {
+        if (!leads()) return;
+        for (; reported_ < curve_.size(); ++reported_)
+            if (context_.on_step) context_.on_step(curve_[reported_]);
+        if (options_.checkpoint_every > 0 && done() % options_.checkpoint_every == 0) save();
+    }
+
+    void save() {
+        if (context_.checkpoint.empty() || done() == saved_) return;
+        write_checkpoint(context_.checkpoint, identity_,
+                         {floats_of(lora_.values), floats_of(first_moment_), floats_of(second_moment_), curve_});
+        saved_ = done();
+    }
+
+    void step() {
+        auto const start = std::chrono::steady_clock::now();
+        auto const chosen = batches_.at(done());
+        auto const leaves = micro_batches(chosen.size());
+        auto const share = share_of(leaves);
+        auto const first = std::min(leaves, static_cast<std::size_t>(team_.rank) * share);
+        TreeSum sum{ops_};
+        auto const parts = together(team_, [&] {
+            report();
+            check_stop();
+            std::string losses;
+            for (auto leaf = first; leaf < std::min(leaves, first + share); ++leaf) {
+                lora_.gradients.zero_();
+                auto const loss = add_gradients(model_, ops_, lora_, examples_of(chosen, leaf));
+                sum.add(lora_.gradients.clone());
+                losses.append(reinterpret_cast<char const*>(&loss), sizeof loss);
+            }
+            return losses;
+        });
+        auto const loss = total_loss(parts, chosen);
+        if (sum.empty()) {
+            lora_.gradients.fill_(-0.0F);  // what changes no sum, not even that of zeros
+        } else {
+            lora_.gradients.copy_(sum.total());
+        }
+        if (team_.size > 1) {
+            auto const host = lora_.gradients.cpu();
+            team_.tree_sum({host.mutable_data_ptr<float>(), static_cast<std::size_t>(host.numel())});
+            lora_.gradients.copy_(host);
+        }
+        auto const answer = std::max<std::int64_t>(loss.answer, 1);
+        ops_.scale(1.0F / static_cast<float>(answer), lora_.gradients);
+        auto const norm = std::sqrt(ops_.sum_of_squares(lora_.gradients));
+        if (!std::isfinite(norm)) {
+            throw Error{fmt::format("the gradient of step {} is {} (examples {})", done() + 1, std::abs(norm),
+                                    fmt::join(chosen, ", ")),
+                        "lower learning_rate, or look at these examples"};
+        }
+        auto const clip = options_.max_grad_norm / (norm + 1e-6);  // as torch.nn.utils.clip_grad_norm_
+        if (clip < 1) ops_.scale(static_cast<float>(clip), lora_.gradients);
+        auto const rate = learning_rate(options_, done(), steps_);
+        kernel::AdamW settings;
+        settings.weight_decay = options_.weight_decay;
+        ops_.adamw(lora_.values, lora_.gradients, first_moment_, second_moment_, settings, rate, done() + 1);
+        std::chrono::duration<double> const seconds = std::chrono::steady_clock::now() - start;
+        curve_.push_back(
+            {done() + 1, loss.sum / static_cast<double>(answer), norm, rate, loss.tokens, seconds.count()});
+    }
+
+    std::span<std::size_t const> chosen_of(std::vector<std::size_t> const& chosen, std::size_t leaf) const {
+        auto const begin = leaf * micro_batch_size();
+        return std::span{chosen}.subspan(begin, std::min(micro_batch_size(), chosen.size() - begin));
+    }
+
+    std::vector<Example const*> examples_of(std::vector<std::size_t> const& chosen, std::size_t leaf) const {
+        std::vector<Example const*> batch;
+        for (auto const i : chosen_of(chosen, leaf)) batch.push_back(&examples_[i]);
+        return batch;
+    }
+
+    /// Adds the micro-batches' losses in their order.
+    Loss total_loss(std::vector<std::string> const& parts, std::vector<std::size_t> const& chosen) const {
+        Loss total;
+        std::size_t leaf = 0;
+        for (auto const& part : parts) {
+            for (std::size_t at = 0; at < part.size(); at += sizeof(Loss), ++leaf) {
+                Loss loss;
+                std::memcpy(&loss, part.data() + at, sizeof loss);
+                if (!std::isfinite(loss.sum)) {  // printed without its sign, which means nothing
+                    throw Error{fmt::format("the loss of step {} is {} in its micro-batch {} (examples {})", done() + 1,
+                                            std::abs(loss.sum), leaf + 1, fmt::join(chosen_of(chosen, leaf), ", ")),
+                                "lower learning_rate, or look at these examples"};
+                }
+                total.sum += loss.sum;
+                total.answer += loss.answer;
+                total.tokens += loss.tokens;
+            }
+        }
+        return total;
+    }
+
+    model::LanguageModel const& model_;
+    model::Ops const& ops_;
+    Options const& options_;
+    Context const& context_;
+    Team const& team_;
+    std::vector<Example> examples_;
+    std::string identity_;
+    LoraParameters lora_;
+    at::Tensor first_moment_;
+    at::Tensor second_moment_;
+    Batches batches_;
+    std::int64_t steps_;
+    std::vector<Step> curve_;   ///< of the steps that are done
+    std::size_t reported_ = 0;  ///< of them, to on_step
+    std::int64_t saved_ = 0;    ///< steps in the checkpoint
+};
+
 }  // namespace
 
-Options Options::from_json(Json const& object, std::string_view place) {
-    Options options;
-    std::set<std::string> known;
-    auto const read = [&]<class T>(std::string const& key, T& value) {
-        known.insert(key);
-        if (object.contains(key)) value = member<T>(object, key, place);
-    };
-    read("r", options.r);
-    read("lora_alpha", options.lora_alpha);
-    read("use_rslora", options.use_rslora);
-    read("target_modules", options.target_modules);
-    read("learning_rate", options.learning_rate);
-    std::string schedule{name_of(options.lr_scheduler_type)};
-    read("lr_scheduler_type", schedule);
-    options.lr_scheduler_type = parse_schedule(schedule, place);
-    read("warmup_ratio", options.warmup_ratio);
-    read("weight_decay", options.weight_decay);
-    read("max_grad_norm", options.max_grad_norm);
-    read("num_train_epochs", options.num_train_epochs);
-    read("max_steps", options.max_steps);
-    read("batch_size", options.batch_size);
-    read("micro_batch_size", options.micro_batch_size);
-    read("max_length", options.max_length);
-    read("shuffle", options.shuffle);
-    read("seed", options.seed);
-    double dropout = 0;
-    read("lora_dropout", dropout);
-    if (dropout != 0) throw InputError{fmt::format("lora_dropout is {} ({})", dropout, place), "only 0 is there yet"};
-    std::string dtype = "fp32";
-    read("dtype", dtype);
-    if (dtype != "fp32") throw InputError{fmt::format("dtype is '{}' ({})", dtype, place), "only fp32 is there yet"};
-    for (auto const& [key, value] : object.items()) {
-        if (known.contains(key)) continue;
-        auto const near = did_you_mean(key, {known.begin(), known.end()});
-        throw InputError{
-            fmt::format("unknown training option {} ({})", key, place),
-            near ? fmt::format("did you mean {}?", *near) : fmt::format("known: {}", fmt::join(known, ", "))};
-    }
-    auto const demand = [&](bool holds, std::string_view key, auto value, std::string_view range) {
-        if (!holds) throw InputError{fmt::format("{} is {} ({})", key, value, place), fmt::format("give it {}", range)};
-    };
-    demand(options.r >= 1, "r", options.r, "1 or more");
-    demand(options.learning_rate >= 0, "learning_rate", options.learning_rate, "0 or more");
-    demand(options.warmup_ratio >= 0 && options.warmup_ratio <= 1, "warmup_ratio", options.warmup_ratio, "0 to 1");
-    demand(options.weight_decay >= 0, "weight_decay", options.weight_decay, "0 or more");
-    demand(options.max_grad_norm > 0, "max_grad_norm", options.max_grad_norm, "more than 0");
-    demand(options.num_train_epochs > 0, "num_train_epochs", options.num_train_epochs, "more than 0");
-    demand(options.batch_size >= 1, "batch_size", options.batch_size, "1 or more");
-    demand(options.micro_batch_size >= 1, "micro_batch_size", options.micro_batch_size, "1 or more");
-    demand(options.max_length >= 2, "max_length", options.max_length, "2 or more");
-    return options;
-}
-
-Json Options::to_json() const {
-    return {{"r", r},
-            {"lora_alpha", lora_alpha},
-            {"use_rslora", use_rslora},
-            {"target_modules", target_modules},
-            {"learning_rate", learning_rate},
-            {"lr_scheduler_type", name_of(lr_scheduler_type)},
-            {"warmup_ratio", warmup_ratio},
-            {"weight_decay", weight_decay},
-            {"max_grad_norm", max_grad_norm},
-            {"num_train_epochs", num_train_epochs},
-            {"max_steps", max_steps},
-            {"batch_size", batch_size},
-            {"micro_batch_size", micro_batch_size},
-            {"max_length", max_length},
-            {"shuffle", shuffle},
-            {"seed", seed}};
-}
-
-double learning_rate(Options const& options, std::int64_t step, std::int64_t steps) {
-    auto const warmup = static_cast<std::int64_t>(std::ceil(options.warmup_ratio * static_cast<double>(steps)));
-    if (step < warmup)
-        return options.learning_rate * static_cast<double>(step) /
-               static_cast<double>(std::max<std::int64_t>(warmup, 1));
-    auto const progress =
-        static_cast<double>(step - warmup) / static_cast<double>(std::max<std::int64_t>(steps - warmup, 1));
-    switch (options.lr_scheduler_type) {
-        case Schedule::cosine:
-            return options.learning_rate * std::max(0.0, 0.5 * (1.0 + std::cos(std::numbers::pi * progress)));
-        case Schedule::linear:
-            return options.learning_rate * std::max(0.0, 1.0 - progress);
-        case Schedule::constant:
-            return options.learning_rate;
-    }
-    throw Error{"a schedule without a formula"};
-}
-
-std::int64_t count_steps(Options const& options, std::size_t examples) {
-    if (options.max_steps > 0) return options.max_steps;
-    auto const size = static_cast<std::size_t>(options.batch_size);
-    auto const per_epoch = static_cast<double>((examples + size - 1) / size);
-    return static_cast<std::int64_t>(std::ceil(options.num_train_epochs * per_epoch));
-}
-
 weights::Adapter train(model::LanguageModel const& model, model::Ops const& ops, Options const& options,
-                       std::span<Example const> examples, weights::Adapter initial,
-                       std::function<void(Step const&)> const& on_step) {
-    std::vector<Example> cut;
-    cut.reserve(examples.size());
-    for (auto const& example : examples) {
-        auto& copy = cut.emplace_back(example);
-        auto const length = std::min(copy.ids.size(), static_cast<std::size_t>(options.max_length));
-        copy.ids.resize(length);
-        copy.labels.resize(length);
-    }
-    auto const trained_on = [](Example const& example) {
-        return std::any_of(example.labels.begin() + (example.labels.empty() ? 0 : 1), example.labels.end(),
-                           [](std::int32_t label) { return label != not_trained_on; });
-    };
-    if (std::ranges::none_of(cut, trained_on)) {
-        throw InputError{fmt::format("none of {} training examples has an answer token within {} tokens", cut.size(),
-                                     options.max_length),
-                         "check the data, or raise max_length"};
-    }
-
-    LoraParameters lora{std::move(initial), model.config, ops};
-    auto first_moment = ops.zeros(lora.values.sizes());
-    auto second_moment = ops.zeros(lora.values.sizes());
-    auto const steps = count_steps(options, cut.size());
-    Batches batches{options, cut.size()};
-    for (std::int64_t step = 0; step < steps; ++step) {
-        check_stop();
-        auto const start = std::chrono::steady_clock::now();
-        auto const chosen = batches.at(step);
-        TreeSum gradients{ops};
-        Loss loss;
-        for (std::size_t begin = 0; begin < chosen.size();
-             begin += static_cast<std::size_t>(options.micro_batch_size)) {
-            std::vector<Example const*> micro_batch;
-            auto const end = std::min(begin + static_cast<std::size_t>(options.micro_batch_size), chosen.size());
-            for (auto i = begin; i < end; ++i) micro_batch.push_back(&cut[chosen[i]]);
-            lora.gradients.zero_();
-            auto const part = add_gradients(model, ops, lora, micro_batch);
-            gradients.add(lora.gradients.clone());
-            loss.sum += part.sum;
-            loss.answer += part.answer;
-            loss.tokens += part.tokens;
-        }
-        if (!std::isfinite(loss.sum)) {
-            throw Error{
-                fmt::format("the loss of step {} is {} (examples {})", step + 1, loss.sum, fmt::join(chosen, ", ")),
-                "lower learning_rate, or look at these examples"};
-        }
-        lora.gradients.copy_(gradients.total());
-        ops.scale(1.0F / static_cast<float>(std::max<std::int64_t>(loss.answer, 1)), lora.gradients);
-        auto const norm = std::sqrt(ops.sum_of_squares(lora.gradients));
-        auto const clip = options.max_grad_norm / (norm + 1e-6);  // as torch.nn.utils.clip_grad_norm_
-        if (clip < 1) ops.scale(static_cast<float>(clip), lora.gradients);
-        auto const rate = learning_rate(options, step, steps);
-        kernel::AdamW settings;
-        settings.weight_decay = options.weight_decay;
-        ops.adamw(lora.values, lora.gradients, first_moment, second_moment, settings, rate, step + 1);
-        std::chrono::duration<double> const seconds = std::chrono::steady_clock::now() - start;
-        on_step({step + 1, loss.sum / static_cast<double>(std::max<std::int64_t>(loss.answer, 1)), norm, rate,
-                 loss.tokens, seconds.count()});
-    }
-    return lora.adapter();
+                       std::span<Example const> examples, weights::Adapter initial, Context const& context) {
+    return Trainer{model, ops, options, examples, std::move(initial), context}.run();
 }
 
 }  // namespace samner::train

@@ -142,6 +142,7 @@ TEST_F(TinyRun, KilledAtAnyMomentIsFinishedByTheSameCommandWithoutDoingFinishedT
     auto const result = samner_command(command);
     ASSERT_EQ(result.code, 0) << result.output;
     expect_equal(run, result.output);
+    EXPECT_TRUE(fs::is_empty(run / "checkpoints"));
     auto const after = starts(run);
     for (auto const& [key, count] : done)
         EXPECT_EQ(after.at(key), before.at(key)) << "a finished task was started again: " << key;

@@ -112,6 +112,39 @@ TEST_F(Verbs, TrainLearnsItsExamplesAndWritesMetrics) {
               2);
 }
 
+TEST_F(Verbs, TrainThatWasKilledGoesOnToTheSameBytes) {
+    std::string examples;
+    for (int i = 0; i < 8; ++i)
+        examples += Json{{"ids", {5 + i, 7, 9, 11}}, {"labels", {-100, -100, 9, 11}}}.dump() + "\n";
+    auto const data = in("examples.jsonl", examples);
+    auto const command = [&](std::string const& out, std::string const& more = "") {
+        return fmt::format(
+            "train --model {} --data {} --out {} r=4 learning_rate=1e-3 max_steps=1500 batch_size=4 checkpoint_every=7 "
+            "{}",
+            llama, data, path(out), more);
+    };
+    succeed(command("whole"));
+    for (int kill = 0; kill < 2; ++kill) {
+        // Dies without warning as soon as there is another checkpoint than before.
+        auto const result = run_command(fmt::format(
+            "before=$(stat -c %i {2} 2>/dev/null); {0} {1} & pid=$!; "
+            "while kill -0 $pid && [ \"$(stat -c %i {2} 2>/dev/null)\" = \"$before\" ]; do sleep 0.01; done; "
+            "kill -9 $pid; wait $pid",
+            SAMNER_BINARY, command("killed"), path("killed.checkpoint")));
+        ASSERT_EQ(result.code, 137) << result.output;
+        ASSERT_FALSE(fs::exists(folder / "killed"));
+        ASSERT_TRUE(fs::exists(folder / "killed.checkpoint"));
+    }
+    auto const foreign = samner_command(command("killed", "seed=1"));
+    EXPECT_EQ(foreign.code, 2);
+    EXPECT_THAT(foreign.output, HasSubstr("is the checkpoint of another training"));
+    succeed(command("killed"));
+    for (auto const* file : {"adapter_model.safetensors", "adapter_config.json"})
+        EXPECT_EQ(read_text(folder / "killed" / file), read_text(folder / "whole" / file));
+    EXPECT_EQ(lines("killed/metrics.jsonl").size(), 1500U);
+    EXPECT_FALSE(fs::exists(folder / "killed.checkpoint"));
+}
+
 TEST_F(Verbs, MergeEqualsPeftAndDoesNotDependOnTheOrder) {
     auto const cases = read_json(golden("merging/peft.cases.json"));
     Json ties;

@@ -197,7 +197,7 @@ TEST_F(Planning, KeysChangeWithWhatIsAskedAndWithNothingElse) {
         return std::string{};
     };
     for (auto const* kind : {"train", "merge", "infer"}) {
-        EXPECT_EQ(key({}, kind), key({"threads=7", "infer.num_slots=3"}, kind));
+        EXPECT_EQ(key({}, kind), key({"threads=7", "infer.num_slots=3", "train.checkpoint_every=9"}, kind));
         EXPECT_NE(key({}, kind), key({"train.learning_rate=2.0e-3"}, kind)) << kind;
     }
     EXPECT_EQ(key({}, "train"), key({"merge.density=0.7"}, "train"));
@@ -261,6 +261,7 @@ TEST_F(Planning, FreezesEveryDefaultAndNamesWhatDiffers) {
     EXPECT_THAT(text, HasSubstr("max_new_tokens: 256"));
     EXPECT_THAT(text, HasSubstr("density: 0.5"));
     EXPECT_EQ(text, frozen({experiment}, run({"threads=3"})));
+    EXPECT_EQ(text, frozen({experiment}, run({"train.checkpoint_every=3"})));
     EXPECT_THAT(differences(text, frozen({experiment}, run({"merge.density=0.7", "seeds=[1]"}))),
                 testing::ElementsAre("run.merge.density", "run.seeds"));
     EXPECT_TRUE(differences(text, text).empty());

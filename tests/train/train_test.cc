@@ -1,19 +1,17 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/error.h"
 #include "core/parallel.h"
-#include "golden.h"
+#include "golden_training.h"
 #include "train/trainer.h"
 
 namespace samner::train {
 namespace {
-
-Example example(Json const& json) {
-    return {json["ids"].get<std::vector<std::int32_t>>(), json["labels"].get<std::vector<std::int32_t>>()};
-}
 
 double square_distance(weights::Adapter const& a, weights::Adapter const& b, double& largest, std::size_t& count) {
     double sum = 0;
@@ -33,7 +31,7 @@ double square_distance(weights::Adapter const& a, weights::Adapter const& b, dou
 }
 
 /// Model name and operators.
-class Training : public testing::TestWithParam<std::tuple<char const*, char const*>> {
+class PeftReference : public testing::TestWithParam<std::tuple<char const*, char const*>> {
 protected:
     void SetUp() override {
         set_num_threads(2);
@@ -48,7 +46,7 @@ protected:
     model::LanguageModel language_model;
 };
 
-TEST_P(Training, GivesTheLossAndGradientsOfPeft) {
+TEST_P(PeftReference, GivesTheLossAndGradientsOfPeft) {
     auto const data = read_json(golden(folder + "/data.json"));
     auto const expected = read_json(golden(folder + "/expected.json"))["loss"];
     weights::SafetensorsFile const tensors{golden(folder + "/gradients.expected.safetensors")};
@@ -85,7 +83,7 @@ TEST_P(Training, GivesTheLossAndGradientsOfPeft) {
     }
 }
 
-TEST_P(Training, TakesTheSixStepsOfPeft) {
+TEST_P(PeftReference, TakesTheSixStepsOfPeft) {
     auto const data = read_json(golden(folder + "/data.json"));
     std::vector<Example> examples;
     for (auto const& step : data["steps"]) {
@@ -106,7 +104,7 @@ TEST_P(Training, TakesTheSixStepsOfPeft) {
         std::vector<Step> steps;
         auto const trained =
             train(language_model, *ops, options, examples, weights::read_adapter(golden(folder + "/init")),
-                  [&](Step const& step) { steps.push_back(step); });
+                  {.on_step = [&](Step const& step) { steps.push_back(step); }});
         ASSERT_EQ(steps.size(), expected.size());
         for (std::size_t i = 0; i < steps.size(); ++i) {
             auto const norm = expected[i]["gradient_norm"].get<double>();
@@ -123,7 +121,7 @@ TEST_P(Training, TakesTheSixStepsOfPeft) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Training,
+INSTANTIATE_TEST_SUITE_P(Models, PeftReference,
                          testing::Combine(testing::Values("llama-tiny", "qwen2-tiny"),
                                           testing::Values("kernel", "libtorch")),
                          [](auto const& parameter) {
@@ -177,15 +175,8 @@ TEST(Gradients, OfMistralAndQwen3AreThoseOfPeft) {
 
 TEST(TrainedAdapter, IsTheSameBitsOnAnyNumberOfThreads) {
     auto const ops = model::make_cpu_ops();
-    auto const language_model =
-        model::load_language_model(weights::Checkpoint::open(golden("models/llama-tiny")), *ops, true);
-    auto const data = read_json(golden("training/llama-tiny/data.json"));
-    std::vector<Example> examples;
-    for (auto const& step : data["steps"]) {
-        for (auto const& micro_batch : step) {
-            for (auto const& sequence : micro_batch) examples.push_back(example(sequence));
-        }
-    }
+    auto const language_model = golden_model(*ops);
+    auto const examples = golden_examples();
     Options options;
     options.r = 4;
     options.learning_rate = 1e-3;
@@ -198,8 +189,7 @@ TEST(TrainedAdapter, IsTheSameBitsOnAnyNumberOfThreads) {
     settings.target_modules = options.target_modules;
     auto const run = [&](int threads) {
         set_num_threads(threads);
-        return train(language_model, *ops, options, examples, initial_adapter(language_model.config, settings, 7),
-                     [](Step const&) {});
+        return train(language_model, *ops, options, examples, initial_adapter(language_model.config, settings, 7));
     };
     auto const first = run(1);
     auto const second = run(3);
@@ -210,6 +200,68 @@ TEST(TrainedAdapter, IsTheSameBitsOnAnyNumberOfThreads) {
     }
     // The fresh adapter's B is zero; training has moved it.
     EXPECT_NE(first.modules[0].b, std::vector<float>(first.modules[0].b.size(), 0.0F));
+}
+
+TEST(Rslora, TrainsAsAPlainAdapterOfAlphaTimesTheRootOfTheRank) {
+    auto const ops = model::make_cpu_ops();
+    auto const language_model = golden_model(*ops);
+    weights::LoraSettings settings;
+    settings.r = 4;
+    settings.lora_alpha = 8;
+    settings.use_rslora = true;
+    settings.target_modules = Options{}.target_modules;
+    auto plain = settings;
+    plain.use_rslora = false;
+    plain.lora_alpha = 16;  // 16 / 4 = 8 / sqrt(4)
+    Options options;
+    options.learning_rate = 1e-3;
+    options.max_steps = 4;
+    options.batch_size = 6;
+    auto const run = [&](weights::LoraSettings const& which) {
+        return train(language_model, *ops, options, golden_examples(),
+                     initial_adapter(language_model.config, which, 7));
+    };
+    auto const with = run(settings);
+    auto const without = run(plain);
+    EXPECT_DOUBLE_EQ(with.modules[0].scaling, 4.0);
+    EXPECT_EQ(with.modules, without.modules);
+    EXPECT_TRUE(with.settings.use_rslora);
+    EXPECT_NE(with.modules[0].b, std::vector<float>(with.modules[0].b.size(), 0.0F));
+}
+
+TEST(Training, StopsAtALossThatIsNotANumberAndNamesStepAndExamples) {
+    auto const ops = model::make_cpu_ops();
+    auto const language_model = golden_model(*ops);
+    auto broken = nonzero_adapter();
+    for (auto& value : broken.modules[0].a) value = std::numeric_limits<float>::infinity();
+    Options options;
+    options.max_steps = 2;
+    options.batch_size = 4;
+    options.micro_batch_size = 2;
+    options.shuffle = false;
+    EXPECT_THAT([&] { train(language_model, *ops, options, golden_examples(), broken); },
+                testing::ThrowsMessage<Error>(
+                    testing::HasSubstr("the loss of step 1 is nan in its micro-batch 1 (examples 0, 1)")));
+}
+
+TEST(Training, NamesTheMicroBatchThatBrokeTheLoss) {
+    auto const ops = model::make_cpu_ops();
+    auto language_model = golden_model(*ops);
+    auto examples = golden_examples();
+    examples.resize(6);
+    // One token of the fifth example alone has an embedding that is no number.
+    constexpr std::int32_t poison = 3;
+    for (auto& one : examples) std::ranges::replace(one.ids, poison, poison + 1);
+    examples[4].ids[0] = poison;
+    language_model.embeddings.select(0, poison).fill_(std::numeric_limits<float>::quiet_NaN());
+    Options options;
+    options.max_steps = 2;
+    options.batch_size = 3;
+    options.micro_batch_size = 2;
+    options.shuffle = false;
+    EXPECT_THAT([&] { train(language_model, *ops, options, examples, nonzero_adapter()); },
+                testing::ThrowsMessage<Error>(
+                    testing::HasSubstr("the loss of step 2 is nan in its micro-batch 1 (examples 3, 4)")));
 }
 
 TEST(TrainingOptions, RefuseUnknownKeysAndValuesOutOfRange) {
@@ -236,11 +288,9 @@ TEST(LearningRate, FollowsTheSchedulesOfTransformers) {
 
 TEST(TrainingData, WithoutAnAnswerTokenIsAnError) {
     auto const ops = model::make_cpu_ops();
-    auto const language_model =
-        model::load_language_model(weights::Checkpoint::open(golden("models/llama-tiny")), *ops, true);
+    auto const language_model = golden_model(*ops);
     std::vector<Example> const examples{{{1, 2, 3}, {-100, -100, -100}}};
-    EXPECT_THROW(train(language_model, *ops, {}, examples, weights::read_adapter(golden("training/llama-tiny/init")),
-                       [](Step const&) {}),
+    EXPECT_THROW(train(language_model, *ops, {}, examples, weights::read_adapter(golden("training/llama-tiny/init"))),
                  InputError);
 }
 

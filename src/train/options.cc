@@ -1,0 +1,138 @@
+#include "train/options.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+#include <set>
+#include <utility>
+
+#include "core/error.h"
+#include "core/yaml.h"
+
+namespace samner::train {
+namespace {
+
+constexpr auto schedules = std::to_array<std::pair<std::string_view, Schedule>>(
+    {{"cosine", Schedule::cosine}, {"linear", Schedule::linear}, {"constant", Schedule::constant}});
+
+Schedule parse_schedule(std::string const& name, std::string_view place) {
+    for (auto const& [known, schedule] : schedules) {
+        if (known == name) return schedule;
+    }
+    throw InputError{fmt::format("lr_scheduler_type is '{}' ({})", name, place), "use cosine, linear or constant"};
+}
+
+std::string_view name_of(Schedule schedule) {
+    for (auto const& [name, known] : schedules) {
+        if (known == schedule) return name;
+    }
+    throw Error{"a schedule without a name"};
+}
+
+}  // namespace
+
+Options Options::from_json(Json const& object, std::string_view place) {
+    Options options;
+    std::set<std::string> known;
+    auto const read = [&]<class T>(std::string const& key, T& value) {
+        known.insert(key);
+        if (object.contains(key)) value = member<T>(object, key, place);
+    };
+    read("r", options.r);
+    read("lora_alpha", options.lora_alpha);
+    read("use_rslora", options.use_rslora);
+    read("target_modules", options.target_modules);
+    read("learning_rate", options.learning_rate);
+    std::string schedule{name_of(options.lr_scheduler_type)};
+    read("lr_scheduler_type", schedule);
+    options.lr_scheduler_type = parse_schedule(schedule, place);
+    read("warmup_ratio", options.warmup_ratio);
+    read("weight_decay", options.weight_decay);
+    read("max_grad_norm", options.max_grad_norm);
+    read("num_train_epochs", options.num_train_epochs);
+    read("max_steps", options.max_steps);
+    read("batch_size", options.batch_size);
+    read("micro_batch_size", options.micro_batch_size);
+    read("max_length", options.max_length);
+    read("shuffle", options.shuffle);
+    read("seed", options.seed);
+    read("checkpoint_every", options.checkpoint_every);
+    double dropout = 0;
+    read("lora_dropout", dropout);
+    if (dropout != 0) throw InputError{fmt::format("lora_dropout is {} ({})", dropout, place), "only 0 is there yet"};
+    std::string dtype = "fp32";
+    read("dtype", dtype);
+    if (dtype != "fp32") throw InputError{fmt::format("dtype is '{}' ({})", dtype, place), "only fp32 is there yet"};
+    for (auto const& [key, value] : object.items()) {
+        if (known.contains(key)) continue;
+        auto const near = did_you_mean(key, {known.begin(), known.end()});
+        throw InputError{
+            fmt::format("unknown training option {} ({})", key, place),
+            near ? fmt::format("did you mean {}?", *near) : fmt::format("known: {}", fmt::join(known, ", "))};
+    }
+    auto const demand = [&](bool holds, std::string_view key, auto value, std::string_view range) {
+        if (!holds) throw InputError{fmt::format("{} is {} ({})", key, value, place), fmt::format("give it {}", range)};
+    };
+    demand(options.r >= 1, "r", options.r, "1 or more");
+    demand(options.learning_rate >= 0, "learning_rate", options.learning_rate, "0 or more");
+    demand(options.warmup_ratio >= 0 && options.warmup_ratio <= 1, "warmup_ratio", options.warmup_ratio, "0 to 1");
+    demand(options.weight_decay >= 0, "weight_decay", options.weight_decay, "0 or more");
+    demand(options.max_grad_norm > 0, "max_grad_norm", options.max_grad_norm, "more than 0");
+    demand(options.num_train_epochs > 0, "num_train_epochs", options.num_train_epochs, "more than 0");
+    demand(options.batch_size >= 1, "batch_size", options.batch_size, "1 or more");
+    demand(options.micro_batch_size >= 1, "micro_batch_size", options.micro_batch_size, "1 or more");
+    demand(options.checkpoint_every >= 0, "checkpoint_every", options.checkpoint_every, "0 (none) or more");
+    demand(options.max_length >= 2, "max_length", options.max_length, "2 or more");
+    return options;
+}
+
+Json Options::to_json() const {
+    return {{"r", r},
+            {"lora_alpha", lora_alpha},
+            {"use_rslora", use_rslora},
+            {"target_modules", target_modules},
+            {"learning_rate", learning_rate},
+            {"lr_scheduler_type", name_of(lr_scheduler_type)},
+            {"warmup_ratio", warmup_ratio},
+            {"weight_decay", weight_decay},
+            {"max_grad_norm", max_grad_norm},
+            {"num_train_epochs", num_train_epochs},
+            {"max_steps", max_steps},
+            {"batch_size", batch_size},
+            {"micro_batch_size", micro_batch_size},
+            {"max_length", max_length},
+            {"shuffle", shuffle},
+            {"seed", seed},
+            {"checkpoint_every", checkpoint_every}};
+}
+
+double learning_rate(Options const& options, std::int64_t step, std::int64_t steps) {
+    auto const warmup = static_cast<std::int64_t>(std::ceil(options.warmup_ratio * static_cast<double>(steps)));
+    if (step < warmup)
+        return options.learning_rate * static_cast<double>(step) /
+               static_cast<double>(std::max<std::int64_t>(warmup, 1));
+    auto const progress =
+        static_cast<double>(step - warmup) / static_cast<double>(std::max<std::int64_t>(steps - warmup, 1));
+    switch (options.lr_scheduler_type) {
+        case Schedule::cosine:
+            return options.learning_rate * std::max(0.0, 0.5 * (1.0 + std::cos(std::numbers::pi * progress)));
+        case Schedule::linear:
+            return options.learning_rate * std::max(0.0, 1.0 - progress);
+        case Schedule::constant:
+            return options.learning_rate;
+    }
+    throw Error{"a schedule without a formula"};
+}
+
+std::int64_t count_steps(Options const& options, std::size_t examples) {
+    if (options.max_steps > 0) return options.max_steps;
+    auto const size = static_cast<std::size_t>(options.batch_size);
+    auto const per_epoch = static_cast<double>((examples + size - 1) / size);
+    return static_cast<std::int64_t>(std::ceil(options.num_train_epochs * per_epoch));
+}
+
+}  // namespace samner::train

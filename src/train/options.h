@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/json.h"
+
+namespace samner::train {
+
+enum class Schedule { cosine, linear, constant };
+
+/// Settings of one training, named as in peft and transformers.
+struct Options {
+    std::int32_t r = 32;
+    double lora_alpha = 64;
+    bool use_rslora = false;
+    std::vector<std::string> target_modules{"q_proj",    "k_proj",  "v_proj",   "o_proj",
+                                            "gate_proj", "up_proj", "down_proj"};
+    double learning_rate = 2e-5;
+    Schedule lr_scheduler_type = Schedule::cosine;
+    double warmup_ratio = 0.05;  ///< of all steps, rounded up
+    double weight_decay = 0;
+    double max_grad_norm = 1.0;
+    double num_train_epochs = 3;
+    std::int64_t max_steps = -1;        ///< overrides num_train_epochs when positive
+    std::int64_t batch_size = 16;       ///< sequences a step
+    std::int64_t micro_batch_size = 8;  ///< sequences in one forward and backward pass
+    std::int64_t max_length = 2048;     ///< tokens; longer examples are cut at the end
+    bool shuffle = true;
+    std::uint64_t seed = 0;
+    /// Steps from one checkpoint to the next, where a training keeps one; 0: only when it is asked to stop. Has no
+    /// influence on the result.
+    std::int64_t checkpoint_every = 50;
+
+    /// Reads the options that an object names. @throws InputError for an unknown key or a value out of range
+    static Options from_json(Json const& object, std::string_view place);
+    Json to_json() const;
+};
+
+/// The learning rate of step `step` (from 0) of `steps`, after transformers' get_*_schedule_with_warmup.
+double learning_rate(Options const& options, std::int64_t step, std::int64_t steps);
+
+/// How many optimiser steps a training takes.
+std::int64_t count_steps(Options const& options, std::size_t examples);
+
+}  // namespace samner::train
