@@ -2,16 +2,20 @@
 
 #include <memory>
 
+#include "app/launch.h"
 #include "app/progress.h"
 #include "app/shared_options.h"
 #include "app/verbs.h"
+#include "comm/comm.h"
 #include "core/file.h"
 #include "core/json.h"
+#include "core/log.h"
 #include "core/yaml.h"
 #include "infer/generate.h"
 #include "prompt/prompt.h"
 #include "task/engine.h"
 #include "task/executor.h"
+#include "train/team.h"
 #include "train/trainer.h"
 #include "weights/adapter.h"
 
@@ -32,6 +36,7 @@ struct Options {
     std::string layout = "full";
     std::string format = "json";
     std::vector<std::string> settings;  ///< key=value
+    int ranks = 0;
     infer::Options infer;
 };
 
@@ -74,37 +79,77 @@ std::vector<task::Engine::Tokens> dataset_examples(task::Engine const& engine, s
     return examples;
 }
 
-void train_verb(Options const& options) {
-    auto const settings = train::Options::from_json(settings_of(options.settings), "command line");
-    auto const out = options.out.has_filename() ? options.out : options.out.parent_path();  // not "adapter/"
-    if (fs::exists(out))
-        throw InputError{fmt::format("'{}' exists already", out.string()), "remove it, or name another --out"};
-    task::Engine engine{options.model.base, options.model.device};
+/// What all ranks need before they train.
+struct Prepared {
+    train::Options settings;
+    std::unique_ptr<task::Engine> engine;
     std::vector<task::Engine::Tokens> examples;
+};
+
+Prepared prepare(Options const& options, fs::path const& out, bool leads) {
+    Prepared prepared;
+    prepared.settings = train::Options::from_json(settings_of(options.settings), "command line");
+    if (leads && fs::exists(out))
+        throw InputError{fmt::format("'{}' exists already", out.string()), "remove it, or name another --out"};
+    prepared.engine = std::make_unique<task::Engine>(options.model.base, options.model.device);
     for (auto const& data : options.data) {
-        if (!data.ends_with(".jsonl")) {
-            std::ranges::move(dataset_examples(engine, data, options), std::back_inserter(examples));
-            continue;
-        }
-        std::ranges::move(read_examples(engine, data), std::back_inserter(examples));
+        std::ranges::move(data.ends_with(".jsonl") ? read_examples(*prepared.engine, data)
+                                                   : dataset_examples(*prepared.engine, data, options),
+                          std::back_inserter(prepared.examples));
     }
+    return prepared;
+}
+
+void train_on_ranks(Options const& options, comm::Comm const& ranks) {
+    bool const leads = ranks.rank() == 0;
+    auto const team = task::team_of(ranks);
+    auto const out = options.out.has_filename() ? options.out : options.out.parent_path();  // not "adapter/"
+    Prepared prepared;
+    train::together(team, [&] {
+        prepared = prepare(options, out, leads);
+        return std::string{};
+    });
+    auto const& [settings, engine, examples] = prepared;
     Progress progress{"training", static_cast<std::size_t>(train::count_steps(settings, examples.size()))};
     std::string metrics;
     task::Engine::Training training;
     training.init = options.init;
     training.checkpoint = out.string() + ".checkpoint";
+    training.team = &team;
     training.on_step = [&](train::Step const& step) {
         metrics += step.json().dump() + "\n";
         progress.update(
             static_cast<std::size_t>(step.step),
             fmt::format("loss {:.4f}, {:.0f} tokens/s", step.loss, static_cast<double>(step.tokens) / step.seconds));
     };
-    auto const trained = engine.train(settings, examples, training);
+    auto const trained = engine->train(settings, examples, training);
+    if (!leads) return;
     write_folder_atomically(out, [&](fs::path const& folder) {
         weights::write_adapter(folder, trained, {}, true);
         write_atomically(folder / "metrics.jsonl", metrics);
     });
     fs::remove(training.checkpoint);
+}
+
+ExitCode train_verb(Options const& options) {
+    int argc = 0;
+    char** argv = nullptr;
+    comm::Session const session{argc, argv};
+    use_threads(options.model.threads, session.local_size());
+    if (session.rank() != 0) start_logging(session.rank());
+    try {
+        train_on_ranks(options, session.teams());
+        return ExitCode::done;
+    } catch (std::exception const& error) {
+        // What the ranks know of each other ends them all; anything else would leave the others waiting.
+        bool const known = dynamic_cast<Error const*>(&error) && !dynamic_cast<InfrastructureError const*>(&error);
+        if (session.size() > 1 && !known) {
+            fmt::print(stderr, "error: rank {}: {}\n", session.rank(), describe(error));
+            comm::Session::abort(static_cast<int>(exit_code(error)));
+        }
+        if (session.rank() == 0) throw;
+        return exit_code(error);
+    }
 }
 
 void generate_verb(Options const& options) {
@@ -140,7 +185,7 @@ void encode_verb(Options const& options) {
 
 }  // namespace
 
-void add_engine_verbs(CLI::App& app) {
+void add_engine_verbs(CLI::App& app, ExitCode& code) {
     auto options = std::make_shared<Options>();
 
     auto* const train = app.add_subcommand("train", "Train a LoRA adapter");
@@ -157,9 +202,12 @@ void add_engine_verbs(CLI::App& app) {
     train->add_option("--out", options->out, "PEFT folder to write")->required();
     train->add_option("settings", options->settings,
                       "key=value: r, lora_alpha, learning_rate, max_steps, batch_size …");
-    train->callback([options] {
-        use_threads(options->model.threads);
-        train_verb(*options);
+    train
+        ->add_option("-n", options->ranks,
+                     "start this many ranks with mpirun, each for a share of the micro-batches of a step")
+        ->check(CLI::PositiveNumber);
+    train->callback([options, &code] {
+        code = options->ranks > 0 ? static_cast<ExitCode>(launch_ranks(options->ranks)) : train_verb(*options);
     });
 
     auto* const generate = app.add_subcommand("generate", "Complete prompts greedily");

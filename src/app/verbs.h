@@ -7,9 +7,9 @@
 namespace samner::app {
 
 /// Each adds its verbs to the command line; they run while it is parsed, and throw what goes wrong.
-void add_run_verbs(CLI::App& app, ExitCode& code);  ///< run, plan, report, status, compare, gc
-void add_engine_verbs(CLI::App& app);               ///< train, generate, encode
-void add_predict_verbs(CLI::App& app);              ///< predict, select
+void add_run_verbs(CLI::App& app, ExitCode& code);     ///< run, plan, report, status, compare, gc
+void add_engine_verbs(CLI::App& app, ExitCode& code);  ///< train, generate, encode
+void add_predict_verbs(CLI::App& app);                 ///< predict, select
 void add_merge_verb(CLI::App& app, ExitCode& code);
 void add_score_verb(CLI::App& app);
 void add_data_verbs(CLI::App& app, ExitCode& code);  ///< data list, verify, stats, fetch

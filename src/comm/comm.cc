@@ -132,6 +132,28 @@ void Comm::sum(std::span<std::int64_t> values) const {
               "MPI_Allreduce");
 }
 
+void Comm::tree_sum(std::span<float> values) const {
+    constexpr int tag = 2;
+    constexpr std::size_t piece = std::size_t{1} << 20;  // what a rank holds of another's values at a time
+    std::vector<float> received(size() > 1 ? std::min(piece, values.size()) : 0);
+    for (std::size_t begin = 0; begin < values.size(); begin += piece) {
+        auto const part = values.subspan(begin, std::min(piece, values.size() - begin));
+        auto const count = mpi_count(part.size());
+        for (int width = 1; width < size(); width *= 2) {
+            if (rank() % (2 * width) == width) {
+                check_mpi(MPI_Send(part.data(), count, MPI_FLOAT, rank() - width, tag, impl_->handle), "MPI_Send");
+                break;
+            }
+            if (rank() + width >= size()) continue;
+            check_mpi(
+                MPI_Recv(received.data(), count, MPI_FLOAT, rank() + width, tag, impl_->handle, MPI_STATUS_IGNORE),
+                "MPI_Recv");
+            for (std::size_t i = 0; i < part.size(); ++i) part[i] += received[i];
+        }
+        check_mpi(MPI_Bcast(part.data(), count, MPI_FLOAT, 0, impl_->handle), "MPI_Bcast");
+    }
+}
+
 Session::Session(int& argc, char**& argv) {
     int provided = MPI_THREAD_SINGLE;
     check_mpi(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");

@@ -37,6 +37,10 @@ public:
     /// Adds up over the ranks, in place; all ranks give as many values.
     void sum(std::span<std::int64_t> values) const;
 
+    /// Adds up over the ranks, in place, by one fixed binary tree: rank 2i with 2i + 1, their sums again so, and one
+    /// without a partner goes up as it is. Every rank gets the same bits, whatever MPI does. All give as many values.
+    void tree_sum(std::span<float> values) const;
+
 private:
     struct Impl;
     friend class Session;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "comm/comm.h"
 #include "core/error.h"
 #include "infer/generate.h"
 #include "model/encoder.h"
@@ -23,6 +24,23 @@ std::unique_ptr<model::Ops> make_ops(std::string const& device) {
 
 weights::TensorView float_tensor(std::string name, std::vector<std::int64_t> shape, std::vector<float> const& values) {
     return {std::move(name), weights::Dtype::f32, std::move(shape), std::as_bytes(std::span{values})};
+}
+
+/// @throws InputError for an example whose sizes or token ids are wrong
+std::vector<train::Example> checked(std::vector<Engine::Tokens> const& examples, std::int64_t vocabulary) {
+    std::vector<train::Example> inputs;
+    for (std::size_t i = 0; i < examples.size(); ++i) {
+        auto const& [ids, labels] = examples[i];
+        auto const known = [&](std::int32_t id) { return id >= 0 && id < vocabulary; };
+        if (ids.size() != labels.size() || !std::ranges::all_of(ids, known) ||
+            !std::ranges::all_of(labels, [&](std::int32_t id) { return id == train::not_trained_on || known(id); })) {
+            throw InputError{
+                fmt::format("training example {} has {} ids and {} labels, or one outside the vocabulary of {}", i,
+                            ids.size(), labels.size(), vocabulary)};
+        }
+        inputs.push_back({ids, labels});
+    }
+    return inputs;
 }
 
 }  // namespace
@@ -98,31 +116,32 @@ Engine::Tokens Engine::tokenize(Answered const& example) const {
 weights::Adapter Engine::train(train::Options const& options, std::vector<Tokens> const& examples,
                                Training const& training) {
     auto const& config = impl_->checkpoint.config();
-    std::vector<train::Example> inputs;
-    for (std::size_t i = 0; i < examples.size(); ++i) {
-        auto const& [ids, labels] = examples[i];
-        auto const known = [&](std::int32_t id) { return id >= 0 && id < config.vocab_size; };
-        if (ids.size() != labels.size() || !std::ranges::all_of(ids, known) ||
-            !std::ranges::all_of(labels, [&](std::int32_t id) { return id == train::not_trained_on || known(id); })) {
-            throw InputError{
-                fmt::format("training example {} has {} ids and {} labels, or one outside the vocabulary of {}", i,
-                            ids.size(), labels.size(), config.vocab_size)};
-        }
-        inputs.push_back({ids, labels});
-    }
-    weights::LoraSettings settings;
-    settings.r = options.r;
-    settings.lora_alpha = options.lora_alpha;
-    settings.use_rslora = options.use_rslora;
-    settings.target_modules = options.target_modules;
-    settings.base_model_name_or_path = impl_->checkpoint.path().filename().string();
-    auto start = training.init.empty() ? train::initial_adapter(config, settings, options.seed)
-                                       : weights::read_adapter(training.init);
     train::Context context;
+    if (training.team) context.team = *training.team;
     context.checkpoint = training.checkpoint;
-    if (!context.checkpoint.empty()) context.inputs = impl_->hash();
     context.on_step = training.on_step;
+    std::vector<train::Example> inputs;
+    weights::Adapter start;
+    train::together(context.team, [&] {
+        inputs = checked(examples, config.vocab_size);
+        weights::LoraSettings settings;
+        settings.r = options.r;
+        settings.lora_alpha = options.lora_alpha;
+        settings.use_rslora = options.use_rslora;
+        settings.target_modules = options.target_modules;
+        settings.base_model_name_or_path = impl_->checkpoint.path().filename().string();
+        start = training.init.empty() ? train::initial_adapter(config, settings, options.seed)
+                                      : weights::read_adapter(training.init);
+        if (!context.checkpoint.empty()) context.inputs = impl_->hash();
+        impl_->load(true);
+        return std::string{};
+    });
     return train::train(impl_->load(true), *impl_->ops, options, inputs, std::move(start), context);
+}
+
+train::Team team_of(comm::Comm const& ranks) {
+    return {ranks.rank(), ranks.size(), [&ranks](std::string_view bytes) { return ranks.all_gather(bytes); },
+            [&ranks](std::span<float> values) { ranks.tree_sum(values); }};
 }
 
 std::vector<Engine::Completion> Engine::generate(std::vector<std::string> const& prompts,

@@ -12,6 +12,7 @@
 namespace samner::train {
 struct Options;
 struct Step;
+struct Team;
 }  // namespace samner::train
 namespace samner::comm {
 class Comm;
@@ -60,11 +61,12 @@ public:
     Tokens tokenize(Answered const& example) const;
 
     struct Training {
-        std::filesystem::path init;        ///< an adapter to start from; empty: a fresh one
-        std::filesystem::path checkpoint;  ///< where the state is kept (train::Context); empty: nowhere
-        std::function<void(train::Step const&)> on_step;
+        std::filesystem::path init;                       ///< an adapter to start from; empty: a fresh one
+        std::filesystem::path checkpoint;                 ///< where the state is kept (train::Context); empty: nowhere
+        train::Team const* team = nullptr;                ///< ranks that train together; null: this process alone
+        std::function<void(train::Step const&)> on_step;  ///< on the team's rank 0
     };
-    /// Trains an adapter, whose bits depend on options, examples and `training.init` alone.
+    /// Trains an adapter, whose bits depend on options, examples and `training.init` alone. Collective over the team.
     weights::Adapter train(train::Options const& options, std::vector<Tokens> const& examples,
                            Training const& training);
 
@@ -85,6 +87,9 @@ private:
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };
+
+/// The ranks of a communicator, which must outlive the result, as a team for training.
+train::Team team_of(comm::Comm const& ranks);
 
 /// A sentence encoder with its tokeniser.
 class TextEncoder {

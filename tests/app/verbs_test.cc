@@ -145,6 +145,29 @@ TEST_F(Verbs, TrainThatWasKilledGoesOnToTheSameBytes) {
     EXPECT_FALSE(fs::exists(folder / "killed.checkpoint"));
 }
 
+TEST_F(Verbs, TrainIsTheSameOnSeveralRanks) {
+    std::string examples;
+    for (int i = 0; i < 8; ++i)
+        examples += Json{{"ids", {5 + i, 7, 9, 11}}, {"labels", {-100, -100, 9, 11}}}.dump() + "\n";
+    auto const data = in("examples.jsonl", examples);
+    auto const command = [&](std::string const& more) {
+        return fmt::format(
+            "train --model {} --data {} {} r=4 learning_rate=1e-2 max_steps=6 batch_size=8 "
+            "micro_batch_size=2",
+            llama, data, more);
+    };
+    succeed(command("--out " + path("one")));
+    for (int const ranks : {2, 4}) {
+        auto const out = fmt::format("ranks{}", ranks);
+        succeed(command(fmt::format("-n {} --out {}", ranks, path(out))));
+        EXPECT_EQ(read_text(folder / out / "adapter_model.safetensors"),
+                  read_text(folder / "one/adapter_model.safetensors"));
+        EXPECT_EQ(lines(out + "/metrics.jsonl").size(), 6U);
+    }
+    EXPECT_EQ(samner_command(command("-n 2 --out " + path("one"))).code, 2);
+    EXPECT_EQ(samner_command(command("-n 2 --init no/where --out " + path("two"))).code, 2);
+}
+
 TEST_F(Verbs, MergeEqualsPeftAndDoesNotDependOnTheOrder) {
     auto const cases = read_json(golden("merging/peft.cases.json"));
     Json ties;

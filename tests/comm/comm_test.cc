@@ -1,9 +1,12 @@
 #include "comm/comm.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <array>
+#include <vector>
 
+#include "core/random.h"
 #include "mpi_test.h"
 
 namespace samner::comm {
@@ -15,6 +18,32 @@ TEST(Comm, SumsCountsOverAllRanks) {
     teams.sum(values);
     EXPECT_EQ(values[0], teams.size());
     EXPECT_EQ(values[1], teams.size() * (teams.size() - 1) / 2);
+}
+
+TEST(Comm, AddsFloatsByTheFixedTreeOverTheRanks) {
+    auto const& teams = mpi_session().teams();
+    constexpr std::size_t count = (std::size_t{1} << 20) + 5;  // more than one piece
+    // Any order of adding gives other bits somewhere.
+    std::vector<std::vector<float>> level;
+    for (int rank = 0; rank < teams.size(); ++rank) {
+        auto& leaf = level.emplace_back(97);
+        RandomStream const stream{1, fmt::format("rank {}", rank)};
+        for (std::size_t i = 0; i < leaf.size(); ++i) leaf[i] = static_cast<float>(stream.normal(i));
+    }
+    while (level.size() > 1) {
+        std::vector<std::vector<float>> above;
+        for (std::size_t i = 0; i < level.size(); i += 2) {
+            above.push_back(level[i]);
+            for (std::size_t j = 0; i + 1 < level.size() && j < 97; ++j) above.back()[j] += level[i + 1][j];
+        }
+        level = std::move(above);
+    }
+    std::vector<float> values(count);
+    RandomStream const own{1, fmt::format("rank {}", teams.rank())};
+    for (std::size_t i = 0; i < 97; ++i) values[i] = static_cast<float>(own.normal(i));
+    for (std::size_t i = 97; i < count; ++i) values[i] = values[i - 97];
+    teams.tree_sum(values);
+    for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(values[i], level[0][i % 97]) << i;
 }
 
 TEST(Comm, GathersBytesOfDifferentLengthsInRankOrder) {
