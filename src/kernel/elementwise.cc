@@ -140,6 +140,24 @@ void argmax(float const* x, std::int64_t rows, std::int64_t n, std::int32_t* bes
     });
 }
 
+void dropout(std::uint64_t key, std::span<DropoutRow const> rows, double p, float const* x, std::int64_t n, float* y,
+             bool accumulate) {
+    auto const& kernels = table();
+    constexpr double halves = 65536;
+    auto const threshold = std::clamp(std::round(p * halves), 0.0, halves - 1);
+    auto const scale = static_cast<float>(halves / (halves - threshold));
+    for_rows(std::ssize(rows), n, [&](std::int64_t row) {
+        auto const& [sequence, position] = rows[static_cast<std::size_t>(row)];
+        DropoutArguments const arguments{{static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)},
+                                         {static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(sequence),
+                                          static_cast<std::uint32_t>(sequence >> 32)},
+                                         static_cast<std::uint32_t>(threshold),
+                                         scale,
+                                         accumulate};
+        kernels.dropout(arguments, x + row * n, y + row * n, n);
+    });
+}
+
 void adamw_step(AdamW const& settings, double learning_rate, std::int64_t step, std::int64_t count,
                 float const* gradients, float* parameters, float* first_moment, float* second_moment) {
     auto const& kernels = table();

@@ -42,6 +42,18 @@ void cross_entropy(float* logits, std::span<std::int32_t const> targets, std::in
 /// @throws Error when a row holds NaN or nothing above minus infinity
 void argmax(float const* x, std::int64_t rows, std::int64_t n, std::int32_t* best);
 
+/// Which random numbers drop the elements of one row: they depend on nothing else.
+struct DropoutRow {
+    std::uint64_t sequence;  ///< number of the training sequence
+    std::int32_t position;
+};
+/// y (+)= x with each element dropped with probability p and divided by 1 - p otherwise. Element j of a row is dropped
+/// when a 16-bit half of Philox-4x32-10 with `key` and the counter (j / 8, position, sequence) is below 65536 p: half
+/// j mod 8, words in their order, low half first. So p is rounded to a multiple of 1/65536, at most 65535/65536.
+/// @param y  may be x unless `accumulate`
+void dropout(std::uint64_t key, std::span<DropoutRow const> rows, double p, float const* x, std::int64_t n, float* y,
+             bool accumulate);
+
 struct AdamW {
     double beta1 = 0.9;
     double beta2 = 0.999;

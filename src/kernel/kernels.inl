@@ -434,10 +434,51 @@ void adamw(AdamWArguments const& s, float const* gradients, float* parameters, f
     });
 }
 
+/// Sixteen counters of Philox-4x32-10 (core/random.h) at a time: eight elements each, by halves of 16 bits.
+void dropout(DropoutArguments const& s, float const* x, float* y, std::int64_t n) {
+    constexpr std::int64_t group = 8;
+    constexpr std::int64_t stretch = group * lanes;
+    for (std::int64_t begin = 0; begin < n; begin += stretch) {
+        std::uint32_t words[4][lanes];
+        for (int i = 0; i < lanes; ++i) {
+            words[0][i] = static_cast<std::uint32_t>(begin / group + i);
+            words[1][i] = s.counter[0];
+            words[2][i] = s.counter[1];
+            words[3][i] = s.counter[2];
+        }
+        std::uint32_t key[2] = {s.key[0], s.key[1]};
+        for (int round = 0; round < 10; ++round) {
+            for (int i = 0; i < lanes; ++i) {
+                auto const first = std::uint64_t{0xD2511F53U} * words[0][i];
+                auto const second = std::uint64_t{0xCD9E8D57U} * words[2][i];
+                words[0][i] = static_cast<std::uint32_t>(second >> 32) ^ words[1][i] ^ key[0];
+                words[2][i] = static_cast<std::uint32_t>(first >> 32) ^ words[3][i] ^ key[1];
+                words[1][i] = static_cast<std::uint32_t>(second);
+                words[3][i] = static_cast<std::uint32_t>(first);
+            }
+            key[0] += 0x9E3779B9U;
+            key[1] += 0xBB67AE85U;
+        }
+        float factor[stretch];
+        for (int i = 0; i < lanes; ++i) {
+            for (int j = 0; j < 4; ++j) {
+                factor[group * i + 2 * j] = (words[j][i] & 0xFFFFU) < s.threshold ? 0.0F : s.scale;
+                factor[group * i + 2 * j + 1] = (words[j][i] >> 16) < s.threshold ? 0.0F : s.scale;
+            }
+        }
+        auto const count = n - begin < stretch ? n - begin : stretch;
+        if (s.accumulate) {
+            for (std::int64_t i = 0; i < count; ++i) y[begin + i] += factor[i] * x[begin + i];
+        } else {
+            for (std::int64_t i = 0; i < count; ++i) y[begin + i] = factor[i] * x[begin + i];
+        }
+    }
+}
+
 }  // namespace
 
 Table const& table() {
     static constexpr Table kernels{gemm,   attention,       attention_backward, rms_norm, rms_norm_backward, layer_norm, rope,
-                                   swiglu, swiglu_backward, gelu,               add,      scale,             softmax,    argmax, adamw};
+                                   swiglu, swiglu_backward, gelu,               add,      scale,             softmax,    argmax, adamw, dropout};
     return kernels;
 }

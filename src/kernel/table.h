@@ -58,6 +58,15 @@ struct AdamWArguments {
     float decay, beta1, beta2, one_minus_beta1, one_minus_beta2, step_size, inverse_root_correction, eps;
 };
 
+/// Dropout of one row; see kernel::dropout.
+struct DropoutArguments {
+    std::uint32_t key[2];
+    std::uint32_t counter[3];  ///< the last three words; the first one counts groups of eight elements
+    std::uint32_t threshold;   ///< of 65536: below it an element is dropped
+    float scale;
+    bool accumulate;
+};
+
 /// The kernels of one instruction set.
 struct Table {
     void (*gemm)(GemmArguments const&);
@@ -78,6 +87,7 @@ struct Table {
     std::int64_t (*argmax)(float const* x, std::int64_t n);      ///< n where one is NaN or all are minus infinity
     void (*adamw)(AdamWArguments const& settings, float const* gradients, float* parameters, float* first,
                   float* second, std::int64_t n);
+    void (*dropout)(DropoutArguments const& settings, float const* x, float* y, std::int64_t n);
 };
 
 namespace generic {

@@ -111,6 +111,10 @@ public:
                                     at::Tensor const& out, at::Tensor const& stats, at::Tensor const& d_out,
                                     at::Tensor& dq, at::Tensor& dk, at::Tensor& dv) const = 0;
 
+    /// kernel::dropout: the same elements on every device. y (+)= x with its elements dropped or scaled
+    virtual void dropout(std::uint64_t key, std::span<kernel::DropoutRow const> rows, double p, at::Tensor const& x,
+                         at::Tensor& y, bool accumulate) const = 0;
+
     /// Replaces logits [rows, vocabulary] by the gradient of the summed cross-entropy. @return each row's loss, in nats
     virtual std::vector<float> cross_entropy(at::Tensor& logits, std::span<std::int32_t const> targets) const = 0;
     /// One AdamW step (torch.optim.AdamW: decay first, bias correction by `step`, which counts from 1) on flat tensors.

@@ -202,6 +202,15 @@ public:
         });
     }
 
+    void dropout(std::uint64_t key, std::span<kernel::DropoutRow const> rows, double p, at::Tensor const& x,
+                 at::Tensor& y, bool accumulate) const override {
+        auto const ones = at::ones(x.sizes(), at::kFloat);
+        auto factors = at::Tensor{at::empty(x.sizes(), at::kFloat)};
+        kernel::dropout(key, rows, p, ones.const_data_ptr<float>(), x.size(1), factors.mutable_data_ptr<float>(),
+                        false);
+        assign(y, x * factors.to(device_), accumulate);
+    }
+
     std::vector<float> cross_entropy(at::Tensor& logits, std::span<std::int32_t const> targets) const override {
         auto const target = indices(targets).unsqueeze(1);
         auto const log_probability = at::log_softmax(logits, -1);

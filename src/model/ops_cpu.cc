@@ -171,6 +171,11 @@ public:
                                    out(dv), width(dv));
     }
 
+    void dropout(std::uint64_t key, std::span<kernel::DropoutRow const> rows, double p, at::Tensor const& x,
+                 at::Tensor& y, bool accumulate) const override {
+        kernel::dropout(key, rows, p, in(x), width(x), out(y), accumulate);
+    }
+
     std::vector<float> cross_entropy(at::Tensor& logits, std::span<std::int32_t const> targets) const override {
         std::vector<float> loss(targets.size());
         kernel::cross_entropy(out(logits), targets, width(logits), 1.0F, loss.data());

@@ -124,14 +124,11 @@ weights::Adapter Engine::train(train::Options const& options, std::vector<Tokens
     weights::Adapter start;
     train::together(context.team, [&] {
         inputs = checked(examples, config.vocab_size);
-        weights::LoraSettings settings;
-        settings.r = options.r;
-        settings.lora_alpha = options.lora_alpha;
-        settings.use_rslora = options.use_rslora;
-        settings.target_modules = options.target_modules;
+        auto settings = options.lora();
         settings.base_model_name_or_path = impl_->checkpoint.path().filename().string();
         start = training.init.empty() ? train::initial_adapter(config, settings, options.seed)
                                       : weights::read_adapter(training.init);
+        start.settings.lora_dropout = options.lora_dropout;  // how it is trained from here on
         if (!context.checkpoint.empty()) context.inputs = impl_->hash();
         impl_->load(true);
         return std::string{};

@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "core/random.h"
+
 namespace samner::train {
 namespace {
 
@@ -52,12 +54,19 @@ Packed pack(std::span<Example const* const> batch) {
 
 class Pass {
 public:
-    Pass(LanguageModel const& model, Ops const& ops, LoraParameters& lora, Packed const& packed)
-        : model_{model},
+    Pass(LanguageModel const& model, Ops const& ops, LoraParameters& lora, Packed const& packed, Dropout const& dropout)
+        : dropout_{dropout},
+          model_{model},
           ops_{ops},
           lora_{lora},
           packed_{packed},
-          tokens_{static_cast<std::int64_t>(packed.ids.size())} {}
+          tokens_{static_cast<std::int64_t>(packed.ids.size())} {
+        if (dropout_.p == 0) return;
+        for (std::size_t i = 0; i + 1 < packed.offsets.size(); ++i) {
+            for (auto row = packed.offsets[i]; row < packed.offsets[i + 1]; ++row)
+                dropout_rows_.push_back({dropout_.sequences.at(i), row - packed.offsets[i]});
+        }
+    }
 
     double run() {
         auto x = matrix(model_.config.hidden_size);
@@ -78,13 +87,25 @@ private:
     int kv_heads() const { return static_cast<int>(model_.config.num_kv_heads); }
     std::int64_t head_dim() const { return model_.config.head_dim; }
 
+    /// y (+)= x as it goes into the factors of a module.
+    void drop(LoraParameters::Module const& module, at::Tensor const& x, at::Tensor& y, bool accumulate) const {
+        auto const key = RandomStream{dropout_.seed, "lora_dropout/" + module.name}.bits(0);
+        ops_.dropout(key, dropout_rows_, dropout_.p, x, y, accumulate);
+    }
+    at::Tensor dropped(LoraParameters::Module const& module, at::Tensor const& x) const {
+        if (dropout_.p == 0) return x;
+        auto y = ops_.empty(x.sizes());
+        drop(module, x, y, false);
+        return y;
+    }
+
     void project(int layer, Projection projection, at::Tensor const& x, at::Tensor& y) {
         auto const& linear = model_.layers[static_cast<std::size_t>(layer)].linear[projection];
         ops_.linear(*linear.weight, x, y, false);
         if (auto const* lora = lora_.find(layer, projection)) {
             auto& low_rank = saved_[static_cast<std::size_t>(layer)].low_rank[projection];
             low_rank = ops_.empty({x.size(0), lora->a.size(0)});
-            ops_.matmul(Side::plain, x, Side::transposed, lora->a, 1.0F, low_rank, false);
+            ops_.matmul(Side::plain, dropped(*lora, x), Side::transposed, lora->a, 1.0F, low_rank, false);
             ops_.matmul(Side::plain, low_rank, Side::transposed, lora->b, lora->scaling, y, true);
         }
         if (linear.bias.defined()) ops_.add_bias(linear.bias, y);
@@ -102,8 +123,14 @@ private:
             auto d_low_rank = ops_.empty(low_rank.sizes());
             ops_.matmul(Side::plain, dy, Side::plain, lora->b, lora->scaling, d_low_rank, false);
             ops_.matmul(Side::transposed, dy, Side::plain, low_rank, lora->scaling, lora->db, true);
-            ops_.matmul(Side::transposed, d_low_rank, Side::plain, x, 1.0F, lora->da, true);
-            if (dx) ops_.matmul(Side::plain, d_low_rank, Side::plain, lora->a, 1.0F, *dx, true);
+            ops_.matmul(Side::transposed, d_low_rank, Side::plain, dropped(*lora, x), 1.0F, lora->da, true);
+            if (dx && dropout_.p == 0) {
+                ops_.matmul(Side::plain, d_low_rank, Side::plain, lora->a, 1.0F, *dx, true);
+            } else if (dx) {
+                auto through_factors = ops_.empty(x.sizes());
+                ops_.matmul(Side::plain, d_low_rank, Side::plain, lora->a, 1.0F, through_factors, false);
+                drop(*lora, through_factors, *dx, true);
+            }
         }
     }
 
@@ -228,6 +255,8 @@ private:
         saved = {};
     }
 
+    Dropout const& dropout_;
+    std::vector<kernel::DropoutRow> dropout_rows_;
     LanguageModel const& model_;
     Ops const& ops_;
     LoraParameters& lora_;
@@ -239,13 +268,13 @@ private:
 }  // namespace
 
 Loss add_gradients(LanguageModel const& model, Ops const& ops, LoraParameters& lora,
-                   std::span<Example const* const> batch) {
+                   std::span<Example const* const> batch, Dropout const& dropout) {
     auto const packed = pack(batch);
     Loss loss;
     loss.answer = static_cast<std::int64_t>(packed.answers.size());
     loss.tokens = static_cast<std::int64_t>(packed.ids.size());
     if (packed.ids.empty()) return loss;
-    loss.sum = Pass{model, ops, lora, packed}.run();
+    loss.sum = Pass{model, ops, lora, packed, dropout}.run();
     return loss;
 }
 

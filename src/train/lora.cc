@@ -39,6 +39,7 @@ LoraParameters::LoraParameters(weights::Adapter adapter, weights::ModelConfig co
         views->db = take(gradients, module.out, module.rank);
         offset += module.out * module.rank;
         views->scaling = static_cast<float>(module.scaling);
+        views->name = module.name;
         for (int layer = 0; layer < config.num_layers; ++layer) {
             for (int p = 0; p < model::num_projections; ++p) {
                 if (!views || model::module_name(layer, static_cast<model::Projection>(p)) != module.name) continue;
@@ -79,31 +80,42 @@ weights::Adapter initial_adapter(weights::ModelConfig const& config, weights::Lo
                                                                                             {inner, hidden},
                                                                                             {inner, hidden},
                                                                                             {hidden, inner}}};
-    std::vector<std::string> unknown = settings.target_modules;
+    std::vector<std::string> names;
     for (int layer = 0; layer < config.num_layers; ++layer) {
-        for (int p = 0; p < model::num_projections; ++p) {
-            weights::LoraModule module;
-            module.name = model::module_name(layer, static_cast<model::Projection>(p));
-            auto const target = module.name.substr(module.name.rfind('.') + 1);
-            std::erase(unknown, target);
-            if (std::ranges::find(settings.target_modules, target) == settings.target_modules.end()) continue;
-            module.rank = settings.r;
-            module.scaling = settings.lora_alpha / (settings.use_rslora ? std::sqrt(settings.r) : settings.r);
-            module.out = out_in[static_cast<std::size_t>(p)].first;
-            module.in = out_in[static_cast<std::size_t>(p)].second;
-            RandomStream const stream{seed, "lora_A/" + module.name};
-            auto const bound = 1.0 / std::sqrt(static_cast<double>(module.in));
-            module.a.resize(static_cast<std::size_t>(module.rank * module.in));
-            for (std::size_t i = 0; i < module.a.size(); ++i) {
-                module.a[i] = static_cast<float>(bound * (2.0 * stream.uniform(i) - 1.0));
-            }
-            module.b.assign(static_cast<std::size_t>(module.out * module.rank), 0.0F);
-            adapter.modules.push_back(std::move(module));
-        }
+        for (int p = 0; p < model::num_projections; ++p)
+            names.push_back(model::module_name(layer, static_cast<model::Projection>(p)));
     }
-    if (!unknown.empty()) {
-        throw InputError{fmt::format("train.target_modules names '{}', which the model does not have", unknown.front()),
-                         "use q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"};
+    auto const targets = weights::lora_targets(settings, names);
+    auto const scales = weights::lora_scales(settings, names);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        if (!targets[i]) continue;
+        auto const& [out, in] = out_in[i % model::num_projections];
+        weights::LoraModule module;
+        module.name = names[i];
+        module.rank = scales[i].rank;
+        module.scaling = scales[i].scaling;
+        module.out = out;
+        module.in = in;
+        RandomStream const stream{seed, "lora_A/" + module.name};
+        auto const bound = 1.0 / std::sqrt(static_cast<double>(module.in));
+        module.a.resize(static_cast<std::size_t>(module.rank * module.in));
+        for (std::size_t j = 0; j < module.a.size(); ++j)
+            module.a[j] = static_cast<float>(bound * (2.0 * stream.uniform(j) - 1.0));
+        module.b.assign(static_cast<std::size_t>(module.out * module.rank), 0.0F);
+        adapter.modules.push_back(std::move(module));
+    }
+    constexpr auto* known = "name some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj";
+    for (auto const& target : settings.target_modules) {
+        auto alone = settings;
+        alone.target_modules = {target};
+        auto const matched = weights::lora_targets(alone, names);
+        if (!settings.target_pattern.empty() || std::ranges::find(matched, true) != matched.end()) continue;
+        throw InputError{fmt::format("train.target_modules names '{}', which the model does not have", target), known};
+    }
+    if (adapter.modules.empty()) {
+        throw InputError{fmt::format("train.target_modules is '{}', which matches no module's whole name, such as '{}'",
+                                     settings.target_pattern, names.front()),
+                         known};
     }
     std::ranges::sort(adapter.modules, {}, &weights::LoraModule::name);
     adapter.settings = std::move(settings);

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "model/language_model.h"
@@ -21,6 +22,7 @@ public:
         at::Tensor da;  ///< views into `gradients`
         at::Tensor db;
         float scaling = 0;
+        std::string name;
     };
     /// The module of a projection, or null where the adapter leaves it alone.
     Module* find(int layer, model::Projection projection);
@@ -37,7 +39,7 @@ private:
 };
 
 /// A fresh adapter: A uniform in ±1/√in (peft's Kaiming initialisation), by (seed, module name); B zero.
-/// @param targets  the projections to adapt, as peft names them: q_proj … down_proj
+/// @param settings  targets, ranks and scales of the modules, by peft's rules (weights/adapter.h)
 /// @throws InputError for a target that the model does not have
 weights::Adapter initial_adapter(weights::ModelConfig const& config, weights::LoraSettings settings,
                                  std::uint64_t seed);

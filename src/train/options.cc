@@ -45,7 +45,19 @@ Options Options::from_json(Json const& object, std::string_view place) {
     read("r", options.r);
     read("lora_alpha", options.lora_alpha);
     read("use_rslora", options.use_rslora);
-    read("target_modules", options.target_modules);
+    known.insert("target_modules");
+    if (object.contains("target_modules") && object["target_modules"].is_string()) {
+        auto const text = object["target_modules"].get<std::string>();
+        if (text != "all-linear") {
+            options.target_pattern = text;
+            options.target_modules.clear();
+        }
+    } else {
+        read("target_modules", options.target_modules);
+    }
+    read("lora_dropout", options.lora_dropout);
+    read("rank_pattern", options.rank_pattern);
+    read("alpha_pattern", options.alpha_pattern);
     read("learning_rate", options.learning_rate);
     std::string schedule{name_of(options.lr_scheduler_type)};
     read("lr_scheduler_type", schedule);
@@ -61,9 +73,6 @@ Options Options::from_json(Json const& object, std::string_view place) {
     read("shuffle", options.shuffle);
     read("seed", options.seed);
     read("checkpoint_every", options.checkpoint_every);
-    double dropout = 0;
-    read("lora_dropout", dropout);
-    if (dropout != 0) throw InputError{fmt::format("lora_dropout is {} ({})", dropout, place), "only 0 is there yet"};
     std::string dtype = "fp32";
     read("dtype", dtype);
     if (dtype != "fp32") throw InputError{fmt::format("dtype is '{}' ({})", dtype, place), "only fp32 is there yet"};
@@ -78,6 +87,9 @@ Options Options::from_json(Json const& object, std::string_view place) {
         if (!holds) throw InputError{fmt::format("{} is {} ({})", key, value, place), fmt::format("give it {}", range)};
     };
     demand(options.r >= 1, "r", options.r, "1 or more");
+    for (auto const& [key, rank] : options.rank_pattern) demand(rank >= 1, "rank_pattern." + key, rank, "1 or more");
+    demand(options.lora_dropout >= 0 && options.lora_dropout < 1, "lora_dropout", options.lora_dropout,
+           "0 or more and less than 1");
     demand(options.learning_rate >= 0, "learning_rate", options.learning_rate, "0 or more");
     demand(options.warmup_ratio >= 0 && options.warmup_ratio <= 1, "warmup_ratio", options.warmup_ratio, "0 to 1");
     demand(options.weight_decay >= 0, "weight_decay", options.weight_decay, "0 or more");
@@ -91,23 +103,41 @@ Options Options::from_json(Json const& object, std::string_view place) {
 }
 
 Json Options::to_json() const {
-    return {{"r", r},
-            {"lora_alpha", lora_alpha},
-            {"use_rslora", use_rslora},
-            {"target_modules", target_modules},
-            {"learning_rate", learning_rate},
-            {"lr_scheduler_type", name_of(lr_scheduler_type)},
-            {"warmup_ratio", warmup_ratio},
-            {"weight_decay", weight_decay},
-            {"max_grad_norm", max_grad_norm},
-            {"num_train_epochs", num_train_epochs},
-            {"max_steps", max_steps},
-            {"batch_size", batch_size},
-            {"micro_batch_size", micro_batch_size},
-            {"max_length", max_length},
-            {"shuffle", shuffle},
-            {"seed", seed},
-            {"checkpoint_every", checkpoint_every}};
+    Json result{{"r", r},
+                {"lora_alpha", lora_alpha},
+                {"use_rslora", use_rslora},
+                {"target_modules", target_pattern.empty() ? Json(target_modules) : Json(target_pattern)},
+                {"learning_rate", learning_rate},
+                {"lr_scheduler_type", name_of(lr_scheduler_type)},
+                {"warmup_ratio", warmup_ratio},
+                {"weight_decay", weight_decay},
+                {"max_grad_norm", max_grad_norm},
+                {"num_train_epochs", num_train_epochs},
+                {"max_steps", max_steps},
+                {"batch_size", batch_size},
+                {"micro_batch_size", micro_batch_size},
+                {"max_length", max_length},
+                {"shuffle", shuffle},
+                {"seed", seed},
+                {"checkpoint_every", checkpoint_every}};
+    // Left out where they change nothing, so that the keys of earlier runs stay.
+    if (lora_dropout != 0) result["lora_dropout"] = lora_dropout;
+    if (!rank_pattern.empty()) result["rank_pattern"] = rank_pattern;
+    if (!alpha_pattern.empty()) result["alpha_pattern"] = alpha_pattern;
+    return result;
+}
+
+weights::LoraSettings Options::lora() const {
+    weights::LoraSettings settings;
+    settings.r = r;
+    settings.lora_alpha = lora_alpha;
+    settings.use_rslora = use_rslora;
+    settings.lora_dropout = lora_dropout;
+    settings.target_modules = target_modules;
+    settings.target_pattern = target_pattern;
+    settings.rank_pattern = {rank_pattern.begin(), rank_pattern.end()};
+    settings.alpha_pattern = {alpha_pattern.begin(), alpha_pattern.end()};
+    return settings;
 }
 
 double learning_rate(Options const& options, std::int64_t step, std::int64_t steps) {

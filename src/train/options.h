@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/json.h"
+#include "weights/adapter.h"
 
 namespace samner::train {
 
@@ -16,8 +18,16 @@ struct Options {
     std::int32_t r = 32;
     double lora_alpha = 64;
     bool use_rslora = false;
+    double lora_dropout = 0;  ///< in [0, 1): of the factors' inputs; takes effect in steps of 1/65536
+    /// Ranks and alphas of single modules, as in peft: the first key, in the order of the alphabet, that matches a
+    /// module's name or a dotted end of it.
+    std::map<std::string, std::int32_t> rank_pattern;
+    std::map<std::string, double> alpha_pattern;
+    /// As a setting also one text: all-linear (these seven), or a regular expression for the whole name, which goes to
+    /// target_pattern instead.
     std::vector<std::string> target_modules{"q_proj",    "k_proj",  "v_proj",   "o_proj",
                                             "gate_proj", "up_proj", "down_proj"};
+    std::string target_pattern;
     double learning_rate = 2e-5;
     Schedule lr_scheduler_type = Schedule::cosine;
     double warmup_ratio = 0.05;  ///< of all steps, rounded up
@@ -36,7 +46,8 @@ struct Options {
 
     /// Reads the options that an object names. @throws InputError for an unknown key or a value out of range
     static Options from_json(Json const& object, std::string_view place);
-    Json to_json() const;
+    Json to_json() const;  ///< lora_dropout and patterns only where they are in use
+    weights::LoraSettings lora() const;
 };
 
 /// The learning rate of step `step` (from 0) of `steps`, after transformers' get_*_schedule_with_warmup.

@@ -76,6 +76,8 @@ public:
         return {order_.begin() + static_cast<std::ptrdiff_t>(begin), order_.begin() + static_cast<std::ptrdiff_t>(end)};
     }
 
+    std::size_t epoch() const { return epoch_; }  ///< of the step asked for last
+
 private:
     Options const& options_;
     std::size_t examples_;
@@ -270,7 +272,8 @@ private:
             std::string losses;
             for (auto leaf = first; leaf < std::min(leaves, first + share); ++leaf) {
                 lora_.gradients.zero_();
-                auto const loss = add_gradients(model_, ops_, lora_, examples_of(chosen, leaf));
+                auto const loss =
+                    add_gradients(model_, ops_, lora_, examples_of(chosen, leaf), dropout_of(chosen, leaf));
                 sum.add(lora_.gradients.clone());
                 losses.append(reinterpret_cast<char const*>(&loss), sizeof loss);
             }
@@ -315,6 +318,14 @@ private:
         std::vector<Example const*> batch;
         for (auto const i : chosen_of(chosen, leaf)) batch.push_back(&examples_[i]);
         return batch;
+    }
+
+    /// A sequence's number is that of its turn: epochs one after the other.
+    Dropout dropout_of(std::vector<std::size_t> const& chosen, std::size_t leaf) const {
+        Dropout dropout{options_.lora_dropout, options_.seed};
+        auto const start = batches_.epoch() * examples_.size();
+        for (auto const i : chosen_of(chosen, leaf)) dropout.sequences.push_back(start + i);
+        return dropout;
     }
 
     /// Adds the micro-batches' losses in their order.

@@ -606,6 +606,51 @@ TEST(Argmax, TakesTheLowestOfEqualOnes) {
     EXPECT_THAT(best, testing::ElementsAre(1, 0));
 }
 
+TEST(Dropout, DropsByTheHalvesOfPhiloxAndIsTheSameBitsEverywhere) {
+    constexpr std::int64_t n = 301;
+    constexpr double p = 0.25;
+    constexpr std::uint64_t key = 0x123456789abcdef0;
+    std::vector<DropoutRow> const rows{{7, 0}, {7, 1}, {std::uint64_t{3} << 33, 1}};
+    auto const x = random("dropout", 3 * n);
+    auto const y = same_bits_everywhere([&] {
+        Floats out(x.size());
+        dropout(key, rows, p, x.data(), n, out.data(), false);
+        dropout(key, rows, p, x.data(), n, out.data(), true);
+        return out;
+    });
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        for (std::int64_t j = 0; j < n; ++j) {
+            auto const words = philox(
+                {static_cast<std::uint32_t>(j / 8), static_cast<std::uint32_t>(rows[row].position),
+                 static_cast<std::uint32_t>(rows[row].sequence), static_cast<std::uint32_t>(rows[row].sequence >> 32)},
+                {static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)});
+            auto const word = words[static_cast<std::size_t>(j % 8 / 2)];
+            auto const half = j % 2 == 0 ? word & 0xFFFF : word >> 16;
+            auto const i = row * n + static_cast<std::size_t>(j);
+            EXPECT_EQ(y[i], half < 16384 ? 0.0F : 2.0F * (x[i] * static_cast<float>(1 / (1 - p)))) << i;
+        }
+    }
+}
+
+TEST(Dropout, KeepsTheExpectation) {
+    constexpr std::int64_t n = 4096;
+    std::vector<DropoutRow> rows;
+    for (std::int32_t position = 0; position < 64; ++position) rows.push_back({1, position});
+    Floats const ones(rows.size() * n, 1.0F);
+    for (double const p : {0.05, 0.5, 0.9}) {
+        Floats out(ones.size());
+        dropout(9, rows, p, ones.data(), n, out.data(), false);
+        auto const count = static_cast<double>(out.size());
+        auto const dropped = static_cast<double>(std::ranges::count(out, 0.0F)) / count;
+        auto const mean = std::accumulate(out.begin(), out.end(), 0.0) / count;
+        EXPECT_NEAR(dropped, p, 5 * std::sqrt(p * (1 - p) / count));
+        EXPECT_NEAR(mean, 1, 5 * std::sqrt(p / (1 - p) / count));
+    }
+    Floats out(ones.size());
+    dropout(9, rows, 0, ones.data(), n, out.data(), false);
+    EXPECT_EQ(out, ones);
+}
+
 TEST(AdamWStep, IsTheDefinitionAndLeavesWeightsWithoutGradientAlone) {
     constexpr std::int64_t n = 21;
     auto const start = random("w", n);

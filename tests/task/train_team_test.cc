@@ -39,6 +39,7 @@ protected:
         options.batch_size = 10;  // of 36 examples: the last batch of an epoch is short
         options.micro_batch_size = 1;
         options.r = 4;
+        options.lora_dropout = 0.2;
     }
     weights::Adapter run(train::Team const* with, std::filesystem::path const& checkpoint = {},
                          std::int64_t die_after = 0) {
