@@ -7,64 +7,41 @@
 #include <set>
 #include <utility>
 
+#include "app/data_options.h"
 #include "app/verbs.h"
-#include "core/hash.h"
 #include "core/json.h"
 #include "corpus/dataset.h"
 #include "corpus/table11.h"
-#include "plan/run_file.h"
-#include "task/executor.h"
 
 namespace samner::app {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct DataOptions {
-    fs::path root;
-    std::vector<std::string> folders{"configs/data"};
-    fs::path table = "experiments/paper/table11.yaml";
-    bool json = false;
-
-    corpus::Catalogue catalogue() const { return corpus::Catalogue{{folders.begin(), folders.end()}}; }
-    fs::path data() const { return root.empty() ? task::data_root({}) : root; }
-};
-
 void list_datasets(DataOptions const& options) {
+    auto list = Json::array();
     auto const catalogue = options.catalogue();
     for (auto const& [id, dataset] : catalogue.all()) {
         std::vector<std::string> splits;
         for (auto const& [split, files] : dataset.splits) splits.push_back(split);
-        fmt::print("{:<22} {:<14} {:>2} types  {:<16} {}\n", id, dataset.domain, dataset.types.size(),
-                   fmt::format("{}", fmt::join(splits, ", ")), dataset.licence);
+        list.push_back({{"id", id},
+                        {"domain", dataset.domain},
+                        {"types", dataset.types.size()},
+                        {"splits", splits},
+                        {"substitutes", dataset.substitutes},
+                        {"user_supplied", dataset.user_supplied},
+                        {"licence", dataset.licence},
+                        {"source", dataset.source}});
+        if (options.json) continue;
+        fmt::print("{:<20} {:<14} {:>2} types  {:<16} {}{} ({})\n", id, dataset.domain, dataset.types.size(),
+                   fmt::format("{}", fmt::join(splits, ", ")),
+                   dataset.user_supplied ? "bring your own; "
+                   : dataset.substitutes.empty()
+                       ? ""
+                       : fmt::format("in place of {}; ", fmt::join(dataset.substitutes, ", ")),
+                   dataset.licence, dataset.source);
     }
-}
-
-void verify(DataOptions const& options, ExitCode& code) {
-    auto const root = options.data();
-    int different = 0;
-    int missing = 0;
-    int good = 0;
-    auto const catalogue = options.catalogue();
-    for (auto const& [id, dataset] : catalogue.all()) {
-        for (auto const& [split, files] : dataset.splits) {
-            for (auto const& file : files) {
-                if (dataset.user_supplied && !fs::exists(root / file.path)) {
-                    fmt::print("yours     {}\n", file.path);  // nobody has to have it
-                } else if (!fs::exists(root / file.path)) {
-                    fmt::print("missing   {}\n", file.path);
-                    ++missing;
-                } else if (!file.sha256.empty() && sha256_file(root / file.path) != file.sha256) {
-                    fmt::print("different {}\n", file.path);
-                    ++different;
-                } else {
-                    ++good;
-                }
-            }
-        }
-    }
-    fmt::print("{} files as described, {} different, {} missing ({})\n", good, different, missing, root.string());
-    if (different + missing > 0) code = ExitCode::task_failed;
+    if (options.json) fmt::print("{}\n", list.dump(1));
 }
 
 /// The paper's Table 11 beside the corpora that are there. One that stands in for several has its numbers once.
@@ -142,25 +119,31 @@ void stats(DataOptions const& options) {
 
 void add_data_verbs(CLI::App& app, ExitCode& code) {
     auto options = std::make_shared<DataOptions>();
-    auto* const data = app.add_subcommand("data", "The corpora: list, verify, stats");
+    auto* const data = app.add_subcommand("data", "The corpora: list, verify, stats, fetch");
     data->require_subcommand(1);
     auto const add = [&](char const* name, char const* description, std::function<void()> action) -> CLI::App* {
         auto* const verb = data->add_subcommand(name, description);
         verb->add_option("--root", options->root, "data root; default SAMNER_DATA");
         verb->add_option("--configs", options->folders, "folders of data set descriptions")->capture_default_str();
-        verb->add_flag("--json", options->json, "one JSON document");
         verb->callback(std::move(action));
         return verb;
     };
-    add("list", "What is described", [options] { list_datasets(*options); });
-    add("verify", "Compare files with their SHA-256", [options, &code] { verify(*options, code); });
-    add("stats", "Sentences and entities a file, and the paper's Table 11", [options] { stats(*options); })
-        ->add_option("--table", options->table, "the table as printed")
-        ->capture_default_str();
-    add("fetch", "(not there yet)", [] {
-        throw InputError{"samner data fetch is not there yet",
-                         "put the files under the data root yourself; samner data list names their sources"};
-    });
+    auto* const list = add("list", "What is described", [options] { list_datasets(*options); });
+    auto* const statistics =
+        add("stats", "Sentences and entities a file, and the paper's Table 11", [options] { stats(*options); });
+    auto* const verifying =
+        add("verify", "Compare files with their SHA-256", [options, &code] { verify(*options, code); });
+    auto* const fetching =
+        add("fetch", "Download files that are not there", [options, &code] { fetch(*options, code); });
+    statistics->add_option("--table", options->table, "the paper's Table 11 as printed")->capture_default_str();
+    for (auto* const verb : {list, statistics, verifying}) verb->add_flag("--json", options->json, "one JSON document");
+    for (auto* const verb : {verifying, fetching})
+        verb->add_option("datasets", options->datasets, "ids; default all that are described");
+    fetching->add_option("--mirror", options->fetch.mirror, "folder or address laid out as a data root");
+    fetching->add_flag("--replace", options->fetch.replace, "replace files that are not the ones described");
+    fetching->add_option("--attempts", options->fetch.attempts, "in a row that bring nothing, before a file fails")
+        ->capture_default_str()
+        ->check(CLI::PositiveNumber);
 }
 
 }  // namespace samner::app

@@ -108,6 +108,11 @@ void sync_to_disk(std::filesystem::path const& path) {
     if (!file || ::fsync(file.get()) != 0) throw storage_error("sync", path);
 }
 
+void move_into_place(std::filesystem::path const& from, std::filesystem::path const& to) {
+    sync_to_disk(from);
+    rename_and_sync(from, to);
+}
+
 void write_atomically(std::filesystem::path const& path, std::string_view bytes) {
     write_atomically(path, [bytes](auto const& append) { append(bytes); });
 }

@@ -54,6 +54,10 @@ void write_atomically(std::filesystem::path const& path,
 void write_folder_atomically(std::filesystem::path const& path,
                              std::function<void(std::filesystem::path const&)> const& fill, bool replace = false);
 
+/// Renames a finished file over `to`, so that after a crash either is whole: fsync, rename, fsync of the folder.
+/// @throws StorageError
+void move_into_place(std::filesystem::path const& from, std::filesystem::path const& to);
+
 /// Forces a file's or folder's contents to the disk. @throws StorageError
 void sync_to_disk(std::filesystem::path const& path);
 

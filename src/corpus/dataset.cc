@@ -151,7 +151,23 @@ void read_reader(YamlMap& description, Dataset& dataset) {
     reader.finish();
 }
 
-DataFile read_data_file(YamlMap file, Dataset const& dataset) {
+/// Where a file comes from: `from` is an address, or stands behind the description's `upstream`.
+void read_origin(YamlMap& file, std::string const& upstream, DataFile& result) {
+    result.from = file.get<std::string>("from", "");
+    result.member = file.get<std::string>("member", "");
+    if (!result.member.empty() && result.from.empty())
+        throw InputError{fmt::format("member without from ({})", file.place()), "say which archive holds the member"};
+    if (result.from.empty()) return;
+    if (result.sha256.empty())
+        throw InputError{fmt::format("from without sha256 ({})", file.place()), "give the file's SHA-256"};
+    if (result.from.find("://") != std::string::npos) return;
+    if (upstream.empty())
+        throw InputError{fmt::format("from '{}' is no address ({})", result.from, file.place()),
+                         "begin it with https://, or give the description an upstream that it goes behind"};
+    result.from = upstream + result.from;
+}
+
+DataFile read_data_file(YamlMap file, Dataset const& dataset, std::string const& upstream) {
     DataFile result;
     if (file.has("folder")) {
         result.path = file.require<std::string>("folder");
@@ -160,6 +176,7 @@ DataFile read_data_file(YamlMap file, Dataset const& dataset) {
     } else {
         result.path = file.require<std::string>("file");
         result.sha256 = file.get<std::string>("sha256", "");
+        read_origin(file, upstream, result);
     }
     result.repair = choice(repairs, file, "repair", "none");
     bool const possible =
@@ -184,6 +201,7 @@ Dataset read_description(fs::path const& path) {
     dataset.user_supplied = map.get("user_supplied", false);
     dataset.substitutes = map.get<std::vector<std::string>>("substitutes", {});
     read_reader(map, dataset);
+    auto const upstream = map.get<std::string>("upstream", "");
     auto splits = map.map("splits");
     for (auto const& split : splits.keys()) {
         auto const node = splits.node(split);
@@ -192,7 +210,8 @@ Dataset read_description(fs::path const& path) {
                              "write [{file: …}]"};
         }
         for (auto const& item : node)
-            dataset.splits[split].push_back(read_data_file({item, path.string(), "splits." + split}, dataset));
+            dataset.splits[split].push_back(
+                read_data_file({item, path.string(), "splits." + split}, dataset, upstream));
     }
     auto const types = map.node("types");
     if (!types.IsDefined() || !types.IsSequence() || types.size() == 0)

@@ -25,6 +25,8 @@ struct EntityType {
 struct DataFile {
     std::string path;
     std::string sha256 = {};  ///< of upstream's file; empty: not known
+    std::string from = {};    ///< upstream address of the file, or of an archive that holds it; empty: none
+    std::string member = {};  ///< not empty: from is an archive; the file is its members of this pattern, joined
     std::string suffix = {};  ///< not empty: path is a folder, whose files end with it; in byte order of their paths
     Repair repair = Repair::none;  ///< conll: any; csv: drop_last_sentence
 };
@@ -38,7 +40,7 @@ struct Dataset {
     std::string domain;
     std::string description;  ///< where the text comes from, in a sentence
     std::string licence;
-    std::string source;                    ///< upstream address
+    std::string source;                    ///< page of the corpus, for people
     bool user_supplied = false;            ///< nothing that can be passed on: users bring the files
     std::vector<std::string> substitutes;  ///< ids of the paper's corpora that this one stands in for
     Layout layout;

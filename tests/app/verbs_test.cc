@@ -5,6 +5,7 @@
 
 #include "command.h"
 #include "core/file.h"
+#include "core/hash.h"
 #include "core/json.h"
 #include "golden.h"
 #include "temporary_folder.h"
@@ -323,6 +324,39 @@ TEST_F(Verbs, ScoreGivesAllMetricsTargetsIntervalsAndComparesSystems) {
     EXPECT_TRUE(refused("--combine vote --metric offsets"));
     EXPECT_TRUE(refused("--confidence 2"));
     EXPECT_TRUE(refused("--against " + bad + " --resamples 0"));
+}
+
+TEST_F(Verbs, DataFetchBringsCheckedFilesAndVerifySaysWhatDiffers) {
+    auto const cuts = std::string{SAMNER_TEST_DATA} + "/corpora";
+    auto const hash = sha256_file(cuts + "/ncbi/train.tsv");
+    fs::create_directories(folder / "described");
+    write_atomically(folder / "described/ncbi.yaml",
+                     "id: ncbi\ndomain: d\ndescription: s\nsplits: {train: [{file: ncbi/train.tsv, sha256: " + hash +
+                         "}]}\ntypes: [{label: Disease}]\n");
+    auto const options = fmt::format(" --configs {} --root {}", path("described"), path("root"));
+    EXPECT_EQ(samner_command("data verify" + options).code, 1);
+    auto const refused = samner_command("data fetch" + options);
+    EXPECT_EQ(refused.code, 2);
+    EXPECT_THAT(refused.output, HasSubstr("no upstream address"));
+    EXPECT_THAT(samner_command("data fetch ncbi --mirror " + cuts + options).output,
+                HasSubstr("1 files fetched, 0 were there, 0 failed"));
+    EXPECT_THAT(samner_command("data fetch --mirror " + cuts + options).output,
+                HasSubstr("0 files fetched, 1 were there, 0 failed"));
+    EXPECT_EQ(samner_command("data verify" + options).code, 0);
+    write_atomically(folder / "root/ncbi/train.tsv", "changed");
+    auto const different = samner_command("data verify ncbi" + options);
+    EXPECT_EQ(different.code, 1);
+    EXPECT_THAT(different.output, HasSubstr("different ncbi/train.tsv: SHA-256 is"));
+    EXPECT_EQ(samner_command("data fetch --mirror " + cuts + options).code, 1);
+    EXPECT_EQ(samner_command("data fetch --replace --mirror " + cuts + options).code, 0);
+    EXPECT_EQ(samner_command("data fetch ace04 --root " + path("root")).code, 2);
+
+    auto const states = parse_json(samner_command("data verify --json ncbi" + options).output, "output");
+    EXPECT_EQ(states, (Json{{{"file", "ncbi/train.tsv"}, {"state", "good"}}}));
+
+    auto const known = samner_command("data verify --root " + cuts);
+    EXPECT_EQ(known.code, 0) << known.output;
+    EXPECT_THAT(known.output, HasSubstr("10 cuts as CUTS.tsv lists them (not upstream's whole files)"));
 }
 
 TEST_F(Verbs, OfEmptyInputGiveEmptyOutput) {

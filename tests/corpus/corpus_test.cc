@@ -138,6 +138,24 @@ TEST(Catalogue, DescribesTheCommittedCutsCompletely) {
     EXPECT_EQ(read(catalogue.at("crossner-science"), "test", cuts)[3].id, "crossner-science/test/3");
 }
 
+TEST(Catalogue, SaysOfEveryCorpusWhereItComesFromAndOfEveryFileItsHash) {
+    Catalogue const catalogue{{source / "configs/data"}};
+    for (auto const& [id, dataset] : catalogue.all()) {
+        EXPECT_FALSE(dataset.licence.empty()) << id;
+        EXPECT_THAT(dataset.source, testing::StartsWith("https://")) << id;
+        for (auto const& replaced : dataset.substitutes) EXPECT_TRUE(catalogue.at(replaced).user_supplied) << replaced;
+        if (dataset.user_supplied) continue;
+        for (auto const& [split, files] : dataset.splits) {
+            for (auto const& file : files) {
+                EXPECT_EQ(file.sha256.size(), 64U) << file.path;
+                EXPECT_THAT(file.from, testing::StartsWith("https://")) << file.path;
+            }
+        }
+    }
+    EXPECT_EQ(catalogue.at("crossner-ai").splits.at("dev").at(0).from,
+              "https://raw.githubusercontent.com/zliucr/CrossNER/2e7ba2a7798c/ner_data/ai/dev.txt");
+}
+
 /// Over the corpora as upstream ships them.
 TEST(Catalogue, GivesTheCountsOfTheManifest) {
     auto const* const root = std::getenv("SAMNER_DATA");
@@ -207,6 +225,20 @@ protected:
     void describe(std::string const& text) { write_atomically(folder / "mine.yaml", text); }
     TemporaryFolder folder;
 };
+
+TEST_F(UserCorpus, SaysWhereItsFilesComeFromOnlyWithTheirHash) {
+    auto const with = [&](std::string const& file, std::string const& more = "") {
+        describe("id: mine\ndomain: d\ndescription: s\n" + more + "splits: {test: [{" + file +
+                 "}]}\ntypes: [{label: PER}]\n");
+        return Catalogue{{folder.path()}}.at("mine").splits.at("test").at(0);
+    };
+    EXPECT_EQ(with("file: t, sha256: 1a, from: a/t", "upstream: 'http://x/'\n").from, "http://x/a/t");
+    EXPECT_EQ(with("file: t, sha256: 1a, from: 'http://y/t'", "upstream: 'http://x/'\n").from, "http://y/t");
+    EXPECT_EQ(with("file: t, sha256: 1a, from: 'http://y/t.zip', member: a*").member, "a*");
+    EXPECT_THROW(with("file: t, from: 'http://y/t'"), InputError);
+    EXPECT_THROW(with("file: t, sha256: 1a, from: t"), InputError);
+    EXPECT_THROW(with("file: t, sha256: 1a, member: t"), InputError);
+}
 
 TEST_F(UserCorpus, NeedsTenLinesOfYaml) {
     describe(
