@@ -1,8 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <random>
-
 #include "core/error.h"
 #include "core/file.h"
 #include "corpus/check_sentence.h"
@@ -301,119 +299,6 @@ TEST_F(UserSupplied, WikiannZhIsReadLikeItsSisters) {
     auto const sentences = read_split("wikiann-zh", "test", "zh:北\tB-LOC\nzh:京\tI-LOC\nzh:。\tO\n\n");
     EXPECT_THAT(entities(sentences.at(0)), ElementsAre("LOC:北 京"));
 }
-
-/// Inputs of all layouts, to be mutated.
-struct Seed {
-    Layout layout;
-    std::string text;
-};
-
-std::vector<Seed> seeds() {
-    return {
-        {ConllLayout{}, "Big\tB-ORG\nCo\tI-ORG\n\nÜber\tS-X\n"},
-        {ConllLayout{
-             .separator = Separator::space, .token = 1, .tag = 2, .token_prefix = "de:", .comment_prefix = "# "},
-         "# x\n1 de:a B-X _\n2 de:b O _\n"},
-        {ConllLayout{.separator = Separator::last_space, .tags = {.names = {{"", "O"}}, .label_until = "-"}},
-         "a b B-X\nc \n"},
-        {ConllLayout{.separator = Separator::spaces, .token = 1, .tag = 2, .tags = {.brackets = true}},
-         "0  New  (GPE*\n0  York  *)\n0  x  *\n0  y  (X)\n\n"},
-        {InlineLayout{}, "who:O r:B-R rated:I-R <=> <NULL>\nx:y:O <=> <NULL>\n"},
-        {CsvLayout{
-             .header = true, .token = "Word", .tag = "Tag", .sentence = "S", .document = "D", .sentence_ends = {"."}},
-         "S,Word,Tag,D\n1,\"a,\"\"b\",B-X,1\n,.,I-X,1\n2,é,O,2\n"},
-        {JsonLayout{},
-         R"({"text": "Zoë in Łódź", "entities": [{"text": "Łódź", "type": "L", "start": 7, "end": 11}]})"},
-        {JsonLayout{.records = "turns.*", .text = "u", .entities = "f.*.s", .type = "0", .start = "1", .end = "2"},
-         R"([{"turns": [[{"u": "é at 5", "f": [{"s": [["t", 5, 6]]}]}]]}])"},
-        {JsonLayout{.tokens = "tokens", .tags = {.names = {{"0", "O"}, {"1", "B-X"}}}},
-         R"({"tokens": ["a", "b"], "tags": [0, 1]})"},
-        {DocumentLayout{}, R"({"sentences": [["a", "é"], ["c"]], "ner": [[[0, 1, "X"], [1, 1, "Y"]], [[2, 2, "X"]]]})"},
-    };
-}
-
-std::string mutated(std::string text, std::mt19937_64& random) {
-    static constexpr std::string_view special = "\t\n\r ,\":*()[]{}-.0129BIESO#\x80\xC3\xFF";
-    for (auto left = random() % 6; left > 0 && !text.empty(); --left) {
-        auto const at = random() % text.size();
-        switch (random() % 5) {
-            case 0:
-                text[at] = static_cast<char>(random() % 256);
-                break;
-            case 1:
-                text[at] = special[random() % special.size()];
-                break;
-            case 2:
-                text.insert(at, 1, special[random() % special.size()]);
-                break;
-            case 3:
-                text.erase(at, 1 + random() % 4);
-                break;
-            default:
-                text.insert(at, text.substr(random() % text.size(), random() % 12));
-                break;
-        }
-    }
-    return text;
-}
-
-class Mutations : public testing::TestWithParam<std::size_t> {};
-
-TEST_P(Mutations, GiveSentencesOrAnErrorNeverAnythingElse) {
-    TemporaryFolder const folder;
-    auto const [layout, text] = seeds().at(GetParam());
-    Dataset dataset;
-    dataset.id = "d";
-    dataset.layout = layout;
-    for (auto const* label : {"X", "Y", "L", "R", "t", "GPE", "ORG"}) dataset.types.push_back({label, label, ""});
-    dataset.splits["test"] = {{.path = "f"}};
-    ASSERT_NO_THROW([&] {
-        write_atomically(folder / "f", text);
-        EXPECT_FALSE(read(dataset, "test", folder.path()).empty());
-    }());
-    std::mt19937_64 random{GetParam() + 1};
-    auto const visit = [&](std::string const& bytes, Skipped* skipped) {
-        try {
-            auto const sentences = std::visit(
-                [&](auto const& chosen) {
-                    using T = std::decay_t<decltype(chosen)>;
-                    if constexpr (std::is_same_v<T, ConllLayout>) {
-                        auto const repair = random() % 3;
-                        return read_conll(bytes, chosen, "f", skipped, static_cast<Repair>(repair));
-                    } else if constexpr (std::is_same_v<T, CsvLayout>) {
-                        return read_csv(bytes, chosen, "f", skipped);
-                    } else if constexpr (std::is_same_v<T, JsonLayout>) {
-                        return read_json_records(bytes, chosen, "f", skipped);
-                    } else if constexpr (std::is_same_v<T, InlineLayout>) {
-                        return read_inline(bytes, "f", skipped);
-                    } else {
-                        return read_documents(bytes, "f", skipped);
-                    }
-                },
-                layout);
-            for (auto const& sentence : sentences) {
-                EXPECT_TRUE(code_points(sentence.text));
-                check_offsets(sentence);
-            }
-        } catch (InputError const& error) {
-            EXPECT_THAT(error.what(), HasSubstr("f"));
-        }
-    };
-    for (int i = 0; i < 4000; ++i) {
-        Skipped skipped;
-        auto const bytes = mutated(text, random);
-        visit(bytes, nullptr);
-        visit(bytes, &skipped);
-        visit(from_windows_1252(bytes), &skipped);
-    }
-    for (int i = 0; i < 1000; ++i) {
-        std::string bytes(random() % 200, '\0');
-        for (auto& byte : bytes) byte = static_cast<char>(random() % 256);
-        visit(bytes, nullptr);
-    }
-}
-
-INSTANTIATE_TEST_SUITE_P(Layouts, Mutations, testing::Range<std::size_t>(0, seeds().size()));
 
 }  // namespace
 }  // namespace samner::corpus

@@ -10,7 +10,6 @@
 
 #include "core/error.h"
 #include "core/json.h"
-#include "core/random.h"
 
 namespace samner::prompt {
 namespace {
@@ -121,58 +120,6 @@ TEST(Parsing, KeepsRepeatsInTheOrderOfTheAnswer) {
         parse(R"([["B", "person"], ["A", "person"], ["C", "person"], ["B", "person"]])", types, "A B", Format::json);
     EXPECT_EQ(parsed.named, (std::vector<score::Mention>{{"b", "person"}, {"a", "person"}, {"b", "person"}}));
     EXPECT_EQ(parsed.mentions.size(), 2U);
-}
-
-/// SAMNER_FUZZ_BYTES asks for more than the default, once by hand after a change of the parser.
-std::uint64_t fuzz_bytes() {
-    auto const* const asked = std::getenv("SAMNER_FUZZ_BYTES");
-    return asked ? std::stoull(asked) : 2'000'000;
-}
-
-TEST(Parsing, NeverFailsOnMutatedOrRandomBytes) {
-    auto const cases = golden_cases();
-    Strings seeds{"\"Ada\" is a person. \"Expo\" is an event.", "There are no entities.", "[[\"a\", {\"b\": [\"c\"]}]]",
-                  "person: Ada, Bob; event: Expo"};
-    for (auto const& c : cases) seeds.push_back(c["completion"].get<std::string>());
-    RandomStream const random{1, "mutations"};
-    std::uint64_t draw = 0;
-    std::uint64_t bytes = 0;
-    while (bytes < fuzz_bytes()) {
-        auto const& c = cases[random.below(cases.size(), draw++)];
-        auto text = seeds[random.below(seeds.size(), draw++)];
-        if (random.below(8, draw++) == 0) {  // nothing but noise, of the bytes that mean something or of all
-            constexpr std::string_view meaning = "[]{}\",:;.\\\n` ais";
-            bool const any = random.below(2, draw++) == 0;
-            for (auto& byte : text)
-                byte =
-                    any ? static_cast<char>(random.below(256, draw++)) : meaning[random.below(meaning.size(), draw++)];
-        }
-        for (auto repeats = random.below(16, draw++) == 0 ? random.below(64, draw++) : 0; repeats > 0; --repeats)
-            text += seeds[random.below(seeds.size(), draw++)];
-        auto const changes = random.below(6, draw++);
-        for (std::uint64_t i = 0; i < changes; ++i) {
-            auto const at = random.below(text.size() + 1, draw++);
-            auto const byte = static_cast<char>(random.below(256, draw++));
-            switch (random.below(3, draw++)) {
-                case 0:
-                    text.insert(text.begin() + static_cast<std::ptrdiff_t>(at), byte);
-                    break;
-                case 1:
-                    text = text.substr(0, at);
-                    break;
-                default:
-                    if (at < text.size()) text[at] = byte;
-            }
-        }
-        auto const labels = c["labels"].get<Strings>();
-        for (auto const format : all_formats) {
-            auto const parsed = parse(text, labels, c["sentence"].get<std::string>(), format);
-            for (auto const& mention : parsed.mentions)
-                ASSERT_NE(std::ranges::find(labels, mention.type), labels.end());
-            for (auto const& mention : parsed.named) ASSERT_TRUE(parsed.mentions.contains(mention));
-            bytes += text.size();
-        }
-    }
 }
 
 TEST(Parsing, TakesTimeInProportionToWhatItReads) {
