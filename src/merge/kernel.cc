@@ -95,27 +95,51 @@ std::uint64_t words_below(double density) {
     return static_cast<std::uint64_t>(std::ldexp(density, 32));
 }
 
-/// Memory for the ranks of a row.
-struct RowRanks {
-    std::vector<std::uint64_t> order;
-    std::vector<std::uint64_t> scratch;
-    std::vector<std::uint32_t> words;
-
-    explicit RowRanks(std::size_t row) : order(row), scratch(row), words(row) {}
-
-    /// Sorts `order`, whose low words rise, by the high words (31 bits): a stable radix sort where that pays.
-    void sort() {
-        constexpr std::size_t worth_it = 512;
-        constexpr std::size_t buckets = 2048;
-        if (order.size() < worth_it) return std::sort(order.begin(), order.end());
-        for (int const shift : {32, 43, 54}) {
-            std::array<std::uint32_t, buckets> starts{};
-            for (auto const key : order) ++starts[key >> shift & (buckets - 1)];
-            std::exclusive_scan(starts.begin(), starts.end(), starts.begin(), 0U);
-            for (auto const key : order) scratch[starts[key >> shift & (buckets - 1)]++] = key;
-            order.swap(scratch);
+/// The ranks of the elements of a row by magnitude: 0 is the smallest, the first of equals ranks highest.
+class RowRanks {
+public:
+    explicit RowRanks(std::size_t row) : ranks_(row), magnitudes_(row) {
+        if (row > most_compared) {
+            order_.resize(row);
+            scratch_.resize(row);
         }
     }
+
+    std::span<std::uint32_t const> operator()(std::span<float const> row) {
+        for (std::size_t i = 0; i < row.size(); ++i)
+            magnitudes_[i] = std::bit_cast<std::uint32_t>(row[i]) & loops::magnitude_bits;
+        if (row.size() <= most_compared)
+            loops::rank_by_comparing(magnitudes_.data(), ranks_.data(), row.size());
+        else
+            rank_by_sorting();
+        return ranks_;
+    }
+
+private:
+    static constexpr std::size_t most_compared = 128;
+    static constexpr std::size_t buckets = 2048;
+
+    /// A stable radix sort of the columns, from the last to the first, by their 31 bits.
+    void rank_by_sorting() {
+        auto const size = magnitudes_.size();
+        std::array<std::array<std::uint32_t, buckets>, 3> starts{};
+        for (auto const key : magnitudes_)
+            for (std::size_t digit = 0; digit < 3; ++digit) ++starts[digit][digit_of(key, digit)];
+        for (std::size_t i = 0; i < size; ++i) order_[i] = static_cast<std::uint32_t>(size - 1 - i);
+        for (std::size_t digit = 0; digit < 3; ++digit) {
+            std::exclusive_scan(starts[digit].begin(), starts[digit].end(), starts[digit].begin(), 0U);
+            for (auto const column : order_) scratch_[starts[digit][digit_of(magnitudes_[column], digit)]++] = column;
+            order_.swap(scratch_);
+        }
+        for (std::size_t rank = 0; rank < size; ++rank) ranks_[order_[rank]] = static_cast<std::uint32_t>(rank);
+    }
+
+    static std::uint32_t digit_of(std::uint32_t key, std::size_t digit) { return key >> (11 * digit) & (buckets - 1); }
+
+    std::vector<std::uint32_t> ranks_;
+    std::vector<std::uint32_t> magnitudes_;
+    std::vector<std::uint32_t> order_;
+    std::vector<std::uint32_t> scratch_;
 };
 
 /// What sparsifying needs to know of a whole tensor before its blocks are read.
@@ -191,30 +215,28 @@ private:
         auto const row = one.row == 0 ? values_.size() : one.row;
         auto const rows = static_cast<std::int64_t>(values_.size() / row);
         auto const grain = std::max<std::int64_t>(1, row_grain / static_cast<std::int64_t>(row));
-        ranked_.resize(values_.size());
-        parallel_for(0, rows, grain, [&](std::int64_t first, std::int64_t last) {
-            RowRanks ranks{row};
-            for (auto r = first; r < last; ++r) drop_row(recipe, one.density, static_cast<std::size_t>(r) * row, ranks);
-        });
-    }
-
-    void drop_row(Recipe const& recipe, double density, std::size_t begin, RowRanks& ranks) {
-        auto const row = ranks.order.size();
-        // Magnitude above, column below (reversed: the first of equals ranks highest).
-        for (std::size_t i = 0; i < row; ++i) {
-            auto const magnitude = std::bit_cast<std::uint32_t>(values_[begin + row - 1 - i]) & loops::magnitude_bits;
-            ranks.order[i] = std::uint64_t{magnitude} << 32 | i;
-        }
-        ranks.sort();
-        words_.front().fill_range(begin, ranks.words);
+        std::vector<std::uint64_t> limits(row);  // of the word, by rank
+        std::vector<float> divisors(row, 1.0F);
         for (std::size_t rank = 0; rank < row; ++rank) {
             double const place = row == 1 ? 0.5 : static_cast<double>(rank) / static_cast<double>(row - 1);
-            double const probability = density - recipe.epsilon + place * 2.0 * recipe.epsilon;
-            auto const column = row - 1 - static_cast<std::uint32_t>(ranks.order[rank]);
-            float const divisor = recipe.rescale == Rescale::expected ? static_cast<float>(probability) : 1.0F;
-            bool const stays = ranks.words[column] < words_below(probability);
-            ranked_[begin + column] = stays ? values_[begin + column] / divisor : 0.0F;
+            double const probability = one.density - recipe.epsilon + place * 2.0 * recipe.epsilon;
+            limits[rank] = words_below(probability);
+            if (recipe.rescale == Rescale::expected) divisors[rank] = static_cast<float>(probability);
         }
+        ranked_.resize(values_.size());
+        parallel_for(0, rows, grain, [&](std::int64_t first, std::int64_t last) {
+            RowRanks ranks_of{row};
+            std::vector<std::uint32_t> words(row);
+            for (auto r = first; r < last; ++r) {
+                auto const begin = static_cast<std::size_t>(r) * row;
+                auto const ranks = ranks_of(values_.subspan(begin, row));
+                words_.front().fill_range(begin, words);
+                for (std::size_t i = 0; i < row; ++i) {
+                    bool const stays = words[i] < limits[ranks[i]];
+                    ranked_[begin + i] = stays ? values_[begin + i] / divisors[ranks[i]] : 0.0F;
+                }
+            }
+        });
     }
 
     void restore_sum_of_magnitudes() {

@@ -66,6 +66,15 @@ SAMNER_CLONES void divide(float* out, float const* sum, float const* denominator
         out[i] = sum[i] / (std::fabs(denominator[i]) < least ? 1.0F : denominator[i]);
 }
 
+SAMNER_CLONES void rank_by_comparing(std::uint32_t const* key, std::uint32_t* rank, std::size_t size) {
+    for (std::size_t i = 0; i < size; ++i) rank[i] = 0;
+    for (std::size_t j = 0; j < size; ++j) {
+        auto const other = static_cast<std::int32_t>(key[j]);  // 31 bits, and signed comparisons are in every set
+        for (std::size_t i = 0; i < j; ++i) rank[i] += static_cast<std::int32_t>(key[i]) >= other ? 1U : 0U;
+        for (std::size_t i = j + 1; i < size; ++i) rank[i] += static_cast<std::int32_t>(key[i]) > other ? 1U : 0U;
+    }
+}
+
 SAMNER_CLONES void subtract(float* out, float const* left, float const* right, std::size_t size) {
     for (std::size_t i = 0; i < size; ++i) out[i] = left[i] - right[i];
 }

@@ -33,6 +33,9 @@ void add_agreeing(float* sum, float* denominator, float const* elected, float co
 /// out = sum / denominator, with denominators of magnitude below `least` taken as 1.
 void divide(float* out, float const* sum, float const* denominator, std::size_t size, float least);
 
+/// rank[i] = the number of keys below key[i], and of equal ones that come later: O(size^2), for short rows.
+void rank_by_comparing(std::uint32_t const* key, std::uint32_t* rank, std::size_t size);
+
 /// out = left - right
 void subtract(float* out, float const* left, float const* right, std::size_t size);
 

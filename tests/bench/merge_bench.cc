@@ -32,24 +32,32 @@ Model const qwen_7b{
     28, {{3584, 3584}, {512, 3584}, {512, 3584}, {3584, 3584}, {18944, 3584}, {18944, 3584}, {3584, 18944}}};
 Model const smollm2_135m{30, {{576, 576}, {192, 576}, {192, 576}, {576, 576}, {1536, 576}, {1536, 576}, {576, 1536}}};
 
-std::vector<std::size_t> tensor_sizes(Model const& model) {
-    std::vector<std::size_t> sizes;
+struct Tensor {
+    std::size_t size;
+    std::size_t row;
+};
+
+/// A [rank, in] and B [out, rank] of each module.
+std::vector<Tensor> tensors_of(Model const& model) {
+    std::vector<Tensor> tensors;
     for (std::int64_t layer = 0; layer < model.layers; ++layer)
-        for (auto const& linear : model.linears)
-            for (auto const width : {linear.in, linear.out}) sizes.push_back(static_cast<std::size_t>(rank * width));
-    return sizes;
+        for (auto const& linear : model.linears) {
+            tensors.push_back({static_cast<std::size_t>(rank * linear.in), static_cast<std::size_t>(linear.in)});
+            tensors.push_back({static_cast<std::size_t>(rank * linear.out), static_cast<std::size_t>(rank)});
+        }
+    return tensors;
 }
 
 /// Tensors of all experts, and room for the result: [expert][tensor], the result last.
 class Adapters {
 public:
-    explicit Adapters(Model const& model) : sizes_{tensor_sizes(model)}, tensors_(num_experts + 1) {
+    explicit Adapters(Model const& model) : shapes_{tensors_of(model)}, tensors_(num_experts + 1) {
         RandomStream const stream{3, "merge bench"};
         std::vector<float> pool(1 << 20);  // 1 M normal values, from a new offset each tensor
         for (std::size_t i = 0; i < pool.size(); ++i) pool[i] = static_cast<float>(0.02 * stream.normal(i));
         std::size_t offset = 0;
         for (auto& expert : tensors_)
-            for (auto const size : sizes_) {
+            for (auto const& [size, row] : shapes_) {
                 auto& tensor = expert.emplace_back(size);
                 offset += 7919;
                 for (std::size_t i = 0; i < size; ++i) tensor[i] = pool[(offset + i) % pool.size()];
@@ -57,13 +65,14 @@ public:
             }
     }
 
-    std::size_t size() const { return sizes_.size(); }
+    std::size_t size() const { return shapes_.size(); }
+    std::size_t row(std::size_t tensor) const { return shapes_[tensor].row; }
     std::int64_t bytes() const { return static_cast<std::int64_t>(elements_ * sizeof(float)); }
     std::vector<float>& result(std::size_t tensor) { return tensors_[num_experts][tensor]; }
     std::vector<float> const& expert(std::size_t i, std::size_t tensor) const { return tensors_[i][tensor]; }
 
 private:
-    std::vector<std::size_t> sizes_;
+    std::vector<Tensor> shapes_;
     std::vector<std::vector<std::vector<float>>> tensors_;
     std::size_t elements_ = 0;
 };
@@ -82,9 +91,10 @@ void merge(benchmark::State& state, Model const& model, Method method) {
     for (auto _ : state)
         parallel_for(0, static_cast<std::int64_t>(adapters.size()), 1, [&](std::int64_t begin, std::int64_t end) {
             for (auto t = static_cast<std::size_t>(begin); t < static_cast<std::size_t>(end); ++t) {
-                std::vector<Contribution> const contributions{{adapters.expert(0, t), 1.5F, density, "a"},
-                                                              {adapters.expert(1, t), 1.0F, density, "b"},
-                                                              {adapters.expert(2, t), 0.5F, density, "c"}};
+                std::vector<Contribution> contributions{{adapters.expert(0, t), 1.5F, density, "a"},
+                                                        {adapters.expert(1, t), 1.0F, density, "b"},
+                                                        {adapters.expert(2, t), 0.5F, density, "c"}};
+                for (auto& one : contributions) one.row = adapters.row(t);
                 merge_tensor(recipe, std::to_string(t), contributions, adapters.result(t));
             }
         });
