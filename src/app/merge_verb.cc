@@ -9,6 +9,7 @@
 #include "comm/comm.h"
 #include "core/file.h"
 #include "core/yaml.h"
+#include "merge/mergekit.h"
 #include "merge/method.h"
 #include "task/merge_adapters.h"
 
@@ -20,10 +21,11 @@ namespace fs = std::filesystem;
 struct Options {
     task::AdapterMerge merge;
     merge::OptionNames names;
-    std::string space = "factor";
+    std::string space;
     std::string dtype = "F32";
     fs::path module_weights;
     fs::path base;
+    fs::path mergekit;
     fs::path report;
     fs::path out;
     int threads = 0;
@@ -51,28 +53,49 @@ void refuse_existing(fs::path const& path) {
         throw InputError{fmt::format("'{}' exists already", path.string()), "remove it, or name another"};
 }
 
-void fold(Options const& options) {
+void check_fold(Options const& options) {
     if (options.base.empty())
         throw InputError{"--space delta merges into the weights of a base model, and --base is not given",
                          "name it, or use a method that ends in _svd, which gives an adapter again"};
     if (options.dtype != "F32" || !options.report.empty())
         throw InputError{"--dtype and --report are not there with --space delta",
                          "tensors keep the types of the base; ask for a report with --space factor"};
-    use_threads(options.threads);
-    task::fold_adapters(options.merge, options.base, options.out);
+}
+
+/// Takes everything from a configuration of mergekit. What it merges are whole models: without --space that is into the
+/// base's weights.
+void take_mergekit(Options& options) {
+    auto& merge = options.merge;
+    if (!merge.adapters.empty() || !merge.weights.empty() || !options.module_weights.empty())
+        throw InputError{"adapters and weights come from the file that --mergekit names", "leave them out here"};
+    auto config = merge::read_mergekit(options.mergekit);
+    config.options.seed = merge.options.seed;
+    config.options.rank = merge.options.rank;
+    merge.options = config.options;
+    merge.adapters = std::move(config.adapters);
+    merge.rules = std::move(config.rules);
+    if (options.space.empty()) options.space = config.base_model.empty() ? "factor" : "delta";
+    if (options.space == "delta") {
+        if (options.base.empty()) options.base = config.base_model;
+        merge.dtype = config.dtype;
+    } else if (!config.dtype.empty()) {
+        options.dtype = config.dtype;
+    }
 }
 
 ExitCode merge_verb(Options& options) {
     auto& merge = options.merge;
-    merge.options = merge::with_names(options.names, merge.options);
+    if (!options.mergekit.empty())
+        take_mergekit(options);
+    else
+        merge.options = merge::with_names(options.names, merge.options);
+    if (options.space.empty()) options.space = "factor";
     auto const dtype = parse_dtype(options.dtype);
     merge.report = !options.report.empty();
     if (!options.module_weights.empty()) merge.rules = read_rules(options.module_weights);
-    if (merge::parse_space(options.space) == merge::Space::delta) {
-        fold(options);
-        return ExitCode::done;
-    }
-    if (!options.base.empty())
+    bool const folds = merge::parse_space(options.space) == merge::Space::delta;
+    if (folds) check_fold(options);
+    if (!folds && !options.base.empty())
         throw InputError{"--base belongs to --space delta", "add it, or leave --base out: factors need no base"};
 
     int argc = 0;
@@ -81,6 +104,10 @@ ExitCode merge_verb(Options& options) {
     bool const leads = session.rank() == 0;
     use_threads(options.threads, session.local_size());
     try {
+        if (folds) {
+            task::fold_adapters(merge, options.base, options.out, &session.teams());
+            return ExitCode::done;
+        }
         auto const merged = task::merge_adapters(merge, &session.teams());
         if (!leads) return ExitCode::done;
         weights::write_adapter(options.out, merged.adapter, merged.provenance, false, dtype);
@@ -98,7 +125,7 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
     auto options = std::make_shared<Options>();
     auto* const verb = app.add_subcommand("merge", "Merge LoRA adapters into one");
     auto& merge = options->merge;
-    verb->add_option("ADAPTER", merge.adapters, "PEFT folders")->required();
+    verb->add_option("ADAPTER", merge.adapters, "PEFT folders");
     verb->add_option("--method", options->names.method,
                      fmt::format("one of {}", fmt::join(merge::method_names(), ", ")))
         ->capture_default_str();
@@ -108,8 +135,8 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
     verb->add_option("--module-weights", options->module_weights,
                      "YAML list, one entry an adapter: a number, or rules {pattern, layers, weight}");
     verb->add_option("--sign", options->names.sign, "total or frequency")->capture_default_str();
-    verb->add_option("--space", options->space, "factor (LoRA in, LoRA out) or delta (into the weights of --base)")
-        ->capture_default_str();
+    verb->add_option("--space", options->space,
+                     "factor (LoRA in, LoRA out; the default) or delta (into the weights of --base)");
     verb->add_option("--rank", merge.options.rank, "of the result of an svd method; 0: the largest")
         ->capture_default_str();
     verb->add_option("--lambda", merge.options.lambda, "multiplies the merged update")->capture_default_str();
@@ -121,6 +148,10 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
     verb->add_option("--follow", options->names.follow,
                      "whose arithmetic: samner, peft, peft-0.18, mergekit, ties-original")
         ->capture_default_str();
+    auto* const mergekit = verb->add_option(
+        "--mergekit", options->mergekit, "configuration of mergekit with PEFT folders as models, instead of all these");
+    for (auto const* option : {"--method", "--density", "--sign", "--lambda", "--gamma", "--epsilon", "--follow"})
+        mergekit->excludes(verb->get_option(option));
     verb->add_option("--trim-over", options->names.trim_over, "largest elements of each tensor or of the whole model");
     verb->add_option("--rescale", options->names.rescale, "after random drops: expected, l1 or none");
     verb->add_option("--normalize", options->names.normalize, "divide by: method, weights or none");
@@ -129,7 +160,7 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
     verb->add_option("--dtype", options->dtype, "of the result: F32, F16 or BF16")->capture_default_str();
     verb->add_option("--report", options->report,
                      "JSON file: sparsity, sign conflicts, cosines and norms of each module");
-    verb->add_option("-n", options->ranks, "start this many ranks with mpirun, each for a share of the modules")
+    verb->add_option("-n", options->ranks, "start this many ranks with mpirun, each for a share of the merge")
         ->check(CLI::PositiveNumber);
     verb->add_option("--threads", options->threads, "threads a rank; 0: its share of the processors")
         ->capture_default_str();
@@ -137,8 +168,6 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
     verb->callback([options, &code] {
         refuse_existing(options->out);
         if (!options->report.empty()) refuse_existing(options->report);
-        if (options->ranks > 0 && merge::parse_space(options->space) == merge::Space::delta)
-            throw InputError{"-n with --space delta is not there yet", "leave -n out: threads do the work"};
         if (options->ranks > 0) {
             code = static_cast<ExitCode>(launch_ranks(options->ranks));
         } else {

@@ -140,39 +140,87 @@ void write_atomically(std::filesystem::path const& path,
     rename_and_sync(partial, path);
 }
 
-void write_folder_atomically(std::filesystem::path const& path,
-                             std::function<void(std::filesystem::path const&)> const& fill, bool replace) {
+PartialFolder::PartialFolder(std::filesystem::path path) : path_{std::move(path)}, partial_{partial_of(path_)} {
     namespace fs = std::filesystem;
-    auto partial = path;
-    partial += ".partial";
-    std::error_code ignored;
     try {
-        fs::remove_all(partial);
-        fs::create_directories(partial);
+        fs::remove_all(partial_);
+        fs::create_directories(partial_);
     } catch (fs::filesystem_error const& error) {
-        throw StorageError{fmt::format("cannot create '{}': {}", partial.string(), error.code().message()),
+        throw StorageError{fmt::format("cannot create '{}': {}", partial_.string(), error.code().message()),
                            "check free space and permissions"};
     }
-    try {
-        fill(partial);
-        for (auto const& entry : fs::recursive_directory_iterator{partial}) sync_to_disk(entry.path());
-        sync_to_disk(partial);
-        if (fs::exists(path)) {
-            if (!replace)
-                throw StorageError{fmt::format("'{}' exists already", path.string()), "remove it, or name another"};
-            auto old = path;
-            old += ".old.partial";
-            fs::remove_all(old);
-            rename_and_sync(path, old);
-            rename_and_sync(partial, path);
-            fs::remove_all(old, ignored);
-        } else {
-            rename_and_sync(partial, path);
-        }
-    } catch (...) {
-        fs::remove_all(partial, ignored);
-        throw;
+}
+
+PartialFolder::~PartialFolder() {
+    std::error_code ignored;
+    if (!partial_.empty()) std::filesystem::remove_all(partial_, ignored);
+}
+
+void PartialFolder::publish(bool replace) {
+    namespace fs = std::filesystem;
+    for (auto const& entry : fs::recursive_directory_iterator{partial_}) sync_to_disk(entry.path());
+    sync_to_disk(partial_);
+    if (fs::exists(path_)) {
+        if (!replace)
+            throw StorageError{fmt::format("'{}' exists already", path_.string()), "remove it, or name another"};
+        auto old = path_;
+        old += ".old.partial";
+        fs::remove_all(old);
+        rename_and_sync(path_, old);
+        rename_and_sync(partial_, path_);
+        std::error_code ignored;
+        fs::remove_all(old, ignored);
+    } else {
+        rename_and_sync(partial_, path_);
     }
+    partial_.clear();
+}
+
+void write_folder_atomically(std::filesystem::path const& path,
+                             std::function<void(std::filesystem::path const&)> const& fill, bool replace) {
+    PartialFolder folder{path};
+    fill(PartialFolder::partial_of(path));
+    folder.publish(replace);
+}
+
+void RangeFile::create(std::filesystem::path const& path, std::uint64_t size) {
+    Descriptor file{path, O_WRONLY | O_CREAT | O_TRUNC, 0644};
+    if (!file) throw storage_error("create", path);
+    auto const length = static_cast<off_t>(size);
+    if (size > 0 && ::fallocate(file.get(), 0, 0, length) != 0) {
+        // Not every file system can; there the size is set and the room is found when it is written.
+        if (errno != EOPNOTSUPP || ::ftruncate(file.get(), length) != 0) throw storage_error("make room for", path);
+    }
+    if (!file.close()) throw storage_error("create", path);
+}
+
+RangeFile::RangeFile(std::filesystem::path path)
+    : path_{std::move(path)}, descriptor_{::open(path_.c_str(), O_WRONLY | O_CLOEXEC)} {
+    if (descriptor_ < 0) throw storage_error("open", path_);
+}
+
+RangeFile::RangeFile(RangeFile&& other) noexcept
+    : path_{std::move(other.path_)}, descriptor_{std::exchange(other.descriptor_, -1)} {}
+
+RangeFile::~RangeFile() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void RangeFile::write(std::uint64_t offset, std::span<std::byte const> bytes) {
+    auto const start = static_cast<off_t>(offset);
+    auto const size = static_cast<off_t>(bytes.size());
+    for (auto position = start; !bytes.empty();) {
+        auto const written = ::pwrite(descriptor_, bytes.data(), bytes.size(), position);
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) throw storage_error("write", path_);
+        bytes = bytes.subspan(static_cast<std::size_t>(written));
+        position += written;
+    }
+    ::sync_file_range(descriptor_, start, size, SYNC_FILE_RANGE_WRITE);  // no promise, so its failure is none
+}
+
+void RangeFile::sync() {
+    if (::fsync(descriptor_) != 0) throw storage_error("write", path_);
 }
 
 }  // namespace samner

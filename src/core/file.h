@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <span>
@@ -47,6 +48,26 @@ void write_atomically(std::filesystem::path const& path, std::string_view bytes)
 void write_atomically(std::filesystem::path const& path,
                       std::function<void(std::function<void(std::string_view)> const& append)> const& produce);
 
+/// A folder that appears whole or not at all: it is filled as `path.partial` and renamed by publish.
+class PartialFolder {
+public:
+    /// Makes an empty `path.partial`; what stood there is removed. @throws StorageError
+    explicit PartialFolder(std::filesystem::path path);
+    PartialFolder(PartialFolder const&) = delete;
+    PartialFolder& operator=(PartialFolder const&) = delete;
+    ~PartialFolder();  ///< removes what was not published
+
+    static std::filesystem::path partial_of(std::filesystem::path path) { return path += ".partial"; }
+
+    /// Fsyncs everything and renames it to `path`, which must not exist, or be a folder when `replace` is set.
+    /// @throws StorageError
+    void publish(bool replace = false);
+
+private:
+    std::filesystem::path path_;
+    std::filesystem::path partial_;
+};
+
 /// Fills a folder so that it appears whole or not at all: `fill(partial)` writes into `path.partial`, then everything
 /// is fsynced and renamed to `path`. What stood at `path.partial` is removed first; `path` must not exist, or be a
 /// folder when `replace` is set.
@@ -57,6 +78,28 @@ void write_folder_atomically(std::filesystem::path const& path,
 /// Renames a finished file over `to`, so that after a crash either is whole: fsync, rename, fsync of the folder.
 /// @throws StorageError
 void move_into_place(std::filesystem::path const& from, std::filesystem::path const& to);
+
+/// A file that several processes write, each its own ranges.
+class RangeFile {
+public:
+    /// Makes a file of `size` bytes, so that a full disk is known before anything is written. @throws StorageError
+    static void create(std::filesystem::path const& path, std::uint64_t size);
+
+    /// Opens one that was made. @throws StorageError
+    explicit RangeFile(std::filesystem::path path);
+    RangeFile(RangeFile&&) noexcept;
+    RangeFile(RangeFile const&) = delete;
+    RangeFile& operator=(RangeFile const&) = delete;
+    ~RangeFile();
+
+    /// Starts to carry the bytes to the disk, too, so that this goes on beside what comes next. @throws StorageError
+    void write(std::uint64_t offset, std::span<std::byte const> bytes);
+    void sync();  ///< waits until all is on the disk. @throws StorageError
+
+private:
+    std::filesystem::path path_;
+    int descriptor_ = -1;
+};
 
 /// Forces a file's or folder's contents to the disk. @throws StorageError
 void sync_to_disk(std::filesystem::path const& path);

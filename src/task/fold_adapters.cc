@@ -1,11 +1,16 @@
 #include <fmt/format.h>
 
-#include <list>
+#include <deque>
+#include <map>
+#include <optional>
 #include <set>
 
+#include "comm/comm.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/parallel.h"
 #include "task/merger.h"
+#include "task/together.h"
 #include "weights/checkpoint.h"
 #include "weights/safetensors.h"
 
@@ -14,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A base model's tensors with the merged updates added to those that have one.
+/// The tensors of a base model, each in its file, and the updates of those that have one.
 class Folding {
 public:
     Folding(Merger const& merger, fs::path const& base) : merger_{merger}, base_{base} {
@@ -24,66 +29,149 @@ public:
                              "fold into a Hugging Face folder; quantised weights cannot take a small update"};
         }
         for (auto const& expert : merger.experts()) weights::check_fits(expert, checkpoint.config());
-        std::set<std::string> there;
-        for (auto const& entry : fs::directory_iterator{base}) {
-            if (entry.path().extension() != ".safetensors") continue;
-            auto const& file = files_.emplace_back(entry.path());
-            for (auto const& tensor : file.tensors()) there.insert(tensor.name);
-        }
+        std::set<fs::path> paths;
+        for (auto const& entry : fs::directory_iterator{base})
+            if (entry.path().extension() == ".safetensors") paths.insert(entry.path());
         auto const modules = merger.merge().modules();
-        for (std::size_t i = 0; i < modules.size(); ++i) {
-            auto const tensor = modules[i].name + ".weight";
-            if (!there.contains(tensor))
-                throw InputError{fmt::format("the base has no tensor '{}' ({})", tensor, base.string())};
-            modules_[tensor] = i;
+        std::map<std::string, std::size_t, std::less<>> updated;
+        for (std::size_t i = 0; i < modules.size(); ++i) updated[modules[i].name + ".weight"] = i;
+        for (auto const& path : paths) {
+            auto const& file = files_.emplace_back(path);
+            auto metadata = file.metadata();
+            metadata.merge(merger.provenance());
+            auto const& layout = layouts_.emplace_back(file.tensors(), metadata);
+            for (std::size_t i = 0; i < layout.tensors.size(); ++i) {
+                Piece piece{.file = files_.size() - 1, .tensor = layout.tensors[i], .offset = layout.offsets[i]};
+                if (auto const found = updated.find(piece.tensor->name); found != updated.end()) {
+                    auto const dtype = weights::name(piece.tensor->dtype);
+                    if (!merger.request().dtype.empty() && merger.request().dtype != dtype)
+                        throw InputError{fmt::format("the base's tensor '{}' is {}, and dtype asks for {}",
+                                                     piece.tensor->name, dtype, merger.request().dtype),
+                                         "leave dtype out: a folded model keeps the types of its base"};
+                    piece.module = found->second;
+                    updated.erase(found);
+                }
+                pieces_.push_back(piece);
+            }
+        }
+        if (!updated.empty())
+            throw InputError{fmt::format("the base has no tensor '{}' ({})", updated.begin()->first, base.string()),
+                             "merge into the model that the adapters were trained on"};
+    }
+
+    /// Reads the factors of a rank's share of the modules, for what reading refuses.
+    void check_values(int rank, int ranks) const {
+        auto const shards = merger_.merge().shards(ranks);
+        for (auto const module : shards[static_cast<std::size_t>(rank)]) merger_.check(module);
+    }
+
+    /// Copies what is no tensor, and makes the files that the ranks fill.
+    void prepare(fs::path const& folder) const {
+        for (auto const& entry : fs::directory_iterator{base_}) {
+            if (entry.is_regular_file() && entry.path().extension() != ".safetensors")
+                write_atomically(folder / entry.path().filename(), MappedFile{entry.path()}.text());
+        }
+        for (std::size_t i = 0; i < files_.size(); ++i) {
+            auto const path = folder / files_[i].path().filename();
+            RangeFile::create(path, layouts_[i].size);
+            RangeFile{path}.write(0, std::as_bytes(std::span{layouts_[i].header}));
         }
     }
 
-    void write(fs::path const& out) const {
-        for (auto const& entry : fs::directory_iterator{base_}) {
-            if (entry.is_regular_file() && entry.path().extension() != ".safetensors")
-                fs::copy_file(entry.path(), out / entry.path().filename());
+    /// Writes a rank's share of the tensors. @return the bytes written
+    std::uint64_t write(fs::path const& folder, int rank, int ranks) const {
+        std::vector<merge::Share> items;
+        for (auto const& piece : pieces_) items.push_back({piece.tensor->name, piece.tensor->bytes.size()});
+        std::map<std::size_t, RangeFile> outputs;
+        std::uint64_t bytes = 0;
+        Room room;
+        auto const shards = merge::assign_shards(items, ranks);
+        for (auto const index : shards[static_cast<std::size_t>(rank)]) {
+            auto const& piece = pieces_[index];
+            auto const& file = files_[piece.file];
+            auto& output = outputs.try_emplace(piece.file, folder / file.path().filename()).first->second;
+            output.write(piece.offset, piece.module ? fold(piece, room) : piece.tensor->bytes);
+            file.release(*piece.tensor);
+            bytes += piece.tensor->bytes.size();
         }
-        for (auto const& file : files_) {
-            auto metadata = file.metadata();
-            metadata.merge(merger_.provenance());
-            weights::write_safetensors(out / file.path().filename(), file.tensors(), metadata,
-                                       [&](weights::TensorView const& tensor, auto const& append) {
-                                           auto const module = modules_.find(tensor.name);
-                                           append(module == modules_.end()
-                                                      ? tensor.bytes
-                                                      : std::span<std::byte const>{folded(tensor, module->second)});
-                                       });
-        }
+        for (auto& [file, output] : outputs) output.sync();
+        return bytes;
     }
 
 private:
-    std::span<std::byte const> folded(weights::TensorView const& tensor, std::size_t module) const {
-        auto const size = static_cast<std::size_t>(tensor.elements());
-        sum_.resize(size);
-        delta_.resize(size);
-        bytes_.resize(tensor.bytes.size());
-        weights::to_float(tensor.dtype, tensor.bytes, sum_);
-        merger_.merge().delta(module, delta_);
-        for (std::size_t i = 0; i < size; ++i) sum_[i] += delta_[i];
-        weights::narrow(tensor.name, tensor.dtype, sum_, bytes_);
-        return bytes_;
+    struct Piece {
+        std::size_t file = 0;
+        weights::TensorView const* tensor = nullptr;
+        std::uint64_t offset = 0;
+        std::optional<std::size_t> module = {};  ///< whose update it takes
+    };
+
+    /// Memory that is used again.
+    struct Room {
+        std::vector<float> delta;
+        std::vector<std::byte> bytes;
+    };
+
+    std::span<std::byte const> fold(Piece const& piece, Room& room) const {
+        auto const& tensor = *piece.tensor;
+        auto const width = weights::size_of(tensor.dtype);
+        room.delta.resize(static_cast<std::size_t>(tensor.elements()));
+        room.bytes.resize(tensor.bytes.size());
+        merger_.merge().delta(*piece.module, room.delta);
+        merger_.release(*piece.module);
+        constexpr std::int64_t block = 1 << 14;
+        parallel_for(0, (std::ssize(room.delta) + block - 1) / block, 4, [&](std::int64_t first, std::int64_t last) {
+            std::vector<float> base(block);
+            for (auto number = first; number < last; ++number) {
+                auto const begin = static_cast<std::size_t>(number * block);
+                auto const sum = std::span{room.delta}.subspan(begin, std::min(base.size(), room.delta.size() - begin));
+                auto const values = std::span{base}.first(sum.size());
+                weights::to_float(tensor.dtype, tensor.bytes.subspan(begin * width, sum.size() * width), values);
+                for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += values[i];
+            }
+        });
+        weights::narrow(tensor.name, tensor.dtype, room.delta, room.bytes);
+        return room.bytes;
     }
 
     Merger const& merger_;
     fs::path base_;
-    std::list<weights::SafetensorsFile> files_;
-    std::map<std::string, std::size_t, std::less<>> modules_;  ///< by tensor
-    mutable std::vector<float> sum_, delta_;                   ///< memory used again
-    mutable std::vector<std::byte> bytes_;
+    std::deque<weights::SafetensorsFile> files_;
+    std::deque<weights::SafetensorsLayout> layouts_;  ///< of each file as it will be
+    std::vector<Piece> pieces_;
 };
 
 }  // namespace
 
-void fold_adapters(AdapterMerge const& request, std::filesystem::path const& base, std::filesystem::path const& out) {
-    Merger const merger{request, merge::Space::delta, nullptr};
-    Folding const folding{merger, base};
-    write_folder_atomically(out, [&](fs::path const& partial) { folding.write(partial); });
+std::uint64_t fold_adapters(AdapterMerge const& request, fs::path const& base, fs::path const& out,
+                            comm::Comm const* ranks) {
+    Merger const merger{request, merge::Space::delta, ranks};
+    auto const rank = ranks ? ranks->rank() : 0;
+    auto const size = ranks ? ranks->size() : 1;
+    std::optional<Folding> folding;
+    do_together(ranks, [&] {
+        folding.emplace(merger, base);
+        folding->check_values(rank, size);
+        return Json{};
+    });
+    std::optional<PartialFolder> folder;  // of rank 0, which removes it when anything fails
+    auto const partial = PartialFolder::partial_of(out);
+    do_together(ranks, [&] {
+        if (rank != 0) return Json{};
+        folder.emplace(out);
+        folding->prepare(partial);
+        return Json{};
+    });
+    std::uint64_t bytes = 0;
+    do_together(ranks, [&] {
+        bytes = folding->write(partial, rank, size);
+        return Json{};
+    });
+    do_together(ranks, [&] {
+        if (rank == 0) folder->publish();
+        return Json{};
+    });
+    return bytes;
 }
 
 }  // namespace samner::task

@@ -24,6 +24,7 @@ struct AdapterMerge {
     std::vector<std::vector<merge::WeightRule>> rules = {};
     merge::MergeOptions options = {};
     bool allow_nonfinite = false;  ///< merge NaN and infinity as they come
+    std::string dtype = {};        ///< that the tensors of a folded model have to have, such as F32; empty: any
     bool report = false;           ///< also find out what the merge does to each module
 };
 
@@ -46,12 +47,15 @@ MergedAdapter merge_adapters(AdapterMerge const& merge, comm::Comm const* ranks 
 
 /// Merges the adapters' products s B A (delta space) into the weights of their base model and writes that as a model
 /// folder, whole or not at all: the same files, tensors, types and index as the base, whose other files are copied. A
-/// changed tensor is added up in fp32 and rounded once. Holds one tensor at a time beside the adapters. One adapter is
-/// folded as it is.
-/// @param base  Hugging Face folder with safetensors of F32, F16 or BF16
+/// changed tensor is added up in fp32 and rounded once. Memory: the largest changed tensor in fp32 times the number of
+/// adapters and two. One adapter is folded as it is.
+/// @param base   Hugging Face folder with safetensors of F32, F16 or BF16
+/// @param ranks  null: this process does all of it; else a collective call: each rank writes its share of the tensors
+///               into files that all of them see. The bytes do not depend on how many there are
+/// @return the bytes of tensors that this rank wrote
 /// @throws InputError as merge_adapters, when an adapter does not fit the base, the base is of another kind, or a sum
-/// is
-///         too large for the tensor's type (tensor and index named)
-void fold_adapters(AdapterMerge const& merge, std::filesystem::path const& base, std::filesystem::path const& out);
+///         is too large for the tensor's type (tensor and index named); StorageError
+std::uint64_t fold_adapters(AdapterMerge const& merge, std::filesystem::path const& base,
+                            std::filesystem::path const& out, comm::Comm const* ranks = nullptr);
 
 }  // namespace samner::task

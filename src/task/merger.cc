@@ -32,15 +32,8 @@ Merger::Merger(AdapterMerge const& request, merge::Space space, comm::Comm const
     });
     hash_experts(ranks);
     do_together(ranks, [&] {
-        auto const nonfinite = request.allow_nonfinite ? weights::NonFinite::keep : weights::NonFinite::refuse;
-        merge_.emplace(request.options, space, modules(), [this, nonfinite](std::size_t module, std::size_t expert) {
-            auto const& file = experts_[expert];
-            auto const& tensors = *tensors_[module][expert];
-            merge::FactorValues values;
-            values.a = file.values(*tensors.a, nonfinite, values.memory[0]);
-            values.b = file.values(*tensors.b, nonfinite, values.memory[1]);
-            return values;
-        });
+        merge_.emplace(request.options, space, modules(),
+                       [this](std::size_t module, std::size_t expert) { return read(module, expert); });
         return Json{};
     });
 }
@@ -103,6 +96,21 @@ std::vector<merge::Module> Merger::modules() const {
         }
     }
     return modules;
+}
+
+merge::FactorValues Merger::read(std::size_t module, std::size_t expert) const {
+    auto const nonfinite = request_.allow_nonfinite ? weights::NonFinite::keep : weights::NonFinite::refuse;
+    auto const& tensors = *tensors_[module][expert];
+    merge::FactorValues values;
+    values.a = experts_[expert].values(*tensors.a, nonfinite, values.memory[0]);
+    values.b = experts_[expert].values(*tensors.b, nonfinite, values.memory[1]);
+    return values;
+}
+
+void Merger::check(std::size_t module) const {
+    for (std::size_t i = 0; i < experts_.size(); ++i)
+        if (tensors_[module][i] != nullptr) read(module, i);
+    release(module);
 }
 
 void Merger::release(std::size_t module) const {

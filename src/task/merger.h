@@ -22,11 +22,15 @@ public:
     Merger(Merger const&) = delete;
     Merger& operator=(Merger const&) = delete;
 
+    AdapterMerge const& request() const { return request_; }
     merge::ModelMerge const& merge() const { return *merge_; }
     std::vector<weights::AdapterFile> const& experts() const { return experts_; }
 
     /// Gives back the memory that reading a module's factors took.
     void release(std::size_t module) const;
+
+    /// Reads a module's factors. @throws InputError for what must not be in them
+    void check(std::size_t module) const;
 
     /// Bytes of a module's factors of all experts, at most.
     std::uint64_t largest_module() const;
@@ -38,6 +42,7 @@ private:
     void open_experts();
     void hash_experts(comm::Comm const* ranks);
     std::vector<merge::Module> modules() const;
+    merge::FactorValues read(std::size_t module, std::size_t expert) const;
 
     AdapterMerge const& request_;
     std::vector<weights::AdapterFile> experts_;

@@ -174,6 +174,21 @@ std::vector<float> SafetensorsFile::floats(std::string_view name) const {
     return values;
 }
 
+SafetensorsLayout::SafetensorsLayout(std::span<TensorView const> given, Metadata const& metadata) {
+    for (auto const& tensor : given) tensors.push_back(&tensor);
+    std::sort(tensors.begin(), tensors.end(), [](TensorView const* a, TensorView const* b) {
+        return a->dtype != b->dtype ? a->dtype > b->dtype : a->name < b->name;
+    });
+    auto const text = make_header(tensors, metadata);
+    std::uint64_t const length = text.size();
+    header = std::string{as_text(std::as_bytes(std::span{&length, 1}))} + text;
+    size = header.size();
+    for (auto const* tensor : tensors) {
+        offsets.push_back(size);
+        size += static_cast<std::uint64_t>(tensor->elements()) * size_of(tensor->dtype);
+    }
+}
+
 void write_safetensors(std::filesystem::path const& path, std::span<TensorView const> tensors,
                        Metadata const& metadata) {
     for (auto const& tensor : tensors) {
@@ -190,17 +205,10 @@ void write_safetensors(std::filesystem::path const& path, std::span<TensorView c
 void write_safetensors(
     std::filesystem::path const& path, std::span<TensorView const> tensors, Metadata const& metadata,
     std::function<void(TensorView const&, std::function<void(std::span<std::byte const>)> const&)> const& fill) {
-    std::vector<TensorView const*> order;
-    for (auto const& tensor : tensors) order.push_back(&tensor);
-    std::sort(order.begin(), order.end(), [](TensorView const* a, TensorView const* b) {
-        return a->dtype != b->dtype ? a->dtype > b->dtype : a->name < b->name;
-    });
-    auto const header = make_header(order, metadata);
+    SafetensorsLayout const layout{tensors, metadata};
     write_atomically(path, [&](auto const& append) {
-        std::uint64_t const length = header.size();
-        append(as_text(std::as_bytes(std::span{&length, 1})));
-        append(header);
-        for (auto const* tensor : order) {
+        append(layout.header);
+        for (auto const* tensor : layout.tensors) {
             auto left = static_cast<std::size_t>(tensor->elements()) * size_of(tensor->dtype);
             fill(*tensor, [&](std::span<std::byte const> bytes) {
                 if (bytes.size() > left) throw Error{fmt::format("too many bytes for tensor '{}'", tensor->name)};

@@ -54,8 +54,21 @@ private:
     Metadata metadata_;
 };
 
-/// Writes a safetensors file atomically. The bytes depend on the tensors alone, not on their order: widest type first,
-/// then by name, header keys in that order, padded to a multiple of 8: what the reference library writes.
+/// Where everything of a safetensors file lies, known before its tensors are. It depends on the tensors alone, not on
+/// their order: widest type first, then by name, header keys in that order, padded to a multiple of 8, which is what
+/// the reference library writes.
+struct SafetensorsLayout {
+    std::string header;                      ///< the file's first bytes
+    std::vector<TensorView const*> tensors;  ///< in file order; the views that were given
+    std::vector<std::uint64_t> offsets;      ///< of each, in the file
+    std::uint64_t size = 0;                  ///< of the file
+
+    /// @param tensors  live as long as this object; their `bytes` are not used
+    /// @throws InputError when a name stands twice
+    SafetensorsLayout(std::span<TensorView const> tensors, Metadata const& metadata);
+};
+
+/// Writes a safetensors file atomically, as SafetensorsLayout has it.
 /// @throws InputError when a name stands twice or bytes disagree with a shape, StorageError
 void write_safetensors(std::filesystem::path const& path, std::span<TensorView const> tensors,
                        Metadata const& metadata = {});

@@ -243,6 +243,38 @@ TEST_F(Verbs, MergeFoldsIntoTheBaseWhatTheAdapterWouldHaveAdded) {
     EXPECT_FALSE(fs::exists(folder / "no"));
 }
 
+TEST_F(Verbs, MergeTakesAConfigurationOfMergekit) {
+    auto const adapters = fmt::format("{} {}", golden("adapters/llama-tiny/all-linear").string(),
+                                      golden("adapters/llama-tiny/qv-only").string());
+    auto const text = [&](std::string const& dtype) {
+        return fmt::format(
+            "models:\n  - {{model: '{}', parameters: {{weight: 0.7}}}}\n"
+            "  - {{model: '{}', parameters: {{weight: [{{filter: q_proj, value: 0.5}}, {{value: 1}}]}}}}\n"
+            "merge_method: ties\nbase_model: {}\nparameters: {{density: 0.4}}\ndtype: {}\n",
+            golden("adapters/llama-tiny/all-linear").string(), golden("adapters/llama-tiny/qv-only").string(), llama,
+            dtype);
+    };
+    auto const config = in("mergekit.yml", text("float32"));
+    auto const weights = in("weights.yaml", "- 0.7\n- [{pattern: q_proj, weight: 0.5}, {weight: 1}]\n");
+    auto const same =
+        fmt::format("{} --method ties --follow mergekit --density 0.4 --module-weights {}", adapters, weights);
+    succeed(fmt::format("merge --mergekit {} -n 2 --out {}", config, path("theirs")));
+    succeed(fmt::format("merge {} --space delta --base {} --out {}", same, llama, path("ours")));
+    auto const read = [&](char const* name) { return weights::SafetensorsFile{folder / name / "model.safetensors"}; };
+    auto const theirs = read("theirs");
+    auto const ours = read("ours");
+    for (auto const& tensor : ours.tensors()) EXPECT_EQ(theirs.floats(tensor.name), ours.floats(tensor.name));
+    // Of different ranks, so that an adapter of both is not there.
+    auto const factor = samner_command(fmt::format("merge --mergekit {} --space factor --out {}", config, path("no")));
+    EXPECT_THAT(factor.output, HasSubstr("mixed ranks"));
+    auto const other =
+        samner_command(fmt::format("merge --mergekit {} --out {}", in("b.yml", text("bfloat16")), path("no")));
+    EXPECT_EQ(other.code, 2);
+    EXPECT_THAT(other.output, HasSubstr("is F32, and dtype asks for BF16"));
+    EXPECT_EQ(samner_command(fmt::format("merge {} --mergekit {} --out {}", adapters, config, path("no"))).code, 2);
+    EXPECT_EQ(samner_command(fmt::format("merge --out {}", path("no"))).code, 2);
+}
+
 TEST_F(Verbs, RefuseAnAdapterOfAnotherBase) {
     auto const result = samner_command(fmt::format(
         "generate --model {} --adapter {} --in {} --out {}", smollm2, golden("adapters/llama-tiny/all-linear").string(),

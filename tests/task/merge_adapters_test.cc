@@ -87,11 +87,9 @@ TEST(MergeAdapters, SaysOnEveryRankWhatFailedOnOne) {
                 ThrowsMessage<Error>(HasSubstr("no/such/adapter")));
 }
 
-TEST(FoldAdapters, KeepsShardsTypesAndUntouchedTensorsOfTheBase) {
-    if (mpi_session().rank() != 0) return;
-    TemporaryFolder const folder;
+/// llama-tiny in bfloat16 and two files. @return which tensor is in which
+Json make_base(std::filesystem::path const& base) {
     auto const source = golden("models/llama-tiny");
-    auto const base = folder / "base";
     std::filesystem::create_directories(base);
     std::filesystem::copy_file(source / "config.json", base / "config.json");
     weights::SafetensorsFile const whole{source / "model.safetensors"};
@@ -109,7 +107,14 @@ TEST(FoldAdapters, KeepsShardsTypesAndUntouchedTensorsOfTheBase) {
         weights::write_safetensors(base / fmt::format("model-{}.safetensors", shard), views, {{"format", "pt"}});
     }
     write_atomically(base / "model.safetensors.index.json", Json{{"weight_map", map}}.dump());
+    return map;
+}
 
+TEST(FoldAdapters, KeepsShardsTypesAndUntouchedTensorsOfTheBase) {
+    if (mpi_session().rank() != 0) return;
+    TemporaryFolder const folder;
+    auto const base = folder / "base";
+    auto const map = make_base(base);
     AdapterMerge one;
     one.adapters = {golden("adapters/llama-tiny/qv-only")};
     fold_adapters(one, base, folder / "out");
@@ -143,6 +148,76 @@ TEST(FoldAdapters, KeepsShardsTypesAndUntouchedTensorsOfTheBase) {
         }
     }
     EXPECT_EQ(changed, adapter.modules.size());
+}
+
+/// One folder for all ranks.
+class SharedFolder {
+public:
+    SharedFolder() {
+        auto name = own_.path().string();
+        mpi_session().teams().broadcast(name);
+        path_ = name;
+    }
+    ~SharedFolder() { mpi_session().teams().barrier(); }
+    std::filesystem::path operator/(std::string const& name) const { return path_ / name; }
+
+private:
+    TemporaryFolder own_;
+    std::filesystem::path path_;
+};
+
+TEST(FoldAdapters, WritesTheSameBytesOnAnyNumberOfRanksAndEachRankItsShare) {
+    auto const& teams = mpi_session().teams();
+    SharedFolder const folder;
+    if (teams.rank() == 0) make_base(folder / "base");
+    teams.barrier();
+    AdapterMerge one;
+    one.adapters = {golden("adapters/llama-tiny/all-linear"), golden("adapters/llama-tiny/qv-only")};
+    one.options.method = merge::Method::dare_ties;
+    auto const bytes = fold_adapters(one, folder / "base", folder / "together", &teams);
+    std::vector<std::int64_t> total{static_cast<std::int64_t>(bytes)};
+    teams.sum(total);
+    if (teams.rank() == 0) {
+        auto const all = fold_adapters(one, folder / "base", folder / "alone");
+        EXPECT_EQ(static_cast<std::int64_t>(all), total[0]);
+        for (auto const* name : {"model-0.safetensors", "model-1.safetensors", "config.json"})
+            EXPECT_EQ(read_text(folder / "together" / name), read_text(folder / "alone" / name)) << name;
+    }
+    std::size_t largest = 0;
+    for (auto const* name : {"model-0.safetensors", "model-1.safetensors"}) {
+        weights::SafetensorsFile const file{folder / "base" / name};
+        for (auto const& tensor : file.tensors()) largest = std::max(largest, tensor.bytes.size());
+    }
+    EXPECT_LE(static_cast<double>(bytes),
+              std::max(1.2 * static_cast<double>(total[0]) / teams.size(), static_cast<double>(largest)));
+}
+
+TEST(FoldAdapters, LeavesNothingBehindWhenARankFails) {
+    auto const& teams = mpi_session().teams();
+    SharedFolder const folder;
+    AdapterMerge one;
+    one.adapters = {golden("adapters/llama-tiny/qv-only")};
+    auto const half = folder / "half";
+    if (teams.rank() == 0) {
+        std::filesystem::create_directories(half);
+        std::filesystem::copy_file(golden("models/llama-tiny/config.json"), half / "config.json");
+        weights::SafetensorsFile const whole{golden("models/llama-tiny/model.safetensors")};
+        std::vector<weights::TensorView> tensors;
+        std::vector<std::vector<std::byte>> memory;
+        for (auto const& tensor : whole.tensors()) {
+            auto const values = whole.floats(tensor.name);
+            auto& bytes = memory.emplace_back(values.size() * 2);
+            weights::from_float(weights::Dtype::f16, values, bytes);
+            tensors.push_back({tensor.name, weights::Dtype::f16, tensor.shape, bytes});
+        }
+        weights::write_safetensors(half / "model.safetensors", tensors);
+    }
+    teams.barrier();
+    one.options.lambda = 1e30;
+    EXPECT_THAT([&] { fold_adapters(one, half, folder / "out", &teams); },
+                ThrowsMessage<Error>(HasSubstr("too large for F16")));
+    teams.barrier();
+    for (auto const* name : {"out", "out.partial"}) EXPECT_FALSE(std::filesystem::exists(folder / name)) << name;
 }
 
 TEST(MergeAdapters, RefusesWeightsThatDoNotFitTheAdapters) {
