@@ -25,6 +25,8 @@ Json parse_json(std::string_view text, std::string_view place) {
         return Json::parse(text, check);
     } catch (Json::parse_error const& error) {
         throw InputError{fmt::format("not valid JSON at byte {} ({})", error.byte, place), "mend or replace the file"};
+    } catch (Json::out_of_range const&) {
+        throw InputError{fmt::format("JSON with a number that is too large ({})", place), "mend or replace the file"};
     }
 }
 

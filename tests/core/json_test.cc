@@ -20,6 +20,10 @@ TEST(Json, RefusesDuplicateKeysDeepNestingAndBrokenText) {
     EXPECT_THROW(parse_json("{\"a\": \"\xff\"}", "x.json"), InputError);
 }
 
+TEST(Json, RefusesNumbersThatADoubleCannotHold) {
+    EXPECT_THROW(parse_json("[1e999]", "x.json"), InputError);
+}
+
 TEST(Json, HasOneCanonicalSpelling) {
     EXPECT_EQ(canonical(parse_json(R"({ "b":1.50, "a":"é" })", "x")), R"({"a":"é","b":1.5})");
 }
