@@ -23,6 +23,7 @@ struct Options {
     merge::OptionNames names;
     std::string space;
     std::string dtype = "F32";
+    std::string device = "cpu";
     fs::path module_weights;
     fs::path base;
     fs::path mergekit;
@@ -89,6 +90,7 @@ ExitCode merge_verb(Options& options) {
         take_mergekit(options);
     else
         merge.options = merge::with_names(options.names, merge.options);
+    merge.options.device = merge::parse_device(options.device);
     if (options.space.empty()) options.space = "factor";
     auto const dtype = parse_dtype(options.dtype);
     merge.report = !options.report.empty();
@@ -158,6 +160,8 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
     verb->add_option("--base", options->base, "Hugging Face folder that --space delta merges into");
     verb->add_flag("--allow-nonfinite", merge.allow_nonfinite, "merge NaN and infinity as they come");
     verb->add_option("--dtype", options->dtype, "of the result: F32, F16 or BF16")->capture_default_str();
+    verb->add_option("--device", options->device, "cpu or cuda (linear, task_arithmetic, magnitude_prune and ties)")
+        ->capture_default_str();
     verb->add_option("--report", options->report,
                      "JSON file: sparsity, sign conflicts, cosines and norms of each module");
     verb->add_option("-n", options->ranks, "start this many ranks with mpirun, each for a share of the merge")

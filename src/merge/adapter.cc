@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "merge/device.h"
 #include "merge/inner.h"
 #include "merge/loops.h"
 #include "merge/low_rank.h"
@@ -124,8 +125,12 @@ Contribution contribution(Recipe const& recipe, MergeOptions const& options, Mod
 }
 
 /// Merges, and adds what happened to the context's counts, in the order in which the experts were given.
-void merge_and_count(Recipe const& recipe, std::string const& name, Experts const& experts,
+void merge_and_count(Device device, Recipe const& recipe, std::string const& name, Experts const& experts,
                      std::span<Contribution const> contributions, ModuleContext const& context, std::span<float> out) {
+    if (device == Device::cuda) {
+        if (context.counts) throw InputError{"a report on a merge on a CUDA device", "ask for it on the CPU"};
+        return merge_tensor_on_device(recipe, name, contributions, out);
+    }
     Counts counts;
     merge_tensor(recipe, name, contributions, out, context.counts ? &counts : nullptr);
     if (!context.counts) return;
@@ -177,8 +182,8 @@ void merge_one_factor(Recipe const& recipe, MergeOptions const& options, std::st
         one.row = static_cast<std::size_t>(is_a ? experts.shape.in : expert.rank);
     }
     out.resize(contributions.front().values.size());
-    merge_and_count(without_division(recipe), fmt::format("{}.lora_{}", module, is_a ? 'A' : 'B'), experts,
-                    contributions, context, out);
+    merge_and_count(options.device, without_division(recipe), fmt::format("{}.lora_{}", module, is_a ? 'A' : 'B'),
+                    experts, contributions, context, out);
 }
 
 std::int64_t sum_of_ranks(Experts const& experts) {
@@ -233,7 +238,8 @@ void merge_updates(MergeOptions const& options, std::string_view module, Experts
         one.coefficient = static_cast<float>(coefficients[experts.found[i]]);
         one.row = static_cast<std::size_t>(experts.shape.in);
     }
-    merge_and_count(without_division(recipe), fmt::format("{}.delta", module), experts, contributions, context, out);
+    merge_and_count(options.device, without_division(recipe), fmt::format("{}.delta", module), experts, contributions,
+                    context, out);
 }
 
 void merge_truncated(MergeOptions const& options, std::string_view module, Experts const& experts,

@@ -25,7 +25,6 @@ namespace {
 constexpr std::size_t block_size = 1024;
 constexpr std::int64_t block_grain = 64;     // blocks a thread takes at least: 256 KiB of each tensor
 constexpr std::int64_t row_grain = 1 << 16;  // elements of rows that a thread takes at least
-constexpr float least_weight = 1e-8F;        // mergekit's: a smaller sum of weights divides by 1
 using Block = std::array<float, block_size>;
 
 void check(std::string_view name, std::span<Contribution const> contributions, std::size_t size) {
@@ -40,13 +39,6 @@ void check(std::string_view name, std::span<Contribution const> contributions, s
         if (contributions.size() > 1 && one.identity.empty())
             throw InputError{fmt::format("merging {}: a tensor without the identity of its expert", name)};
     }
-}
-
-/// Indices of the contributions in the order of summation.
-std::vector<std::size_t> canonical_order(std::span<Contribution const> contributions) {
-    return order_by(contributions.size(), [&](std::size_t i) {
-        return std::pair{contributions[i].identity, contributions[i].coefficient};
-    });
 }
 
 /// The words that decide which elements DARE keeps: element i of the tensor has word i % 4 of Philox counter i / 4.
@@ -196,11 +188,6 @@ public:
     }
 
 private:
-    std::size_t num_kept(Recipe const& recipe, Contribution const& one) const {
-        auto const k = kept_elements(one.density, values_.size());
-        return recipe.keep_at_least_one ? std::max<std::size_t>(k, 1) : k;
-    }
-
     void plan_band(Recipe const& recipe, Contribution const& one) {
         auto const k = kept_elements(one.density, values_.size());
         auto const dropped = std::min(kept_elements(recipe.gamma, values_.size()), values_.size() - k);
@@ -267,10 +254,6 @@ private:
     float factor_ = 1.0F;
 };
 
-float share_of(Recipe const& recipe, Contribution const& one) {
-    return recipe.divide == Divide::by_weight ? one.share.value_or(one.coefficient) : 1.0F;
-}
-
 /// Sums what one block's sparsified tensors contribute, without an election.
 void combine_all(Recipe const& recipe, std::span<Contribution const> contributions, std::span<Block const> kept,
                  std::size_t size, float* out) {
@@ -328,6 +311,23 @@ void count_block(std::span<std::size_t const> order, std::span<Block const> kept
 }
 
 }  // namespace
+
+std::vector<std::size_t> checked_order(std::string_view name, std::span<Contribution const> contributions,
+                                       std::size_t size) {
+    check(name, contributions, size);
+    return order_by(contributions.size(), [&](std::size_t i) {
+        return std::pair{contributions[i].identity, contributions[i].coefficient};
+    });
+}
+
+float share_of(Recipe const& recipe, Contribution const& one) {
+    return recipe.divide == Divide::by_weight ? one.share.value_or(one.coefficient) : 1.0F;
+}
+
+std::size_t num_kept(Recipe const& recipe, Contribution const& one) {
+    auto const k = kept_elements(one.density, one.values.size());
+    return recipe.keep_at_least_one ? std::max<std::size_t>(k, 1) : k;
+}
 
 Counts& Counts::operator+=(Counts const& other) {
     elements += other.elements;
@@ -387,8 +387,7 @@ Recipe recipe_of(MergeOptions const& options) {
 
 void merge_tensor(Recipe const& recipe, std::string_view name, std::span<Contribution const> contributions,
                   std::span<float> out, Counts* counts) {
-    check(name, contributions, out.size());
-    auto const order = canonical_order(contributions);
+    auto const order = checked_order(name, contributions, out.size());
     std::vector<Contribution> sorted;
     std::vector<Sparsifier> sparsifiers;
     sparsifiers.reserve(order.size());

@@ -56,6 +56,20 @@ struct Counts {
 /// @throws std::logic_error for `cat` and the geometric methods, which are not element-wise
 Recipe recipe_of(MergeOptions const& options);
 
+// What the CPU and a CUDA device do alike.
+
+constexpr float least_weight = 1e-8F;  ///< mergekit's: a smaller sum of weights divides by 1
+
+/// Indices of the contributions in the order of summation. @throws InputError as merge_tensor
+std::vector<std::size_t> checked_order(std::string_view name, std::span<Contribution const> contributions,
+                                       std::size_t size);
+
+/// What a contribution adds to the divisor.
+float share_of(Recipe const& recipe, Contribution const& one);
+
+/// k of trimming.
+std::size_t num_kept(Recipe const& recipe, Contribution const& one);
+
 /// Merges one tensor. float32 arithmetic in a fixed order: by identity, so that permuting the contributions changes no
 /// bit, on any number of threads.
 /// @param name  tensor name with its factor: with seed and identity it keys the DARE mask

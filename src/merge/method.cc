@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/yaml.h"
+#include "merge/device.h"
 
 namespace samner::merge {
 namespace {
@@ -47,6 +48,7 @@ constexpr Names<Method, 26> methods{{{"linear", Method::linear},
 constexpr Names<Sign, 2> signs{{{"total", Sign::total}, {"frequency", Sign::frequency}}};
 constexpr Names<Space, 2> spaces{{{"factor", Space::factor}, {"delta", Space::delta}}};
 constexpr Names<TrimOver, 2> trims{{{"tensor", TrimOver::tensor}, {"model", TrimOver::model}}};
+constexpr Names<Device, 2> devices{{{"cpu", Device::cpu}, {"cuda", Device::cuda}}};
 constexpr Names<Rescale, 3> rescales{{{"none", Rescale::none}, {"expected", Rescale::expected}, {"l1", Rescale::l1}}};
 constexpr Names<Normalize, 3> normalizes{
     {{"method", Normalize::method}, {"weights", Normalize::weights}, {"none", Normalize::none}}};
@@ -88,6 +90,9 @@ Space parse_space(std::string_view name) {
 }
 TrimOver parse_trim_over(std::string_view name) {
     return parse(trims, "range of trimming", name);
+}
+Device parse_device(std::string_view name) {
+    return parse(devices, "device", name);
 }
 Rescale parse_rescale(std::string_view name) {
     return parse(rescales, "rescaling", name);
@@ -202,6 +207,15 @@ void validate(MergeOptions const& options) {
     if (options.normalize == Normalize::weights && (plain == Method::cat || is_geometric(plain)))
         throw InputError{fmt::format("method {} divided by the weights", to_string(options.method)),
                          "use normalize: method"};
+    if (options.device == Device::cuda) {
+        bool const there = plain == Method::linear || plain == Method::task_arithmetic || plain == Method::ties ||
+                           plain == Method::magnitude_prune;
+        if (!there || is_svd(options.method))
+            throw InputError{fmt::format("method {} on a CUDA device", to_string(options.method)),
+                             "use linear, task_arithmetic, magnitude_prune or ties there, or device cpu"};
+        if (auto const obstacle = device_obstacle(); !obstacle.empty())
+            throw InputError{fmt::format("a merge on a CUDA device: {}", obstacle), "use device cpu"};
+    }
     bool const trims = plain == Method::ties || plain == Method::magnitude_prune;
     if (options.trim_over == TrimOver::model && !trims)
         throw InputError{fmt::format("trimming over the whole model with method {}", to_string(options.method)),

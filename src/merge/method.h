@@ -47,6 +47,9 @@ enum class Space { factor, delta };
 /// Where TIES and magnitude_prune look for the largest magnitudes: in each tensor, or in an expert's whole model.
 enum class TrimOver { tensor, model };
 
+/// Where tensors are merged; the bits are the same.
+enum class Device { cpu, cuda };
+
 /// What makes up for randomly dropped elements: nothing, division by the probability of being kept (the expectation
 /// stays), or one factor a tensor that restores its sum of magnitudes (mergekit).
 enum class Rescale { none, expected, l1 };
@@ -63,6 +66,7 @@ Method parse_method(std::string_view name);
 Sign parse_sign(std::string_view name);
 Space parse_space(std::string_view name);
 TrimOver parse_trim_over(std::string_view name);
+Device parse_device(std::string_view name);
 Rescale parse_rescale(std::string_view name);
 Normalize parse_normalize(std::string_view name);
 Compatibility parse_compatibility(std::string_view name);
@@ -102,6 +106,7 @@ struct MergeOptions {
     bool elect_weighted = false;     ///< elect on the weighted values and not on the plain ones
     bool keep_at_least_one = false;  ///< trimming keeps an element however small the density is
     bool majority_decides = false;   ///< an elected sum of 0 takes the most frequent sign of the whole model
+    Device device = Device::cpu;     ///< of element-wise merges; see merge/device.h for the methods
 };
 
 /// The options with the switches set as a peer has them; method, numbers, density and weights stay.
