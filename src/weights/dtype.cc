@@ -57,6 +57,22 @@ void convert_all(std::byte const* from, std::byte* to, std::size_t elements, Con
     });
 }
 
+constexpr std::uint32_t magnitude_bits = 0x7FFFFFFFU;
+constexpr std::uint32_t infinity = 0x7F800000U;
+
+/// Index of the first value of which the condition holds.
+template <class Condition>
+std::optional<std::size_t> find_first(std::span<float const> values, Condition const& holds) {
+    constexpr std::size_t block = 4096;
+    for (std::size_t begin = 0; begin < values.size(); begin += block) {
+        auto const piece = values.subspan(begin, std::min(block, values.size() - begin));
+        bool any = false;  // without a way out, so that the loop is vectorised
+        for (auto const value : piece) any |= holds(value);
+        if (any) return begin + static_cast<std::size_t>(std::ranges::find_if(piece, holds) - piece.begin());
+    }
+    return std::nullopt;
+}
+
 void copy(std::span<std::byte const> from, std::byte* to) {
     if (!from.empty()) std::memcpy(to, from.data(), from.size());
 }
@@ -85,9 +101,11 @@ void to_float(Dtype type, std::span<std::byte const> bytes, std::span<float> out
         case Dtype::f32:
             return copy(bytes, target);
         case Dtype::f16:
-            return convert_all<std::uint16_t, float>(bytes.data(), target, out.size(), half_to_float);
+            return convert_all<std::uint16_t, float>(bytes.data(), target, out.size(),
+                                                     [](std::uint16_t bits) { return half_to_float(bits); });
         case Dtype::bf16:
-            return convert_all<std::uint16_t, float>(bytes.data(), target, out.size(), bfloat_to_float);
+            return convert_all<std::uint16_t, float>(bytes.data(), target, out.size(),
+                                                     [](std::uint16_t bits) { return bfloat_to_float(bits); });
         case Dtype::f64:
             return convert_all<double, float>(bytes.data(), target, out.size(),
                                               [](double value) { return static_cast<float>(value); });
@@ -104,9 +122,11 @@ void from_float(Dtype type, std::span<float const> values, std::span<std::byte> 
         case Dtype::f32:
             return copy(source, out.data());
         case Dtype::f16:
-            return convert_all<float, std::uint16_t>(source.data(), out.data(), values.size(), float_to_half);
+            return convert_all<float, std::uint16_t>(source.data(), out.data(), values.size(),
+                                                     [](float value) { return float_to_half(value); });
         case Dtype::bf16:
-            return convert_all<float, std::uint16_t>(source.data(), out.data(), values.size(), float_to_bfloat);
+            return convert_all<float, std::uint16_t>(source.data(), out.data(), values.size(),
+                                                     [](float value) { return float_to_bfloat(value); });
         default:
             throw InputError{fmt::format("weights cannot be written as {}", name(type)),
                              "supported are F32, F16 and BF16"};
@@ -115,33 +135,22 @@ void from_float(Dtype type, std::span<float const> values, std::span<std::byte> 
 
 void narrow(std::string_view tensor, Dtype type, std::span<float const> values, std::span<std::byte> out) {
     from_float(type, values, out);
-    std::array<float, 4096> back;
-    for (std::size_t begin = 0; begin < values.size(); begin += back.size()) {
-        auto const size = std::min(back.size(), values.size() - begin);
-        to_float(type, out.subspan(begin * size_of(type), size * size_of(type)), std::span{back}.first(size));
-        for (std::size_t i = 0; i < size; ++i) {
-            auto const value = values[begin + i];
-            if (std::isfinite(value) && !std::isfinite(back[i])) {
-                throw InputError{fmt::format("tensor '{}' is {} at index {}, too large for {}", tensor, value,
-                                             begin + i, name(type)),
-                                 "use a wider type, such as F32"};
-            }
-        }
+    // The smallest magnitude that rounds to infinity; every finite one from there on does.
+    auto const first = type == Dtype::f16 ? 0x477FF000U : type == Dtype::bf16 ? 0x7F7F8000U : infinity;
+    auto const too_large = [first](float value) {
+        auto const bits = std::bit_cast<std::uint32_t>(value) & magnitude_bits;
+        return bits >= first && bits < infinity;
+    };
+    if (auto const index = find_first(values, too_large)) {
+        throw InputError{
+            fmt::format("tensor '{}' is {} at index {}, too large for {}", tensor, values[*index], *index, name(type)),
+            "use a wider type, such as F32"};
     }
 }
 
 std::optional<std::size_t> find_nonfinite(std::span<float const> values) {
-    constexpr std::size_t block = 4096;
-    auto const is_nonfinite = [](float value) {
-        return (std::bit_cast<std::uint32_t>(value) & 0x7FFFFFFFU) >= 0x7F800000U;
-    };
-    for (std::size_t begin = 0; begin < values.size(); begin += block) {
-        auto const piece = values.subspan(begin, std::min(block, values.size() - begin));
-        bool any = false;  // without a way out, so that the loop is vectorised
-        for (auto const value : piece) any |= is_nonfinite(value);
-        if (any) return begin + static_cast<std::size_t>(std::ranges::find_if(piece, is_nonfinite) - piece.begin());
-    }
-    return std::nullopt;
+    return find_first(values,
+                      [](float value) { return (std::bit_cast<std::uint32_t>(value) & magnitude_bits) >= infinity; });
 }
 
 }  // namespace samner::weights
