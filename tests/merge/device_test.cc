@@ -45,7 +45,9 @@ TEST(MergeOnDevice, HasTheBitsOfTheCpu) {
 
 TEST(MergeOnDevice, IsAnErrorWhereThereIsNoneOrTheMethodIsNotThere) {
     EXPECT_THROW(validate({.method = Method::dare_ties, .device = Device::cuda}), InputError);
-    if (!device_obstacle().empty()) EXPECT_THROW(validate({.device = Device::cuda}), InputError);
+    if (!device_obstacle().empty()) {
+        EXPECT_THROW(validate({.device = Device::cuda}), InputError);
+    }
 }
 
 }  // namespace
