@@ -38,6 +38,7 @@ struct Options {
     std::vector<std::string> settings;  ///< key=value
     int ranks = 0;
     infer::Options infer;
+    std::uint64_t samples = 1;  ///< completions of each prompt
 };
 
 /// key=value words as one JSON object; numbers and booleans are such where they look like it.
@@ -153,22 +154,33 @@ ExitCode train_verb(Options const& options) {
 }
 
 void generate_verb(Options const& options) {
+    infer::check(options.infer.sampling);
+    bool const sampled = options.infer.sampling.temperature > 0;
+    if (options.samples > 1 && !sampled)
+        throw InputError{fmt::format("{} samples at temperature 0 are all the same", options.samples),
+                         "set --temperature"};
     std::vector<Json> ids;
-    std::vector<std::string> prompts;
+    std::vector<task::Engine::Prompt> prompts;
     for_each_jsonl(options.in, [&](Json const& line, std::string const& place) {
-        ids.push_back(member<Json>(line, "id", place));
-        prompts.push_back(member<std::string>(line, "prompt", place));
+        auto const text = member<std::string>(line, "prompt", place);
+        auto const adapter =
+            line.contains("adapter") ? member<std::string>(line, "adapter", place) : options.model.adapter.string();
+        auto const id = member<Json>(line, "id", place);
+        for (std::uint64_t sample = 0; sample < options.samples; ++sample) {
+            ids.push_back(id);
+            prompts.push_back({text, adapter, sample, id.dump(-1, ' ', false, Json::error_handler_t::replace)});
+        }
     });
     task::Engine engine{options.model.base, options.model.device};
     Progress progress{"generating", prompts.size()};
-    auto const completions = engine.generate(prompts, options.model.adapter, options.infer,
-                                             [&](std::size_t done) { progress.update(done); });
+    auto const completions = engine.generate(prompts, options.infer, [&](std::size_t done) { progress.update(done); });
     std::string lines;
     for (std::size_t i = 0; i < completions.size(); ++i) {
-        Json const line{{"id", ids[i]},
-                        {"completion", completions[i].text},
-                        {"tokens", completions[i].tokens},
-                        {"finish", completions[i].stopped ? "stop" : "length"}};
+        Json line{{"id", ids[i]},
+                  {"completion", completions[i].text},
+                  {"tokens", completions[i].tokens},
+                  {"finish", completions[i].stopped ? "stop" : "length"}};
+        if (sampled) line["sample"] = prompts[i].sample;
         lines += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
     }
     write_atomically(options.out, lines);
@@ -210,9 +222,12 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
         code = options->ranks > 0 ? static_cast<ExitCode>(launch_ranks(options->ranks)) : train_verb(*options);
     });
 
-    auto* const generate = app.add_subcommand("generate", "Complete prompts greedily");
+    auto* const generate = app.add_subcommand("generate", "Complete prompts, greedily or sampled");
     add_model_options(*generate, options->model);
-    generate->add_option("--in", options->in, "PROMPTS.jsonl: {\"id\", \"prompt\"} a line")->required();
+    generate
+        ->add_option("--in", options->in,
+                     "PROMPTS.jsonl: {\"id\", \"prompt\"} a line, and \"adapter\" where it is another one")
+        ->required();
     generate->add_option("--out", options->out, "COMPLETIONS.jsonl")->required();
     generate->add_option("--max-new-tokens", options->infer.max_new_tokens, "hard stop")
         ->capture_default_str()
@@ -220,6 +235,23 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
     generate->add_option("--num-slots", options->infer.num_slots, "sequences decoded together")
         ->capture_default_str()
         ->check(CLI::PositiveNumber);
+    generate
+        ->add_option("--max-cached-tokens", options->infer.max_cached_tokens,
+                     "keys and values kept at a time beside shared prefixes; 0: what all slots can need")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber);
+    generate
+        ->add_option("--draft-tokens", options->infer.draft_tokens,
+                     "guessed by prompt lookup and verified; 0: none. Changes no result")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber);
+    generate->add_option("--temperature", options->infer.sampling.temperature, "0: greedy")->capture_default_str();
+    generate->add_option("--top-p", options->infer.sampling.top_p, "draw among the most likely tokens of this sum")
+        ->capture_default_str();
+    generate->add_option("--samples", options->samples, "completions of each prompt, a line each")
+        ->capture_default_str()
+        ->check(CLI::PositiveNumber);
+    generate->add_option("--seed", options->infer.sampling.seed, "of the drawn tokens")->capture_default_str();
     generate->callback([options] {
         use_threads(options->model.threads);
         generate_verb(*options);

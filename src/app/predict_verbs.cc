@@ -118,14 +118,11 @@ void select_experts(Options const& options) {
         std::vector<corpus::Sentence> sample;
         for (auto const i : order) sample.push_back(texts.sentences[i]);
         task::Engine engine{options.model.base, options.model.device};
-        Progress progress{"sampling evaluation", options.experts.size()};
-        for (auto const& expert : options.experts) {
+        Progress progress{"sampling evaluation", options.experts.size() * sample.size()};
+        for (auto& predicted : task::predict(engine, sample, texts.dataset, options.prompt(), options.experts,
+                                             options.infer, [&](std::size_t done) { progress.update(done); })) {
             auto& mentions = votes.emplace_back();
-            for (auto& prediction :
-                 task::predict(engine, sample, texts.dataset, options.prompt(), expert, options.infer).predictions) {
-                mentions.push_back(std::move(prediction.mentions));
-            }
-            progress.update(votes.size());
+            for (auto& prediction : predicted.predictions) mentions.push_back(std::move(prediction.mentions));
         }
     }
     auto const result =

@@ -5,55 +5,94 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <optional>
 
 #include "core/error.h"
+#include "core/hash.h"
+#include "core/random.h"
 #include "core/stop.h"
 
 namespace samner::infer {
 namespace {
 
 using model::PreparedAdapter;
+using Ids = std::vector<std::int32_t>;
 
 constexpr std::int64_t block = kernel::kv_block;
-
-/// The part of the prompts that all requests of one adapter share, and the blocks that hold its keys and values.
-struct Prefix {
-    PreparedAdapter const* adapter;
-    std::span<std::int32_t const> tokens;  ///< whole blocks only
-    std::vector<std::int32_t> blocks;
-};
-
-/// A sequence that is being read or decoded.
-struct Slot {
-    std::size_t request = 0;
-    std::vector<std::int32_t> own_blocks;  ///< the slot's for good, sized for the longest request
-    std::vector<std::int32_t> blocks;      ///< of the present sequence: the shared prefix's, then own ones
-    std::int64_t done = 0;                 ///< positions whose keys and values are stored
-    bool active = false;
-};
 
 std::int64_t common_prefix(std::span<std::int32_t const> a, std::span<std::int32_t const> b) {
     return std::ranges::mismatch(a, b).in1 - a.begin();
 }
 
+std::int64_t blocks_for(std::int64_t positions) {
+    return (positions + block - 1) / block;
+}
+
+/// Blocks of the key/value cache that no sequence holds.
+class FreeBlocks {
+public:
+    explicit FreeBlocks(std::int32_t first, std::int64_t count) : free_(static_cast<std::size_t>(count)) {
+        std::iota(free_.rbegin(), free_.rend(), first);
+    }
+    std::int64_t count() const { return std::ssize(free_); }
+    /// Moves `count` blocks to the end of `to`.
+    void take(std::int64_t count, Ids& to) {
+        for (; count > 0; --count) {
+            to.push_back(free_.back());
+            free_.pop_back();
+        }
+    }
+    void give_back(Ids& blocks) {
+        free_.insert(free_.end(), blocks.rbegin(), blocks.rend());
+        blocks.clear();
+    }
+
+private:
+    Ids free_;
+};
+
+/// What all requests of one adapter have in common at their start, in whole blocks.
+struct Prefix {
+    std::span<std::int32_t const> tokens;
+    Ids blocks;
+};
+
+/// The prompt of several requests beyond the prefix, in whole blocks.
+struct Trunk {
+    std::int64_t end = 0;   ///< its positions are those from the prefix's end up to here
+    std::int64_t done = 0;  ///< positions whose keys and values are stored
+    std::int64_t users = 0;
+    Ids blocks;
+};
+
+/// A sequence that is being read or decoded.
+struct Slot {
+    std::optional<std::size_t> request;
+    Ids own_blocks;
+    Ids blocks;             ///< the prefix's, the trunk's, own ones
+    std::int64_t done = 0;  ///< positions whose keys and values are stored
+    Ids draft;              ///< guesses in the present pass
+};
+
 class Generator {
 public:
     Generator(model::LanguageModel const& model, model::Ops const& ops, std::span<Request const> requests,
-              Options const& options, std::function<void(std::size_t)> const& progress)
+              Options const& options, Observer const& observer)
         : model_{model},
           ops_{ops},
           requests_{requests},
           options_{options},
-          progress_{progress},
+          observer_{observer},
           completions_(requests.size()) {}
 
     std::vector<Completion> run() {
+        check(options_.sampling);
         check_requests();
         if (requests_.empty() || options_.max_new_tokens == 0) return std::move(completions_);
         find_prefixes();
-        make_slots();
-        for (auto const& [adapter, prefix] : prefixes_) read_prefix(prefix);
         order_requests();
+        make_cache();
+        for (auto const& [adapter, prefix] : prefixes_) read_prefix(adapter, prefix);
         while (finished_ < requests_.size()) {
             check_stop();
             fill_slots();
@@ -64,22 +103,23 @@ public:
 
 private:
     std::int64_t limit(Request const& request) const {
-        auto const room = model_.config.max_position_embeddings - static_cast<std::int64_t>(request.prompt.size());
+        auto const room = model_.config.max_position_embeddings - std::ssize(request.prompt);
         return std::min(options_.max_new_tokens, room);
     }
 
     void check_requests() const {
         for (std::size_t i = 0; i < requests_.size(); ++i) {
             auto const& prompt = requests_[i].prompt;
-            if (prompt.empty()) throw InputError{fmt::format("prompt {} has no tokens", i), "give it a text"};
+            auto const name = requests_[i].name.empty() ? std::to_string(i) : requests_[i].name;
+            if (prompt.empty()) throw InputError{fmt::format("prompt {} has no tokens", name), "give it a text"};
             for (auto const id : prompt) {
                 if (id < 0 || id >= model_.config.vocab_size) {
-                    throw InputError{fmt::format("token {} of prompt {} is outside the vocabulary of {}", id, i,
+                    throw InputError{fmt::format("token {} of prompt {} is outside the vocabulary of {}", id, name,
                                                  model_.config.vocab_size)};
                 }
             }
-            if (limit(requests_[i]) < 1) {
-                throw InputError{fmt::format("prompt {} has {} tokens, the model's context {}", i, prompt.size(),
+            if (std::ssize(prompt) >= model_.config.max_position_embeddings) {
+                throw InputError{fmt::format("prompt {} has {} tokens, the model's context {}", name, prompt.size(),
                                              model_.config.max_position_embeddings),
                                  "shorten it"};
             }
@@ -90,140 +130,292 @@ private:
         for (auto const& request : requests_) {
             // The last token of a prompt is always read by its own sequence: its logits are needed.
             std::span const tokens{request.prompt.data(), request.prompt.size() - 1};
-            auto const [entry, is_new] = prefixes_.try_emplace(request.adapter, Prefix{request.adapter, tokens, {}});
+            auto const [entry, is_new] = prefixes_.try_emplace(request.adapter, Prefix{tokens, {}});
             auto& shared = entry->second.tokens;
             if (!is_new) shared = shared.first(static_cast<std::size_t>(common_prefix(shared, tokens)));
         }
         for (auto& [adapter, prefix] : prefixes_) {
-            auto const whole = static_cast<std::int64_t>(prefix.tokens.size()) / block;
+            auto const whole = std::ssize(prefix.tokens) / block;
             prefix.tokens = prefix.tokens.first(static_cast<std::size_t>(whole * block));
-            for (std::int64_t i = 0; i < whole; ++i) prefix.blocks.push_back(next_block_++);
+            for (std::int64_t i = 0; i < whole; ++i) prefix.blocks.push_back(prefix_blocks_++);
         }
     }
 
-    void make_slots() {
-        std::int64_t longest = 0;
-        for (auto const& request : requests_) {
-            auto const shared = static_cast<std::int64_t>(prefixes_.at(request.adapter).tokens.size());
-            longest = std::max(longest, static_cast<std::int64_t>(request.prompt.size()) + limit(request) - shared);
+    Prefix const& prefix_of(Request const& request) const { return prefixes_.at(request.adapter); }
+
+    /// Longest prompt first, equal ones as neighbours, which share a trunk. Taken from the back.
+    void order_requests() {
+        waiting_.resize(requests_.size());
+        std::iota(waiting_.rbegin(), waiting_.rend(), std::size_t{0});
+        auto const same = [&](std::size_t a, std::size_t b) {
+            return requests_[a].adapter == requests_[b].adapter && requests_[a].prompt == requests_[b].prompt;
+        };
+        std::map<std::pair<PreparedAdapter const*, Ids>, std::size_t> first;
+        std::vector<std::size_t> first_of(requests_.size());
+        for (std::size_t i = 0; i < requests_.size(); ++i) {
+            first_of[i] = first.try_emplace({requests_[i].adapter, requests_[i].prompt}, i).first->second;
         }
-        auto const count = std::min<std::int64_t>(std::max<std::int64_t>(options_.num_slots, 1), std::ssize(requests_));
+        std::ranges::stable_sort(waiting_, [&](std::size_t a, std::size_t b) {
+            auto const length_a = requests_[a].prompt.size();
+            auto const length_b = requests_[b].prompt.size();
+            return length_a != length_b ? length_a < length_b : first_of[a] > first_of[b];
+        });
+        trunk_of_.assign(requests_.size(), no_trunk);
+        for (std::size_t begin = 0; begin < waiting_.size();) {
+            auto end = begin + 1;
+            while (end < waiting_.size() && same(waiting_[begin], waiting_[end])) ++end;
+            if (end - begin > 1) {
+                auto const& request = requests_[waiting_[begin]];
+                auto const start = std::ssize(prefix_of(request).tokens);
+                auto const whole = (std::ssize(request.prompt) - 1) / block * block;
+                for (auto i = begin; i < end; ++i) trunk_of_[waiting_[i]] = trunks_.size();
+                trunks_.push_back({whole, start, static_cast<std::int64_t>(end - begin), {}});
+            }
+            begin = end;
+        }
+    }
+
+    Trunk* trunk_of(std::size_t request) {
+        auto const trunk = trunk_of_[request];
+        return trunk == no_trunk ? nullptr : &trunks_[trunk];
+    }
+
+    /// Blocks of a whole sequence beyond the prefix.
+    std::int64_t need(Request const& request) const {
+        return blocks_for(std::ssize(request.prompt) + limit(request)) - std::ssize(prefix_of(request).blocks);
+    }
+
+    void make_cache() {
+        std::int64_t largest = 0;
+        for (auto const& request : requests_) largest = std::max(largest, need(request));
+        auto const count = std::clamp<std::int64_t>(options_.num_slots, 1, std::ssize(requests_));
         slots_.resize(static_cast<std::size_t>(count));
-        for (auto& slot : slots_) {
-            for (std::int64_t i = 0; i < (longest + block - 1) / block; ++i) slot.own_blocks.push_back(next_block_++);
-        }
-        cache_ = ops_.make_cache(model_.attention_shape(), static_cast<int>(model_.config.num_layers), next_block_);
+        auto blocks = count * largest;
+        if (options_.max_cached_tokens > 0)
+            blocks = std::clamp(options_.max_cached_tokens / block, largest, std::max(blocks, largest));
+        free_.emplace(prefix_blocks_, blocks);
+        cache_ = ops_.make_cache(model_.attention_shape(), static_cast<int>(model_.config.num_layers),
+                                 prefix_blocks_ + blocks);
     }
 
-    void read_prefix(Prefix const& prefix) {
-        auto const size = static_cast<std::int64_t>(prefix.tokens.size());
+    at::Tensor forward(std::span<model::Row const> rows) {
+        if (observer_.pass) observer_.pass(rows.size());
+        return model::forward_rows(model_, ops_, *cache_, rows);
+    }
+
+    void read_prefix(PreparedAdapter const* adapter, Prefix const& prefix) {
+        auto const size = std::ssize(prefix.tokens);
         for (std::int64_t begin = 0; begin < size; begin += options_.max_rows) {
             check_stop();
             std::vector<model::Row> rows;
             for (auto i = begin; i < std::min(begin + options_.max_rows, size); ++i) {
                 rows.push_back({prefix.tokens[static_cast<std::size_t>(i)], static_cast<std::int32_t>(i),
-                                prefix.blocks.data(), prefix.adapter});
+                                prefix.blocks.data(), adapter});
             }
-            model::forward_rows(model_, ops_, *cache_, rows);
+            forward(rows);
         }
-    }
-
-    void order_requests() {
-        waiting_.resize(requests_.size());
-        std::iota(waiting_.begin(), waiting_.end(), std::size_t{0});
-        // Taken from the back: the longest prompt first.
-        std::ranges::stable_sort(waiting_, {}, [&](std::size_t i) { return requests_[i].prompt.size(); });
     }
 
     void fill_slots() {
         for (auto& slot : slots_) {
-            if (slot.active || waiting_.empty()) continue;
-            slot.request = waiting_.back();
+            if (slot.request || waiting_.empty()) continue;
+            auto const next = waiting_.back();
+            auto const& request = requests_[next];
+            auto const& prefix = prefix_of(request);
+            auto* const trunk = trunk_of(next);
+            auto const shared = trunk ? trunk->end / block - std::ssize(prefix.blocks) : 0;
+            auto const missing = need(request) - (trunk && !trunk->blocks.empty() ? shared : 0);
+            if (missing > free_->count()) break;  // waits until a sequence ends
             waiting_.pop_back();
-            auto const& prefix = prefixes_.at(requests_[slot.request].adapter);
+            if (trunk && trunk->blocks.empty()) free_->take(shared, trunk->blocks);
+            slot.request = next;
+            free_->take(need(request) - shared, slot.own_blocks);
             slot.blocks = prefix.blocks;
+            if (trunk) slot.blocks.insert(slot.blocks.end(), trunk->blocks.begin(), trunk->blocks.end());
             slot.blocks.insert(slot.blocks.end(), slot.own_blocks.begin(), slot.own_blocks.end());
-            slot.done = static_cast<std::int64_t>(prefix.tokens.size());
-            slot.active = true;
+            slot.done = std::ssize(prefix.tokens);
         }
         // Rows of one adapter have to be neighbours.
         std::ranges::stable_sort(slots_, std::less<>{}, [&](Slot const& slot) {
-            return slot.active ? requests_[slot.request].adapter : nullptr;
+            return slot.request ? requests_[*slot.request].adapter : nullptr;
         });
     }
 
-    std::int32_t token_at(Slot const& slot, std::int64_t position) const {
-        auto const& prompt = requests_[slot.request].prompt;
-        auto const size = std::ssize(prompt);
-        return position < size ? prompt[static_cast<std::size_t>(position)]
-                               : completions_[slot.request].tokens[static_cast<std::size_t>(position - size)];
+    /// How many tokens of a sequence are known: prompt and completion so far.
+    std::int64_t known(Slot const& slot) const {
+        return std::ssize(requests_[*slot.request].prompt) + std::ssize(completions_[*slot.request].tokens);
     }
 
-    /// One forward pass: the next token of every decoding slot, and as much of the waiting prompts as fits.
-    void step() {
-        std::int64_t decoding = 0;
-        auto const known = [&](Slot const& slot) {
-            return std::ssize(requests_[slot.request].prompt) + std::ssize(completions_[slot.request].tokens);
-        };
-        for (auto const& slot : slots_) decoding += slot.active && known(slot) - slot.done == 1;
-        auto room = std::max<std::int64_t>(options_.max_rows - decoding, 1);
-        std::vector<model::Row> rows;
-        std::vector<std::int32_t> wanted;  // rows whose logits choose a token
-        std::vector<Slot*> choosing;
-        for (auto& slot : slots_) {
-            if (!slot.active) continue;
-            auto const missing = known(slot) - slot.done;
-            auto const take = missing == 1 ? 1 : std::min(missing, room);
-            if (missing > 1) room -= take;
-            for (std::int64_t i = 0; i < take; ++i) {
-                auto const position = slot.done + i;
-                rows.push_back({token_at(slot, position), static_cast<std::int32_t>(position), slot.blocks.data(),
-                                requests_[slot.request].adapter});
-            }
-            slot.done += take;
-            if (take == missing) {
-                wanted.push_back(static_cast<std::int32_t>(rows.size()) - 1);
-                choosing.push_back(&slot);
+    std::int32_t token_at(Slot const& slot, std::int64_t position) const {
+        auto const& prompt = requests_[*slot.request].prompt;
+        auto const& tokens = completions_[*slot.request].tokens;
+        auto const size = std::ssize(prompt);
+        if (position < size) return prompt[static_cast<std::size_t>(position)];
+        position -= size;
+        if (position < std::ssize(tokens)) return tokens[static_cast<std::size_t>(position)];
+        return slot.draft[static_cast<std::size_t>(position - std::ssize(tokens))];
+    }
+
+    /// What followed the latest earlier place of the sequence's last tokens, three of them or two.
+    Ids guess(Slot const& slot, std::int64_t most) const {
+        auto const size = known(slot);
+        auto const left = limit(requests_[*slot.request]) - std::ssize(completions_[*slot.request].tokens);
+        most = std::min(most, left - 1);  // the pass itself gives one more
+        for (std::int64_t const length : {3, 2}) {
+            for (auto end = size - 1; end >= length && most > 0; --end) {
+                std::int64_t equal = 0;
+                while (equal < length && token_at(slot, end - 1 - equal) == token_at(slot, size - 1 - equal)) ++equal;
+                if (equal < length) continue;
+                Ids tokens;
+                for (auto i = end; i < std::min(end + most, size); ++i) tokens.push_back(token_at(slot, i));
+                return tokens;
             }
         }
-        auto const hidden = model::forward_rows(model_, ops_, *cache_, rows);
+        return {};
+    }
+
+    /// Guesses for every sequence when the pass is small and all of them are decoding.
+    void draft() {
+        std::int64_t decoding = 0;
+        for (auto& slot : slots_) {
+            slot.draft.clear();
+            if (!slot.request) continue;
+            if (known(slot) - slot.done > 1) return;
+            ++decoding;
+        }
+        auto const most =
+            std::min(options_.draft_tokens, options_.draft_rows / std::max<std::int64_t>(decoding, 1) - 1);
+        if (most < 1) return;
+        for (auto& slot : slots_) {
+            if (slot.request) slot.draft = guess(slot, most);
+        }
+    }
+
+    /// One forward pass: the next tokens of every decoding slot, and as much of the waiting prompts as fits.
+    void step() {
+        draft();
+        std::int64_t decoding = 0;
+        for (auto const& slot : slots_) decoding += slot.request && known(slot) - slot.done == 1;
+        auto room = std::max<std::int64_t>(options_.max_rows - decoding, 1);
+        std::vector<model::Row> rows;
+        Ids wanted;  // rows whose logits choose a token
+        std::vector<Slot*> choosing;
+        for (auto& slot : slots_) {
+            if (!slot.request) continue;
+            auto const add_row = [&](std::int64_t position) {
+                rows.push_back({token_at(slot, position), static_cast<std::int32_t>(position), slot.blocks.data(),
+                                requests_[*slot.request].adapter});
+            };
+            auto const total = known(slot);
+            auto* const trunk = trunk_of(*slot.request);
+            // What another sequence reads of the trunk in this very pass counts: a pass stores before it attends.
+            if (trunk && slot.done < trunk->end) slot.done = trunk->done;
+            auto const missing = total - slot.done;
+            auto const take = missing == 1 ? 1 : std::min(missing, room);
+            if (missing > 1) room -= take;
+            for (std::int64_t i = 0; i < take; ++i) add_row(slot.done + i);
+            slot.done += take;
+            if (trunk) trunk->done = std::max(trunk->done, std::min(slot.done, trunk->end));
+            if (take < missing) continue;
+            wanted.push_back(static_cast<std::int32_t>(rows.size()) - 1);
+            choosing.push_back(&slot);
+            for (std::int64_t i = 0; i < std::ssize(slot.draft); ++i) {
+                add_row(total + i);
+                wanted.push_back(static_cast<std::int32_t>(rows.size()) - 1);
+            }
+        }
+        auto const hidden = forward(rows);
         if (wanted.empty()) return;
         auto last = ops_.empty({std::ssize(wanted), model_.config.hidden_size});
         ops_.gather(hidden, wanted, last);
-        auto const tokens = ops_.argmax(model::logits(model_, ops_, last));
-        for (std::size_t i = 0; i < choosing.size(); ++i) accept(*choosing[i], tokens[i]);
+        choose(model::logits(model_, ops_, last), choosing);
     }
 
-    void accept(Slot& slot, std::int32_t token) {
-        auto& completion = completions_[slot.request];
-        completion.tokens.push_back(token);
-        completion.stopped = std::ranges::find(options_.end_tokens, token) != options_.end_tokens.end();
-        if (!completion.stopped && std::ssize(completion.tokens) < limit(requests_[slot.request])) return;
-        slot.active = false;
-        ++finished_;
-        if (progress_) progress_(finished_);
+    /// Goes through rows of logits: of each choosing slot one, and one for each token of its draft.
+    void choose(at::Tensor const& logits, std::vector<Slot*> const& choosing) {
+        bool const greedy = options_.sampling.temperature == 0;
+        auto const best = greedy ? ops_.argmax(logits) : Ids{};
+        at::Tensor host;
+        if (!greedy || observer_.logits) host = logits.cpu();
+        auto const vocabulary = static_cast<std::size_t>(logits.size(1));
+        std::vector<float> scratch;
+        std::size_t row = 0;
+        for (auto* const slot : choosing) {
+            auto const request = *slot->request;
+            auto& completion = completions_[request];
+            auto const draft = std::exchange(slot->draft, {});
+            for (std::size_t i = 0; i <= draft.size(); ++i) {
+                auto const index = completion.tokens.size();
+                std::span<float const> values;
+                if (host.defined()) values = {host.const_data_ptr<float>() + (row + i) * vocabulary, vocabulary};
+                if (observer_.logits) observer_.logits(request, index, values);
+                if (greedy) {
+                    completion.tokens.push_back(best[row + i]);
+                } else {
+                    scratch.assign(values.begin(), values.end());
+                    completion.tokens.push_back(sample(scratch, options_.sampling, stream(request).uniform(index)));
+                }
+                if (is_finished(request)) {
+                    release(*slot);
+                    break;
+                }
+                if (i == draft.size() || completion.tokens.back() != draft[i]) break;
+                ++slot->done;  // the guess was right, so its key and value are
+            }
+            row += draft.size() + 1;
+        }
     }
+
+    /// The random numbers of a request.
+    RandomStream const& stream(std::size_t request) {
+        auto const found = streams_.find(request);
+        if (found != streams_.end()) return found->second;
+        auto const& [prompt, adapter, number, name] = requests_[request];
+        auto const purpose = fmt::format("sample {} of {}", number, sha256(fmt::format("{}", fmt::join(prompt, " "))));
+        return streams_.emplace(request, RandomStream{options_.sampling.seed, purpose}).first->second;
+    }
+
+    bool is_finished(std::size_t request) {
+        auto& completion = completions_[request];
+        completion.stopped =
+            std::ranges::find(options_.end_tokens, completion.tokens.back()) != options_.end_tokens.end();
+        return completion.stopped || std::ssize(completion.tokens) >= limit(requests_[request]);
+    }
+
+    void release(Slot& slot) {
+        if (auto* const trunk = trunk_of(*slot.request); trunk && --trunk->users == 0) free_->give_back(trunk->blocks);
+        free_->give_back(slot.own_blocks);
+        streams_.erase(*slot.request);
+        slot.request.reset();
+        ++finished_;
+        if (observer_.progress) observer_.progress(finished_);
+    }
+
+    static constexpr std::size_t no_trunk = static_cast<std::size_t>(-1);
 
     model::LanguageModel const& model_;
     model::Ops const& ops_;
     std::span<Request const> requests_;
     Options const& options_;
-    std::function<void(std::size_t)> const& progress_;
+    Observer const& observer_;
     std::vector<Completion> completions_;
     std::map<PreparedAdapter const*, Prefix> prefixes_;
+    std::vector<Trunk> trunks_;
+    std::vector<std::size_t> trunk_of_;  ///< by request
+    std::map<std::size_t, RandomStream> streams_;
     std::vector<Slot> slots_;
     std::vector<std::size_t> waiting_;
     std::unique_ptr<model::KvCache> cache_;
-    std::int32_t next_block_ = 0;
+    std::optional<FreeBlocks> free_;
+    std::int32_t prefix_blocks_ = 0;
     std::size_t finished_ = 0;
 };
 
 }  // namespace
 
 std::vector<Completion> generate(model::LanguageModel const& model, model::Ops const& ops,
-                                 std::span<Request const> requests, Options const& options,
-                                 std::function<void(std::size_t)> const& progress) {
-    return Generator{model, ops, requests, options, progress}.run();
+                                 std::span<Request const> requests, Options const& options, Observer const& observer) {
+    return Generator{model, ops, requests, options, observer}.run();
 }
 
 }  // namespace samner::infer

@@ -3,22 +3,34 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "infer/sample.h"
 #include "model/language_model.h"
 
 namespace samner::infer {
 
 struct Options {
     std::int64_t max_new_tokens = 256;  ///< hard stop when no end token appears
-    std::int64_t num_slots = 32;        ///< sequences decoded together; memory for keys and values grows with it
+    std::int64_t num_slots = 32;        ///< sequences decoded together
     std::int64_t max_rows = 512;        ///< tokens in one forward pass (long prompts are read in pieces)
+    /// Positions whose keys and values are kept, beside the shared prefixes: sequences wait until there is room. 0: as
+    /// many as num_slots of the longest sequence take. The longest sequence is given room in any case.
+    std::int64_t max_cached_tokens = 0;
+    /// Prompt lookup: a sequence's last tokens are looked for in what came before, and what followed there is tried, at
+    /// most `draft_tokens` at a time, while a pass has at most `draft_rows` tokens. 0 switches it off.
+    std::int64_t draft_tokens = 4;
+    std::int64_t draft_rows = 16;
+    Sampling sampling;
     std::vector<std::int32_t> end_tokens;
 };
 
 struct Request {
     std::vector<std::int32_t> prompt;                 ///< not empty
     model::PreparedAdapter const* adapter = nullptr;  ///< null: the base model
+    std::uint64_t sample = 0;                         ///< which of several answers to one prompt, when sampling
+    std::string name = {};                            ///< in messages; empty: its number
 };
 
 struct Completion {
@@ -26,16 +38,25 @@ struct Completion {
     bool stopped = false;              ///< at an end token; otherwise the length ran out
 };
 
-/// Greedy completions of all requests, in their order (ties between logits: the lowest token).
+/// What is told while generating; any may be empty.
+struct Observer {
+    std::function<void(std::size_t)> progress;  ///< the number of finished requests, now and then
+    std::function<void(std::size_t)> pass;      ///< the number of tokens of each forward pass
+    /// The logits [vocabulary] that chose token `index` of the completion of `request`.
+    std::function<void(std::size_t request, std::size_t index, std::span<float const> logits)> logits;
+};
+
+/// Completions of all requests, in their order: greedy (ties between logits: the lowest token) or sampled. A sampled
+/// token depends on its logits and on (seed, prompt, sample, place in the completion) alone.
 ///
 /// Continuous batching: a slot takes the next request, longest first, as soon as its sequence ends. The longest common
-/// prefix of the requests of one adapter is computed once. None of this changes a result: a completion is the same
-/// alone or in any company (the rows of a pass do not depend on each other, see model::Ops).
-/// @param progress  called with the number of finished requests, now and then
-/// @throws InputError for an empty prompt, an unknown token, or a prompt that leaves no room in the model's context;
-///         Stopped when a stop was asked for
+/// prefix of the requests of one adapter is computed once, and so are prompts that several requests share. Tokens that
+/// prompt lookup guesses are verified. None of this changes a result: logits and tokens are the same bits alone, in any
+/// company and with any of these options (the rows of a pass do not depend on each other, see model::Ops).
+/// @throws InputError for an empty prompt, an unknown token, a prompt that leaves no room in the model's context, or
+///         settings out of range; Stopped when a stop was asked for
 std::vector<Completion> generate(model::LanguageModel const& model, model::Ops const& ops,
                                  std::span<Request const> requests, Options const& options,
-                                 std::function<void(std::size_t)> const& progress = {});
+                                 Observer const& observer = {});
 
 }  // namespace samner::infer

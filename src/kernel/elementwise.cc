@@ -129,6 +129,11 @@ void cross_entropy(float* logits, std::span<std::int32_t const> targets, std::in
     });
 }
 
+float softmax(float* x, std::int64_t n) {
+    float largest = 0;
+    return table().softmax(x, n, largest);
+}
+
 void argmax(float const* x, std::int64_t rows, std::int64_t n, std::int32_t* best) {
     auto const& kernels = table();
     for_rows(rows, n, [&](std::int64_t row) {

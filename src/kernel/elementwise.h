@@ -38,6 +38,9 @@ void scale(float factor, float* x, std::int64_t count);
 void cross_entropy(float* logits, std::span<std::int32_t const> targets, std::int64_t vocabulary, float factor,
                    float* loss);
 
+/// x becomes exp(x - its largest element). @return their sum
+float softmax(float* x, std::int64_t n);
+
 /// The index of the largest element of each row; ties go to the lowest.
 /// @throws Error when a row holds NaN or nothing above minus infinity
 void argmax(float const* x, std::int64_t rows, std::int64_t n, std::int32_t* best);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "comm/comm.h"
 #include "core/error.h"
@@ -141,15 +142,19 @@ train::Team team_of(comm::Comm const& ranks) {
             [&ranks](std::span<float> values) { ranks.tree_sum(values); }};
 }
 
-std::vector<Engine::Completion> Engine::generate(std::vector<std::string> const& prompts,
-                                                 std::filesystem::path const& adapter, infer::Options options,
+std::vector<Engine::Completion> Engine::generate(std::vector<Prompt> const& prompts, infer::Options options,
                                                  std::function<void(std::size_t)> const& progress) {
     if (prompts.empty()) return {};
-    auto const prepared = impl_->adapter(adapter);
+    std::map<std::filesystem::path, std::unique_ptr<model::PreparedAdapter>> adapters;
     std::vector<infer::Request> requests;
-    for (auto const& prompt : prompts) requests.push_back({impl_->tokenizer().encode(prompt, true), prepared.get()});
+    for (auto const& [text, adapter, sample, name] : prompts) {
+        auto const [prepared, is_new] = adapters.try_emplace(adapter);
+        if (is_new) prepared->second = impl_->adapter(adapter);
+        requests.push_back({impl_->tokenizer().encode(text, true), prepared->second.get(), sample, name});
+    }
     if (options.end_tokens.empty()) options.end_tokens = impl_->checkpoint.config().end_tokens;
-    auto const generated = infer::generate(impl_->load(impl_->with_backward), *impl_->ops, requests, options, progress);
+    auto const generated = infer::generate(impl_->load(impl_->with_backward), *impl_->ops, requests, options,
+                                           {progress, {}, {}});
     std::vector<Completion> completions;
     for (std::size_t i = 0; i < generated.size(); ++i) {
         std::span<std::int32_t const> tokens{generated[i].tokens};

@@ -76,9 +76,16 @@ public:
         bool stopped;
         std::int64_t prompt_tokens;
     };
-    /// Greedy completions, in the order of the prompts. @param adapter  a PEFT folder, or empty for the base model
-    std::vector<Completion> generate(std::vector<std::string> const& prompts, std::filesystem::path const& adapter,
-                                     infer::Options options, std::function<void(std::size_t)> const& progress = {});
+    struct Prompt {
+        std::string text;
+        std::filesystem::path adapter = {};  ///< a PEFT folder, or empty for the base model
+        std::uint64_t sample = 0;            ///< which of several answers, when sampling
+        std::string name = {};               ///< in messages; empty: its number
+    };
+    /// Completions in the order of the prompts; those of several adapters are decoded in one batch.
+    /// @throws InputError for an adapter that does not fit, and as infer::generate
+    std::vector<Completion> generate(std::vector<Prompt> const& prompts, infer::Options options,
+                                     std::function<void(std::size_t)> const& progress = {});
 
     /// Logits [ids, vocabulary] of every position.
     std::vector<float> logits(std::vector<std::int32_t> const& ids, std::filesystem::path const& adapter);

@@ -9,19 +9,32 @@ namespace samner::task {
 Predicted predict(Engine& engine, std::vector<corpus::Sentence> const& sentences, corpus::Dataset const& dataset,
                   prompt::Options const& prompt, std::filesystem::path const& adapter, infer::Options const& options,
                   std::function<void(std::size_t)> const& progress) {
-    std::vector<std::string> prompts;
-    for (auto const& sentence : sentences) prompts.push_back(prompt::render(sentence, dataset, prompt).text);
-    auto const completions = engine.generate(prompts, adapter, options, progress);
-    auto const types = dataset.type_names();
-    Predicted result;
-    for (std::size_t i = 0; i < sentences.size(); ++i) {
-        auto parsed = prompt::parse(completions[i].text, types, sentences[i].text, prompt.format);
-        result.tokens_in += completions[i].prompt_tokens;
-        result.tokens_out += std::ssize(completions[i].tokens);
-        result.predictions.push_back({sentences[i].id, sentences[i].text, std::move(parsed.mentions),
-                                      completions[i].text, !completions[i].stopped, parsed.unparsable});
+    return std::move(predict(engine, sentences, dataset, prompt, std::vector{adapter}, options, progress).front());
+}
+
+std::vector<Predicted> predict(Engine& engine, std::vector<corpus::Sentence> const& sentences,
+                               corpus::Dataset const& dataset, prompt::Options const& prompt,
+                               std::vector<std::filesystem::path> const& adapters, infer::Options const& options,
+                               std::function<void(std::size_t)> const& progress) {
+    std::vector<Engine::Prompt> prompts;
+    for (auto const& adapter : adapters) {
+        for (auto const& sentence : sentences)
+            prompts.push_back({prompt::render(sentence, dataset, prompt).text, adapter, 0, sentence.id});
     }
-    return result;
+    auto const completions = engine.generate(prompts, options, progress);
+    auto const types = dataset.type_names();
+    std::vector<Predicted> results(adapters.size());
+    for (std::size_t i = 0; i < completions.size(); ++i) {
+        auto const& completion = completions[i];
+        auto const& sentence = sentences[i % sentences.size()];
+        auto& result = results[i / sentences.size()];
+        auto parsed = prompt::parse(completion.text, types, sentence.text, prompt.format);
+        result.tokens_in += completion.prompt_tokens;
+        result.tokens_out += std::ssize(completion.tokens);
+        result.predictions.push_back({sentence.id, sentence.text, std::move(parsed.mentions), completion.text,
+                                      !completion.stopped, parsed.unparsable});
+    }
+    return results;
 }
 
 std::string to_jsonl(std::vector<Prediction> const& predictions) {

@@ -35,11 +35,16 @@ struct Predicted {
     std::int64_t tokens_out = 0;
 };
 
-/// Renders prompts, decodes greedily and reads the answers. Only texts of the sentences are used, not their entities.
+/// Renders prompts, decodes and reads the answers. Only texts of the sentences are used, not their entities.
 /// @param adapter  a PEFT folder, or empty for the base model
 Predicted predict(Engine& engine, std::vector<corpus::Sentence> const& sentences, corpus::Dataset const& dataset,
                   prompt::Options const& prompt, std::filesystem::path const& adapter, infer::Options const& options,
                   std::function<void(std::size_t)> const& progress = {});
+/// The same for each of several adapters, decoded in one batch. @return in the order of the adapters
+std::vector<Predicted> predict(Engine& engine, std::vector<corpus::Sentence> const& sentences,
+                               corpus::Dataset const& dataset, prompt::Options const& prompt,
+                               std::vector<std::filesystem::path> const& adapters, infer::Options const& options,
+                               std::function<void(std::size_t)> const& progress = {});
 
 std::string to_jsonl(std::vector<Prediction> const& predictions);
 

@@ -76,6 +76,85 @@ TEST_F(Verbs, GenerateGivesTheGreedyTokensOfTheRealModel) {
     }
 }
 
+TEST_F(Verbs, GenerateDrawsTheSameSamplesInAnyBatchAndOthersWithAnotherSeed) {
+    auto const input = in("prompts.jsonl", R"({"id": "a", "prompt": "The capital of France is"}
+{"id": "b", "prompt": "Once upon a time"}
+)");
+    auto const sample = [&](std::string const& options) {
+        succeed(fmt::format("generate --model {} --in {} --out {} --max-new-tokens 8 --temperature 0.8 --top-p 0.9 {}",
+                            smollm2, input, path("samples.jsonl"), options));
+        return lines("samples.jsonl");
+    };
+    auto const samples = sample("--samples 3 --seed 4");
+    ASSERT_EQ(samples.size(), 6U);
+    for (std::size_t i = 0; i < 6; ++i) {
+        EXPECT_EQ(samples[i]["id"], i < 3 ? "a" : "b");
+        EXPECT_EQ(samples[i]["sample"], i % 3);
+    }
+    EXPECT_FALSE(samples[0]["tokens"] == samples[1]["tokens"] && samples[1]["tokens"] == samples[2]["tokens"]);
+    EXPECT_EQ(sample("--samples 3 --seed 4 --num-slots 1 --threads 1 --draft-tokens 0 --max-cached-tokens 32"),
+              samples);
+    EXPECT_NE(sample("--samples 3 --seed 5"), samples);
+    auto const two = sample("--samples 2 --seed 4");
+    EXPECT_EQ(two[1], samples[1]);
+    EXPECT_EQ(two[2], samples[3]);
+}
+
+TEST_F(Verbs, GenerateTakesAnAdapterForEachPrompt) {
+    auto const model = golden("models/qwen2-tiny").string();
+    if (!fs::exists(fs::path{model} / "tokenizer.json")) {
+        fs::copy(model, folder / "model");
+        fs::copy(golden("tokenizers/qwen2-style.tokenizer.json"), folder / "model/tokenizer.json");
+    }
+    auto const generate = [&](std::string const& prompts, std::string const& options) {
+        succeed(fmt::format("generate --model {} --in {} --out {} --max-new-tokens 8 {}", path("model"),
+                            in("prompts.jsonl", prompts), path("out.jsonl"), options));
+        return lines("out.jsonl");
+    };
+    auto const all = golden("adapters/qwen2-tiny/all-linear").string();
+    auto const qv = golden("adapters/qwen2-tiny/qv-only").string();
+    auto const line = [](std::string const& adapter) {
+        Json result{{"id", 1}, {"prompt", "a"}};
+        if (!adapter.empty()) result["adapter"] = adapter;
+        return result.dump() + "\n";
+    };
+    auto const mixed = generate(line(all) + line("") + line(qv), "");
+    EXPECT_EQ(mixed[0], generate(line(""), "--adapter " + all)[0]);
+    EXPECT_EQ(mixed[1], generate(line(""), "")[0]);
+    EXPECT_EQ(mixed[2], generate(line(qv), "--adapter " + all)[0]);
+}
+
+TEST_F(Verbs, GenerateNamesPromptsThatAreEmptyOrLongerThanTheContextAndRefusesLinesThatAreNoUtf8) {
+    auto const complaint = [&](std::string const& prompt) {
+        auto const input = in("prompts.jsonl", Json{{"id", "x7"}, {"prompt", prompt}}.dump() + "\n");
+        auto const result =
+            samner_command(fmt::format("generate --model {} --in {} --out {}", smollm2, input, path("none.jsonl")));
+        EXPECT_EQ(result.code, 2);
+        EXPECT_FALSE(fs::exists(folder / "none.jsonl"));
+        return result.output;
+    };
+    EXPECT_THAT(complaint(""), HasSubstr("prompt \"x7\" has no tokens"));
+    std::string longer;
+    for (int i = 0; i < 9000; ++i) longer += " word";
+    EXPECT_THAT(complaint(longer), HasSubstr("prompt \"x7\" has 9000 tokens, the model's context 8192"));
+    // JSON itself has to be valid UTF-8, a lone surrogate in it too: the line is refused and named.
+    auto const broken = in("broken.jsonl", "{\"id\": 1, \"prompt\": \"a\xff\"}\n");
+    auto const result =
+        samner_command(fmt::format("generate --model {} --in {} --out {}", smollm2, broken, path("none.jsonl")));
+    EXPECT_EQ(result.code, 2);
+    EXPECT_THAT(result.output, HasSubstr("broken.jsonl:1"));
+}
+
+TEST_F(Verbs, GenerateRefusesSamplesWithoutATemperatureAndSettingsOutOfRange) {
+    auto const input = in("prompts.jsonl", "{\"id\": 1, \"prompt\": \"a\"}\n");
+    for (auto const* const options :
+         {"--samples 2", "--temperature -1", "--top-p 0", "--top-p 1.5", "--temperature nan"}) {
+        auto const result = samner_command(
+            fmt::format("generate --model {} --in {} --out {} {}", smollm2, input, path("none.jsonl"), options));
+        EXPECT_EQ(result.code, 2) << options << result.output;
+    }
+}
+
 TEST_F(Verbs, TokenizeGivesTheGoldenIds) {
     auto const prompts = read_json(golden("gguf/smollm2/prompts.json"));
     std::string texts;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "core/hash.h"
 #include "core/parallel.h"
 #include "core/random.h"
 #include "golden.h"
@@ -87,27 +88,121 @@ protected:
     }
 };
 
-TEST_F(Completions, AreTheSameAloneAndInAnyCompanyOnAnyNumberOfThreads) {
+/// Tokens of a completion and the bits of the logits that chose them.
+struct Traced {
+    Ids tokens;
+    std::vector<std::string> logits;  ///< a hash a token
+    bool operator==(Traced const&) const = default;
+};
+
+std::vector<Traced> traced(model::LanguageModel const& model, model::Ops const& ops, std::span<Request const> requests,
+                           Options const& options) {
+    std::vector<Traced> traces(requests.size());
+    Observer observer;
+    observer.logits = [&](std::size_t request, std::size_t index, std::span<float const> values) {
+        ASSERT_EQ(index, traces[request].logits.size());
+        traces[request].logits.push_back(Sha256{}.update(std::as_bytes(values)).hex());
+    };
+    auto completions = generate(model, ops, requests, options, observer);
+    for (std::size_t i = 0; i < requests.size(); ++i) traces[i].tokens = std::move(completions[i].tokens);
+    return traces;
+}
+
+/// One prompt after the other, one token a pass.
+Options plain(Options options) {
+    options.num_slots = 1;
+    options.draft_tokens = 0;
+    return options;
+}
+
+TEST_F(Completions, AndTheirLogitsAreTheSameBitsAloneAndInAnyCompanyWithAnyOptionOnAnyNumberOfThreads) {
     auto const all = requests();
-    Options options;
-    options.max_new_tokens = 20;
-    options.end_tokens = {2, 253};
-    std::vector<Ids> alone;
-    set_num_threads(1);
-    for (auto const& request : all) alone.push_back(generate(model, *ops, {&request, 1}, options)[0].tokens);
-    for (int const threads : {1, 3}) {
-        set_num_threads(threads);
-        for (std::int64_t const slots : {1, 7, 64}) {
-            for (std::int64_t const rows : {16, 512}) {
-                options.num_slots = slots;
-                options.max_rows = rows;
-                auto const together = generate(model, *ops, all, options);
-                for (std::size_t i = 0; i < all.size(); ++i)
-                    EXPECT_EQ(together[i].tokens, alone[i]) << i << " slots " << slots << " rows " << rows;
+    for (double const temperature : {0.0, 1.0}) {
+        Options options;
+        options.max_new_tokens = 20;
+        options.end_tokens = {2, 253};
+        options.sampling = {.temperature = temperature, .top_p = 0.9, .seed = 5};
+        std::vector<Traced> alone;
+        set_num_threads(1);
+        for (auto const& request : all) alone.push_back(traced(model, *ops, {&request, 1}, plain(options))[0]);
+        for (int const threads : {1, 3}) {
+            set_num_threads(threads);
+            for (std::int64_t const slots : {1, 3, 64}) {
+                for (std::int64_t const rows : {16, 512}) {
+                    for (std::int64_t const draft : {0, 4}) {
+                        options.num_slots = slots;
+                        options.max_rows = rows;
+                        options.draft_tokens = draft;
+                        auto const together = traced(model, *ops, all, options);
+                        for (std::size_t i = 0; i < all.size(); ++i)
+                            EXPECT_EQ(together[i], alone[i])
+                                << i << " slots " << slots << " rows " << rows << " draft " << draft;
+                    }
+                }
             }
         }
     }
     set_num_threads(1);
+}
+
+TEST_F(Completions, OfOnePromptReadItOnceAndAreThoseOfEachSampleAlone) {
+    auto const prompts = requests();
+    Options options;
+    options.max_new_tokens = 12;
+    options.sampling = {.temperature = 1.0, .top_p = 0.95, .seed = 11};
+    options.draft_tokens = 0;
+    std::vector<Request> all;
+    for (std::size_t const i : {20, 21, 3}) {
+        for (std::uint64_t sample = 0; sample < 5; ++sample) all.push_back({prompts[i].prompt, nullptr, sample});
+    }
+    std::vector<Traced> alone;
+    for (auto const& request : all) alone.push_back(traced(model, *ops, {&request, 1}, plain(options))[0]);
+    EXPECT_NE(alone[0].tokens, alone[1].tokens);
+    EXPECT_NE(alone[0].tokens, alone[2].tokens);
+    for (std::int64_t const slots : {1, 4, 15}) {
+        for (std::int64_t const rows : {5, 512}) {
+            options.num_slots = slots;
+            options.max_rows = rows;
+            EXPECT_EQ(traced(model, *ops, all, options), alone) << slots << " " << rows;
+            std::size_t read = 0;
+            generate(model, *ops, all, options, {{}, [&](std::size_t count) { read += count; }, {}});
+            // The instruction's four blocks; a block more of two prompts, once; the rest of each prompt and all tokens
+            // but the last of each answer, for every sample.
+            EXPECT_EQ(read, 64U + 2 * 16 + 5 * (11 + 12 + 10) + 15 * 11);
+        }
+    }
+    options.sampling.seed = 12;
+    EXPECT_NE(traced(model, *ops, all, options), alone);
+}
+
+TEST_F(Completions, WaitForRoomInASmallCacheAndStayTheSame) {
+    auto const all = requests();
+    Options options;
+    options.max_new_tokens = 20;
+    options.num_slots = 8;
+    auto const expected = traced(model, *ops, all, options);
+    for (std::int64_t const positions : {1, 100, 150, 1 << 20}) {
+        options.max_cached_tokens = positions;
+        EXPECT_EQ(traced(model, *ops, all, options), expected) << positions;
+    }
+}
+
+TEST_F(Completions, TakeFewerPassesWithGuessesThatAreRight) {
+    auto const all = requests();
+    Options options;
+    options.max_new_tokens = 200;
+    options.num_slots = 1;
+    auto const passes = [&](std::int64_t draft) {
+        options.draft_tokens = draft;
+        int count = 0;
+        Observer const observer{{}, [&](std::size_t) { ++count; }, {}};
+        auto const completions = generate(model, *ops, {all.data(), 1}, options, observer);
+        return std::pair{completions[0].tokens, count};
+    };
+    auto const [tokens, many] = passes(0);
+    auto const [same, fewer] = passes(4);
+    EXPECT_EQ(tokens, same);
+    EXPECT_LT(fewer, many);
 }
 
 TEST_F(Completions, EndWithTheModelsContext) {
