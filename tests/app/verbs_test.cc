@@ -490,6 +490,27 @@ TEST_F(Verbs, PlanSaysWhatSharingSaves) {
     EXPECT_EQ(plan["tasks"][0]["state"], "waiting");
 }
 
+/// Self-consistency: half of the samples name Paris; three of four name Rome, two of them as a city.
+TEST_F(Verbs, ScoreCombinesTheSamplesOfOneSystem) {
+    auto const gold =
+        in("gold.jsonl", R"({"id": "1", "text": "Paris and Rome", "types": ["city", "person"], "entities": )"
+                         R"([{"text": "Paris", "type": "city"}, {"text": "Rome", "type": "city"}]})"
+                         "\n");
+    auto const samples =
+        in("samples.jsonl", R"({"id": "1", "sample": 0, "entities": [{"text": "Paris", "type": "city"}]}
+{"id": "1", "sample": 1, "entities": [{"text": "Paris", "type": "city"}, {"text": "Rome", "type": "person"}]}
+{"id": "1", "sample": 2, "entities": [{"text": "Rome", "type": "city"}]}
+{"id": "1", "sample": 3, "entities": [{"text": "Rome", "type": "city"}, {"text": "and", "type": "city"}]}
+)");
+    auto const score = [&](std::string const& how) {
+        return samner_command(fmt::format("score --gold {} --pred {} --combine {}", gold, samples, how)).output;
+    };
+    EXPECT_THAT(score("vote"), HasSubstr("(tp 2, fp 0, fn 0)"));
+    EXPECT_THAT(score("union"), HasSubstr("(tp 2, fp 2, fn 0)"));
+    EXPECT_THAT(score("intersection"), HasSubstr("(tp 0, fp 0, fn 2)"));
+    EXPECT_EQ(samner_command(fmt::format("score --gold {} --pred {}", gold, samples)).code, 2);
+}
+
 TEST_F(Verbs, DataStatsShowsTable11BesideWhatIsThere) {
     auto const result = samner_command("data stats --root tests/data/corpora");
     ASSERT_EQ(result.code, 0) << result.output;
