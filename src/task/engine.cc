@@ -153,8 +153,8 @@ std::vector<Engine::Completion> Engine::generate(std::vector<Prompt> const& prom
         requests.push_back({impl_->tokenizer().encode(text, true), prepared->second.get(), sample, name});
     }
     if (options.end_tokens.empty()) options.end_tokens = impl_->checkpoint.config().end_tokens;
-    auto const generated = infer::generate(impl_->load(impl_->with_backward), *impl_->ops, requests, options,
-                                           {progress, {}, {}});
+    auto const generated =
+        infer::generate(impl_->load(impl_->with_backward), *impl_->ops, requests, options, {progress, {}, {}});
     std::vector<Completion> completions;
     for (std::size_t i = 0; i < generated.size(); ++i) {
         std::span<std::int32_t const> tokens{generated[i].tokens};

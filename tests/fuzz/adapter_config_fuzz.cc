@@ -1,5 +1,3 @@
-#include "weights/adapter_config.h"
-
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -8,6 +6,7 @@
 
 #include "core/error.h"
 #include "fuzz/fuzz.h"
+#include "weights/adapter_config.h"
 
 /// A configuration is read, applied to some modules and written so that it is read back the same, or it is an
 /// InputError.

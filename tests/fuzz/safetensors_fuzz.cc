@@ -1,5 +1,3 @@
-#include "weights/safetensors.h"
-
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -9,6 +7,7 @@
 
 #include "core/error.h"
 #include "fuzz/fuzz.h"
+#include "weights/safetensors.h"
 
 /// A file is opened and its tensors are read, or it is an InputError.
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
