@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <chrono>
 #include <memory>
+#include <optional>
 
 #include "app/launch.h"
 #include "app/progress.h"
@@ -15,6 +17,7 @@
 #include "prompt/prompt.h"
 #include "task/engine.h"
 #include "task/executor.h"
+#include "train/event_file.h"
 #include "train/team.h"
 #include "train/trainer.h"
 #include "weights/adapter.h"
@@ -36,6 +39,7 @@ struct Options {
     std::string layout = "full";
     std::string format = "json";
     std::vector<std::string> settings;  ///< key=value
+    fs::path tensorboard;
     int ranks = 0;
     infer::Options infer;
     std::uint64_t samples = 1;  ///< completions of each prompt
@@ -101,13 +105,43 @@ Prepared prepare(Options const& options, fs::path const& out, bool leads) {
     return prepared;
 }
 
+/// Steps as TensorBoard events. A training does not fail for them: after an error there are none any more.
+class StepEvents {
+public:
+    /// @throws StorageError
+    explicit StepEvents(fs::path const& folder) {
+        file_.emplace(folder / fmt::format("events.out.tfevents.{:.0f}.samner", clock_), clock_);
+    }
+
+    void add(train::Step const& step) {
+        if (!file_) return;
+        clock_ += step.seconds;
+        try {
+            file_->add(clock_, step.step,
+                       {{"train/loss", step.loss},
+                        {"train/grad_norm", step.grad_norm},
+                        {"train/learning_rate", step.lr},
+                        {"train/tokens_per_second", static_cast<double>(step.tokens) / step.seconds}});
+        } catch (StorageError const& error) {
+            spdlog::warn("no more TensorBoard events: {}", describe(error));
+            file_.reset();
+        }
+    }
+
+private:
+    double clock_ = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+    std::optional<train::EventFile> file_;
+};
+
 void train_on_ranks(Options const& options, comm::Comm const& ranks) {
     bool const leads = ranks.rank() == 0;
     auto const team = task::team_of(ranks);
     auto const out = options.out.has_filename() ? options.out : options.out.parent_path();  // not "adapter/"
     Prepared prepared;
+    std::optional<StepEvents> events;
     train::together(team, [&] {
         prepared = prepare(options, out, leads);
+        if (leads && !options.tensorboard.empty()) events.emplace(options.tensorboard);
         return std::string{};
     });
     auto const& [settings, engine, examples] = prepared;
@@ -119,6 +153,7 @@ void train_on_ranks(Options const& options, comm::Comm const& ranks) {
     training.team = &team;
     training.on_step = [&](train::Step const& step) {
         metrics += step.json().dump() + "\n";
+        if (events) events->add(step);
         progress.update(
             static_cast<std::size_t>(step.step),
             fmt::format("loss {:.4f}, {:.0f} tokens/s", step.loss, static_cast<double>(step.tokens) / step.seconds));
@@ -214,6 +249,7 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
     train->add_option("--out", options->out, "PEFT folder to write")->required();
     train->add_option("settings", options->settings,
                       "key=value: r, lora_alpha, learning_rate, max_steps, batch_size …");
+    train->add_option("--tensorboard", options->tensorboard, "folder for TensorBoard events, written step by step");
     train
         ->add_option("-n", options->ranks,
                      "start this many ranks with mpirun, each for a share of the micro-batches of a step")

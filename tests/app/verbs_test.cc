@@ -181,8 +181,14 @@ TEST_F(Verbs, TrainLearnsItsExamplesAndWritesMetrics) {
     std::string examples;
     for (int i = 0; i < 8; ++i)
         examples += Json{{"ids", {5 + i, 7, 9, 11}}, {"labels", {-100, -100, 9, 11}}}.dump() + "\n";
-    succeed(fmt::format("train --model {} --data {} --out {} r=4 learning_rate=1e-2 max_steps=6 batch_size=4", llama,
-                        in("examples.jsonl", examples), path("adapter")));
+    succeed(fmt::format(
+        "train --model {} --data {} --out {} --tensorboard {} r=4 learning_rate=1e-2 max_steps=6 batch_size=4", llama,
+        in("examples.jsonl", examples), path("adapter"), path("events")));
+    auto const events = fs::directory_iterator {
+        path("events")
+        } -> path();
+    EXPECT_THAT(events.filename().string(), testing::StartsWith("events.out.tfevents."));
+    EXPECT_THAT(read_text(events), HasSubstr("train/tokens_per_second"));
     auto const metrics = lines("adapter/metrics.jsonl");
     ASSERT_EQ(metrics.size(), 6U);
     EXPECT_LT(metrics.back()["loss"].get<double>(), metrics.front()["loss"].get<double>() - 1);
