@@ -13,6 +13,11 @@
 #include "core/error.h"
 
 namespace samner {
+
+StorageError storage_error(std::string_view action, std::filesystem::path const& path) {
+    return StorageError{fmt::format("cannot {} '{}': {}", action, path.string(), std::strerror(errno)),
+                        "check free space and permissions"};
+}
 namespace {
 
 /// A file descriptor that closes itself.
@@ -34,11 +39,6 @@ public:
 private:
     int value_;
 };
-
-StorageError storage_error(std::string_view action, std::filesystem::path const& path) {
-    return StorageError{fmt::format("cannot {} '{}': {}", action, path.string(), std::strerror(errno)),
-                        "check free space and permissions"};
-}
 
 void rename_and_sync(std::filesystem::path const& from, std::filesystem::path const& to) {
     if (::rename(from.c_str(), to.c_str()) != 0) throw storage_error("rename to", to);

@@ -8,7 +8,12 @@
 #include <string>
 #include <string_view>
 
+#include "core/error.h"
+
 namespace samner {
+
+/// What errno says of an action on a path, as an error: "cannot ACTION 'PATH': …".
+StorageError storage_error(std::string_view action, std::filesystem::path const& path);
 
 /// A file's bytes, mapped read-only. An empty file is an empty span.
 class MappedFile {

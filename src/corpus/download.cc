@@ -11,24 +11,19 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <exception>
 #include <memory>
 #include <optional>
 #include <thread>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/stop.h"
 
 namespace samner::corpus {
 namespace {
 
 namespace fs = std::filesystem;
-
-StorageError storage_error(std::string_view action, fs::path const& path) {
-    return StorageError{fmt::format("cannot {} '{}': {}", action, path.string(), std::strerror(errno)),
-                        "check free space and permissions"};
-}
 
 /// One request, from the part's present end.
 struct Transfer {

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -18,11 +17,6 @@ namespace {
 
 constexpr std::string_view crc_member = ",\"crc32c\":\"";
 constexpr std::size_t tail_size = crc_member.size() + 8 + 2;  // … 8 hex digits and "}
-
-StorageError failure(std::string_view action, std::filesystem::path const& path) {
-    return StorageError{fmt::format("cannot {} '{}': {}", action, path.string(), std::strerror(errno)),
-                        "check free space and permissions"};
-}
 
 /// A line's record, or null with the reason in `why`.
 Json decode(std::string_view line, std::string& why) {
@@ -102,11 +96,11 @@ Journal::Journal(std::filesystem::path path, std::int64_t epoch, std::function<v
     if (guard_) guard_();
     bool const is_new = !std::filesystem::exists(path_);
     file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    if (file_ < 0) throw failure("open", path_);
+    if (file_ < 0) throw storage_error("open", path_);
     try {
         if (history_.torn) {
             spdlog::warn("{}: the last line was cut short when its writer died, and is dropped", path_.string());
-            if (::ftruncate(file_, static_cast<off_t>(history_.whole_bytes)) != 0) throw failure("cut", path_);
+            if (::ftruncate(file_, static_cast<off_t>(history_.whole_bytes)) != 0) throw storage_error("cut", path_);
         }
         append({{"kind", "opened"}});
         sync();
@@ -142,7 +136,7 @@ void Journal::sync() {
         left.remove_prefix(static_cast<std::size_t>(written));
     }
     if (start < 0 || !left.empty() || ::fdatasync(file_) != 0) {
-        auto const error = failure("write", path_);
+        auto const error = storage_error("write", path_);
         broken_ = true;
         // Half a batch is as good as none: nobody was told of it. A failure here leaves a torn line, which replay
         // drops.

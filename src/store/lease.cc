@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <charconv>
 #include <condition_variable>
-#include <cstring>
 #include <fstream>
 #include <mutex>
 #include <string>
@@ -23,11 +22,6 @@ namespace samner::store {
 namespace {
 
 namespace fs = std::filesystem;
-
-StorageError failure(std::string_view action, fs::path const& path) {
-    return StorageError{fmt::format("cannot {} '{}': {}", action, path.string(), std::strerror(errno)),
-                        "check free space and permissions"};
-}
 
 std::string first_line(fs::path const& path) {
     std::ifstream file{path};
@@ -62,12 +56,12 @@ Json this_process() {
 
 std::chrono::nanoseconds touched(fs::path const& path) {
     struct stat status {};
-    if (::stat(path.c_str(), &status) != 0) throw failure("read", path);
+    if (::stat(path.c_str(), &status) != 0) throw storage_error("read", path);
     return std::chrono::seconds{status.st_mtim.tv_sec} + std::chrono::nanoseconds{status.st_mtim.tv_nsec};
 }
 
 void touch(fs::path const& path) {
-    if (::utimensat(AT_FDCWD, path.c_str(), nullptr, 0) != 0) throw failure("touch", path);
+    if (::utimensat(AT_FDCWD, path.c_str(), nullptr, 0) != 0) throw storage_error("touch", path);
 }
 
 /// The file system's present time, so that clocks of nodes do not matter.
@@ -125,12 +119,12 @@ void require_gone(fs::path const& folder, std::int64_t epoch, std::chrono::milli
 bool create(fs::path const& path, Json const& holder) {
     int const file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (file < 0 && errno == EEXIST) return false;
-    if (file < 0) throw failure("create", path);
+    if (file < 0) throw storage_error("create", path);
     auto const text = holder.dump() + "\n";
     bool const good =
         ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(file) == 0;
     bool const closed = ::close(file) == 0;
-    if (!good || !closed) throw failure("write", path);
+    if (!good || !closed) throw storage_error("write", path);
     return true;
 }
 
@@ -210,7 +204,7 @@ void Lease::check() const {
             "this run fell silent for too long; the other one goes on with its work"};
     }
     if (::access(epoch_path(impl_->folder, impl_->epoch).c_str(), F_OK) != 0) {
-        throw failure("find the lease of this run,", epoch_path(impl_->folder, impl_->epoch));
+        throw storage_error("find the lease of this run,", epoch_path(impl_->folder, impl_->epoch));
     }
     std::lock_guard const lock{impl_->mutex};
     if (!impl_->error.empty()) throw StorageError{impl_->error, "check free space and permissions"};
