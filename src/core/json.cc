@@ -1,9 +1,12 @@
 #include "core/json.h"
 
+#include <fmt/ranges.h>
+
 #include <set>
 #include <vector>
 
 #include "core/file.h"
+#include "core/yaml.h"
 
 namespace samner {
 
@@ -48,6 +51,17 @@ void for_each_jsonl(std::filesystem::path const& path,
         if (!object.is_object()) throw InputError{fmt::format("line is not a JSON object ({})", place)};
         visit(object, place);
     });
+}
+
+void refuse_unknown(Json const& object, std::set<std::string> const& known, std::string_view what,
+                    std::string_view place) {
+    for (auto const& [key, value] : object.items()) {
+        if (known.contains(key)) continue;
+        auto const near = did_you_mean(key, {known.begin(), known.end()});
+        throw InputError{
+            fmt::format("unknown {} {} ({})", what, key, place),
+            near ? fmt::format("did you mean {}?", *near) : fmt::format("known: {}", fmt::join(known, ", "))};
+    }
 }
 
 std::string id_of(Json const& line, std::string_view place) {

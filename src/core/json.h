@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,11 @@ void for_each_jsonl(std::filesystem::path const& path,
 
 /// The `id` of a line: a text as it stands, another value as JSON. @throws InputError when there is none
 std::string id_of(Json const& line, std::string_view place);
+
+/// @param what  a member is called, such as "training option"
+/// @throws InputError for a member that is not known, with the known one that it is near to
+void refuse_unknown(Json const& object, std::set<std::string> const& known, std::string_view what,
+                    std::string_view place);
 
 /// A member of an object, as a T. @throws InputError naming place, key and what was expected
 template <class T>

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "core/error.h"
-#include "core/yaml.h"
 
 namespace samner::prompt {
 namespace {
@@ -78,13 +77,7 @@ std::optional<Rates> Rates::from_json(Json const& value, std::string_view place)
     read("mask", rates.mask);
     read("mask_of", mask_of);
     read("formats", formats);
-    for (auto const& [key, ignored] : value.items()) {
-        if (known.contains(key)) continue;
-        auto const near = did_you_mean(key, {known.begin(), known.end()});
-        throw InputError{
-            fmt::format("unknown part {} ({})", key, place),
-            near ? fmt::format("did you mean {}?", *near) : fmt::format("known: {}", fmt::join(known, ", "))};
-    }
+    refuse_unknown(value, known, "part", place);
     for (auto const& [key, rate] : {std::pair{"source", rates.source},
                                     {"definitions", rates.definitions},
                                     {"demonstrations", rates.demonstrations},

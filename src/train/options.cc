@@ -1,7 +1,6 @@
 #include "train/options.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -11,7 +10,6 @@
 #include <utility>
 
 #include "core/error.h"
-#include "core/yaml.h"
 
 namespace samner::train {
 namespace {
@@ -76,13 +74,7 @@ Options Options::from_json(Json const& object, std::string_view place) {
     std::string dtype = "fp32";
     read("dtype", dtype);
     if (dtype != "fp32") throw InputError{fmt::format("dtype is '{}' ({})", dtype, place), "only fp32 is there yet"};
-    for (auto const& [key, value] : object.items()) {
-        if (known.contains(key)) continue;
-        auto const near = did_you_mean(key, {known.begin(), known.end()});
-        throw InputError{
-            fmt::format("unknown training option {} ({})", key, place),
-            near ? fmt::format("did you mean {}?", *near) : fmt::format("known: {}", fmt::join(known, ", "))};
-    }
+    refuse_unknown(object, known, "training option", place);
     auto const demand = [&](bool holds, std::string_view key, auto value, std::string_view range) {
         if (!holds) throw InputError{fmt::format("{} is {} ({})", key, value, place), fmt::format("give it {}", range)};
     };
