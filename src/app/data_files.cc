@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <sstream>
 
@@ -85,7 +84,7 @@ std::map<std::string, std::string> read_cuts(fs::path const& list) {
 
 fs::path DataOptions::data() const {
     if (!root.empty()) return root;
-    if (auto const* const folder = std::getenv("SAMNER_DATA"); folder && *folder) return folder;
+    if (auto const folder = corpus::default_root()) return *folder;
     throw InputError{"no data root is named", "give --root DIR, or set SAMNER_DATA to the folder of the corpora"};
 }
 

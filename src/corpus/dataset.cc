@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -367,6 +368,11 @@ std::vector<Sentence> read(Dataset const& dataset, std::string const& split, fs:
     }
     for (std::size_t i = 0; i < sentences.size(); ++i) sentences[i].id = fmt::format("{}/{}/{}", dataset.id, split, i);
     return sentences;
+}
+
+std::optional<fs::path> default_root() {
+    auto const* const root = std::getenv("SAMNER_DATA");
+    return root && *root ? std::optional<fs::path>{root} : std::nullopt;
 }
 
 std::string split_hash(Dataset const& dataset, std::string const& split, fs::path const& root) {

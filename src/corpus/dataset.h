@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -74,6 +75,9 @@ private:
 /// @throws InputError for an unknown split, a missing file, a broken line (unless the data set skips them), or an
 ///     entity of a type that is not described
 std::vector<Sentence> read(Dataset const& dataset, std::string const& split, std::filesystem::path const& root);
+
+/// The data root that SAMNER_DATA names; nothing when it is unset or empty.
+std::optional<std::filesystem::path> default_root();
 
 /// SHA-256 over a split's files and what the description says of reading them.
 /// @throws InputError as read

@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <functional>
 #include <map>
 #include <numeric>
@@ -33,7 +32,7 @@ namespace samner::task {
 
 std::filesystem::path data_root(plan::RunFile const& run) {
     if (!run.data.empty()) return run.data;
-    if (auto const* const root = std::getenv("SAMNER_DATA"); root && *root) return root;
+    if (auto const root = corpus::default_root()) return *root;
     throw InputError{"the run file has no `data`, and SAMNER_DATA is not set",
                      "set one of them to the folder of the corpora"};
 }
