@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <cstdlib>
 #include <map>
 #include <set>
 #include <sstream>
@@ -12,6 +11,7 @@
 #include "core/hash.h"
 #include "corpus/check_sentence.h"
 #include "corpus/dataset.h"
+#include "full_corpora.h"
 #include "temporary_folder.h"
 
 namespace samner::corpus {
@@ -158,11 +158,8 @@ TEST(Catalogue, SaysOfEveryCorpusWhereItComesFromAndOfEveryFileItsHash) {
 
 /// Over the corpora as upstream ships them.
 TEST(Catalogue, GivesTheCountsOfTheManifest) {
-    auto const* const root = std::getenv("SAMNER_DATA");
-    if (!root) {
-        if (std::getenv("SAMNER_REQUIRE_DATA")) FAIL() << "SAMNER_REQUIRE_DATA is set but SAMNER_DATA is not";
-        GTEST_SKIP() << "SAMNER_DATA does not name the full corpora";
-    }
+    auto const* const root = full_corpora();
+    if (!root) GTEST_SKIP() << "SAMNER_DATA does not name the full corpora";
     std::map<std::string, std::array<std::int64_t, 2>> expected;
     std::map<std::string, std::map<std::string, std::int64_t>> types;
     for_each_line(read_text(fs::path{root} / "MANIFEST.tsv"), [&](std::string_view line, std::size_t number) {

@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <map>
 #include <set>
 
 #include "core/error.h"
 #include "core/file.h"
 #include "corpus/table11.h"
+#include "full_corpora.h"
 #include "temporary_folder.h"
 
 namespace samner::corpus {
@@ -208,11 +208,8 @@ TEST(Table11, ThatIsBrokenSaysWhere) {
 
 /// Over the corpora as upstream ships them.
 TEST(Table11, AgreesWithTheCorporaThatAreThere) {
-    auto const* const root = std::getenv("SAMNER_DATA");
-    if (!root) {
-        if (std::getenv("SAMNER_REQUIRE_DATA")) FAIL() << "SAMNER_REQUIRE_DATA is set but SAMNER_DATA is not";
-        GTEST_SKIP() << "SAMNER_DATA does not name the full corpora";
-    }
+    auto const* const root = full_corpora();
+    if (!root) GTEST_SKIP() << "SAMNER_DATA does not name the full corpora";
     auto const table = printed();
     auto const rows = present_table(Catalogue{{source / "configs/data"}}, root, table);
     std::set<std::string> covered;

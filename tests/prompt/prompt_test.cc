@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <filesystem>
 
 #include "core/error.h"
 #include "core/json.h"
+#include "full_corpora.h"
 
 namespace samner::prompt {
 namespace {
@@ -234,11 +234,8 @@ TEST(RenderedAnswers, ParseBackOverTheCommittedCuts) {
 }
 
 TEST(RenderedAnswers, ParseBackOverAllCorpora) {
-    auto const* const root = std::getenv("SAMNER_DATA");
-    if (!root) {
-        if (std::getenv("SAMNER_REQUIRE_DATA")) FAIL() << "SAMNER_REQUIRE_DATA is set but SAMNER_DATA is not";
-        GTEST_SKIP() << "SAMNER_DATA does not name the full corpora";
-    }
+    auto const* const root = full_corpora();
+    if (!root) GTEST_SKIP() << "SAMNER_DATA does not name the full corpora";
     auto const result = round_trips(corpus::Catalogue{{SAMNER_SOURCE_DIR "/configs/data"}}, root);
     EXPECT_GT(result.sentences, 300'000U);
     // An enumeration cannot say everything: a mention 'None'; mentions that begin or end with its separators.
