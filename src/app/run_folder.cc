@@ -156,11 +156,11 @@ void RunFolder::ended(sched::Task const& task, sched::TaskResult const& result) 
                 {"result", result.result},
                 {"seconds", result.seconds},
                 {"rank", result.rank}};
-    if (result.ok) ended_.push_back(result.key);
     if (!result.ok) {
         record["error"] = result.error;
         spdlog::error("failed: {}: {}", description(task), result.error);
     } else {
+        ended_.push_back(result.key);
         spdlog::info("[{}/{}] {} ({:.1f} s, rank {})", ++done_, plan_.tasks().size(), description(task), result.seconds,
                      result.rank);
     }

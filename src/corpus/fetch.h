@@ -34,7 +34,7 @@ struct FetchStatus {
 /// @return number of files that failed
 /// @throws InputError for a mirror that is no folder, InfrastructureError when a server cannot be reached,
 /// StorageError,
-///     and Stopped on a signal
+///     Stopped on a signal
 std::int64_t fetch(std::vector<DataFile> const& files, std::filesystem::path const& root, FetchOptions const& options,
                    std::function<void(FetchStatus const&)> const& report);
 

@@ -16,8 +16,7 @@ namespace samner::task {
 class Executor {
 public:
     /// @param artifacts    where results go, and where those of earlier tasks are found
-    /// @param checkpoints  folder in which trainings keep their state, by key; whoever records a task as done removes
-    /// it
+    /// @param checkpoints  folder in which trainings keep their state, by key, until the caller removes it
     Executor(plan::RunFile run, store::Artifacts const& artifacts, std::filesystem::path checkpoints);
     ~Executor();
     Executor(Executor const&) = delete;
