@@ -45,8 +45,7 @@ void list_datasets(DataOptions const& options) {
 }
 
 /// The paper's Table 11 beside the corpora that are there. One that stands in for several has its numbers once.
-void print_table11(corpus::PrintedTable const& table, corpus::Catalogue const& catalogue, fs::path const& root) {
-    auto const rows = corpus::present_table(catalogue, root, table);
+void print_table11(corpus::PrintedTable const& table, std::vector<corpus::PresentCounts> const& rows) {
     fmt::print("\n{:<61}   here\n", "Table 11 of the paper");
     fmt::print("{:<13} {:<11} {:>3} {:>7} {:>7} {:>7} {:>7}   {:<14} {:>3} {:>7} {:>7} {:>7} {:>7} {:>7}\n", "domain",
                "corpus", "ty", "train", "dev", "test", "sampled", "corpus", "ty", "train", "dev", "test", "all",
@@ -81,6 +80,7 @@ void stats(DataOptions const& options) {
     auto const root = options.data();
     auto list = Json::array();
     auto const catalogue = options.catalogue();
+    std::map<std::pair<std::string, std::string>, std::int64_t> sizes;  // sentences by data set and split
     auto const table = options.json ? corpus::PrintedTable{} : corpus::read_printed_table(options.table);
     for (auto const& [id, dataset] : catalogue.all()) {
         for (auto const& [split, files] : dataset.splits) {
@@ -89,6 +89,7 @@ void stats(DataOptions const& options) {
                 auto one = dataset;
                 one.splits = {{split, {file}}};
                 auto const sentences = corpus::read(one, split, root);
+                sizes[{id, split}] += std::ssize(sentences);
                 std::map<std::string, std::int64_t> types;
                 std::int64_t with_entities = 0;
                 for (auto const& sentence : sentences) {
@@ -112,7 +113,9 @@ void stats(DataOptions const& options) {
                    entry["file"].get<std::string>(), entry["sentences"].get<int>(),
                    entry["sentences_with_entities"].get<int>(), entry["entity_types"].size());
     }
-    print_table11(table, catalogue, root);
+    print_table11(table, corpus::present_table(catalogue, root, table, [&](auto const& dataset, auto const& split) {
+                      return sizes.at({dataset.id, split});
+                  }));
 }
 
 }  // namespace

@@ -33,14 +33,6 @@ std::vector<Dataset const*> there_for(std::string const& id, Catalogue const& ca
     return stand_ins;
 }
 
-PresentCounts count(Dataset const& dataset, std::string const& domain, fs::path const& root) {
-    PresentCounts counts{dataset.id, domain, {}, std::ssize(dataset.type_names()), {}, 0};
-    for (auto const& [split, files] : dataset.splits) {
-        if (is_there(files, root)) counts.sentences[split] = std::ssize(read(dataset, split, root));
-    }
-    return counts;
-}
-
 }  // namespace
 
 PrintedTable read_printed_table(fs::path const& path) {
@@ -65,13 +57,21 @@ PrintedTable read_printed_table(fs::path const& path) {
     return table;
 }
 
-std::vector<PresentCounts> present_table(Catalogue const& catalogue, fs::path const& root,
-                                         PrintedTable const& printed) {
+std::vector<PresentCounts> present_table(
+    Catalogue const& catalogue, fs::path const& root, PrintedTable const& printed,
+    std::function<std::int64_t(Dataset const&, std::string const& split)> const& sentences) {
     std::vector<PresentCounts> rows;
+    auto const count = [&](Dataset const& dataset, std::string const& domain) {
+        PresentCounts counts{dataset.id, domain, {}, std::ssize(dataset.type_names()), {}, 0};
+        for (auto const& [split, files] : dataset.splits) {
+            if (is_there(files, root)) counts.sentences[split] = sentences(dataset, split);
+        }
+        return counts;
+    };
     for (auto const& row : printed.rows) {
         for (auto const* const dataset : there_for(row.id, catalogue, root)) {
             auto found = std::ranges::find(rows, dataset->id, &PresentCounts::id);
-            if (found == rows.end()) found = rows.insert(rows.end(), count(*dataset, row.domain, root));
+            if (found == rows.end()) found = rows.insert(rows.end(), count(*dataset, row.domain));
             found->stands_for.push_back(row.id);
         }
     }

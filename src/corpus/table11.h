@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -41,9 +42,10 @@ struct PresentCounts {
 };
 
 /// Table 11 of the corpora under a folder, in the order of the printed one: each printed corpus that is there, and for
-/// the others those that stand in for them, each once. Rows without either are left out. Reads all of them.
-/// @throws InputError as read
-std::vector<PresentCounts> present_table(Catalogue const& catalogue, std::filesystem::path const& root,
-                                         PrintedTable const& printed);
+/// the others those that stand in for them, each once. Rows without either are left out.
+/// @param sentences  of a data set's split, whose files are all there
+std::vector<PresentCounts> present_table(
+    Catalogue const& catalogue, std::filesystem::path const& root, PrintedTable const& printed,
+    std::function<std::int64_t(Dataset const&, std::string const& split)> const& sentences);
 
 }  // namespace samner::corpus

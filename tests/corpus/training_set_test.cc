@@ -27,6 +27,12 @@ PrintedTable printed() {
     return read_printed_table(source / "experiments/paper/table11.yaml");
 }
 
+std::vector<PresentCounts> present(Catalogue const& catalogue, fs::path const& root, PrintedTable const& table) {
+    return present_table(catalogue, root, table, [&](Dataset const& dataset, std::string const& split) {
+        return std::ssize(read(dataset, split, root));
+    });
+}
+
 Dataset dataset(std::string const& id, std::int64_t types) {
     Dataset d;
     d.id = id;
@@ -184,7 +190,7 @@ TEST(Table11, CountsWhatIsThereAndWhatStandsInForTheRest) {
     write_atomically(folder / "z-dev.tsv", "x\tB-X\n\ny\tO\n\nz\tO\n");
     PrintedTable const table{{{"d", 100}},
                              {{"a", "d", 1, 2, 2, 2, 33}, {"b", "d", 1, 2, 2, 2, 33}, {"c", "d", 1, 2, 2, 2, 33}}};
-    auto const rows = present_table(Catalogue{{folder.path()}}, folder.path(), table);
+    auto const rows = present(Catalogue{{folder.path()}}, folder.path(), table);
     ASSERT_EQ(rows.size(), 2U);
     EXPECT_EQ(rows[0].id, "a");
     EXPECT_THAT(rows[0].stands_for, testing::ElementsAre("a"));
@@ -211,7 +217,7 @@ TEST(Table11, AgreesWithTheCorporaThatAreThere) {
     auto const* const root = full_corpora();
     if (!root) GTEST_SKIP() << "SAMNER_DATA does not name the full corpora";
     auto const table = printed();
-    auto const rows = present_table(Catalogue{{source / "configs/data"}}, root, table);
+    auto const rows = present(Catalogue{{source / "configs/data"}}, root, table);
     std::set<std::string> covered;
     for (auto const& row : rows) covered.insert(row.stands_for.begin(), row.stands_for.end());
     EXPECT_EQ(covered.size(), 16U);  // all but tweetner7, for which nothing stands in
