@@ -1,10 +1,8 @@
 #pragma once
 
-#include <functional>
 #include <span>
-#include <string>
-#include <string_view>
-#include <vector>
+
+#include "core/together.h"
 
 namespace samner::train {
 
@@ -13,12 +11,12 @@ namespace samner::train {
 struct Team {
     int rank = 0;
     int size = 1;
-    std::function<std::vector<std::string>(std::string_view)> all_gather;  ///< every rank's bytes, in rank order
+    AllGather all_gather;
     std::function<void(std::span<float>)> tree_sum;  ///< in place, by the fixed tree of comm::Comm::tree_sum
 };
 
-/// Does `work` on every rank and gives every rank all results, in rank order. Collective. What fails on one rank fails
-/// on all, so that none waits for one that is gone: that rank throws what it threw, the others an Error that names it.
-std::vector<std::string> together(Team const& team, std::function<std::string()> const& work);
+inline std::vector<std::string> together(Team const& team, std::function<std::string()> const& work) {
+    return samner::together(team.size, team.all_gather, work);
+}
 
 }  // namespace samner::train

@@ -1,4 +1,4 @@
-#include "train/team.h"
+#include "core/together.h"
 
 #include <fmt/format.h>
 
@@ -7,10 +7,9 @@
 #include "core/error.h"
 #include "core/json.h"
 
-namespace samner::train {
-
-std::vector<std::string> together(Team const& team, std::function<std::string()> const& work) {
-    if (team.size == 1) return {work()};
+namespace samner {
+std::vector<std::string> together(int ranks, AllGather const& all_gather, std::function<std::string()> const& work) {
+    if (ranks == 1) return {work()};
     std::string own = "+";  // or the failure as JSON
     std::exception_ptr failure;
     try {
@@ -22,7 +21,7 @@ std::vector<std::string> together(Team const& team, std::function<std::string()>
                    {"code", static_cast<int>(exit_code(error))}}
                   .dump(-1, ' ', false, Json::error_handler_t::replace);
     }
-    auto results = team.all_gather(own);
+    auto results = all_gather(own);
     if (failure) std::rethrow_exception(failure);
     for (std::size_t rank = 0; rank < results.size(); ++rank) {
         auto& result = results[rank];
@@ -30,13 +29,13 @@ std::vector<std::string> together(Team const& team, std::function<std::string()>
             result.erase(0, 1);
             continue;
         }
-        auto const told = Json::parse(result);
-        auto const code = static_cast<ExitCode>(told.at("code").get<int>());
-        auto const what = fmt::format("rank {}: {}", rank, told.at("what").get<std::string>());
-        if (told.at("stopped").get<bool>()) throw Stopped{what, code};
+        auto const failed = Json::parse(result);
+        auto const code = static_cast<ExitCode>(failed.at("code").get<int>());
+        auto const what = fmt::format("rank {}: {}", rank, failed.at("what").get<std::string>());
+        if (failed.at("stopped").get<bool>()) throw Stopped{what, code};
         throw Error{what, {}, code};
     }
     return results;
 }
 
-}  // namespace samner::train
+}  // namespace samner
