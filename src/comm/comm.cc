@@ -71,6 +71,19 @@ Comm Comm::duplicate() const {
     return Comm{std::make_unique<Impl>(duplicate_of(impl_->handle))};
 }
 
+Comm Comm::team(std::span<int const> ranks, int tag) const {
+    constexpr int own_tags = 16;  // MPI_Comm_create_group sends on this communicator, with the tag that it is given
+    MPI_Group all = MPI_GROUP_NULL;
+    MPI_Group members = MPI_GROUP_NULL;
+    MPI_Comm handle = MPI_COMM_NULL;
+    check_mpi(MPI_Comm_group(impl_->handle, &all), "MPI_Comm_group");
+    check_mpi(MPI_Group_incl(all, mpi_count(ranks.size()), ranks.data(), &members), "MPI_Group_incl");
+    check_mpi(MPI_Comm_create_group(impl_->handle, members, own_tags + tag, &handle), "MPI_Comm_create_group");
+    check_mpi(MPI_Group_free(&members), "MPI_Group_free");
+    check_mpi(MPI_Group_free(&all), "MPI_Group_free");
+    return Comm{std::make_unique<Impl>(handle)};
+}
+
 void Comm::barrier() const {
     check_mpi(MPI_Barrier(impl_->handle), "MPI_Barrier");
 }

@@ -22,6 +22,13 @@ public:
     int size() const noexcept;
 
     Comm duplicate() const;
+
+    /// A communicator of some ranks of this one. Collective over those alone, each of which gives the same arguments;
+    /// disjoint teams can be made at the same time.
+    /// @param ranks  of this communicator, this rank among them; their order is that of the team's ranks
+    /// @param tag    in [0, 32752): another one than that of a team which is being made by some of these ranks
+    Comm team(std::span<int const> ranks, int tag) const;
+
     void barrier() const;
 
     /// Gives every rank root's bytes. Any size.

@@ -70,6 +70,54 @@ TEST(Comm, BroadcastsToADuplicate) {
     copy.barrier();
 }
 
+/// What the members of a team learn from each other: their ranks in the world, in the team's order.
+std::vector<std::string> members(Comm const& team) {
+    return team.all_gather(std::to_string(mpi_session().rank()));
+}
+
+TEST(Team, OfAnyRanksHasThemInTheOrderThatTheyAreNamedIn) {
+    auto const& world = mpi_session().teams();
+    std::vector<int> ranks;
+    std::vector<std::string> names;
+    for (int rank = world.size() - 1; rank >= 0; --rank) {
+        ranks.push_back(rank);
+        names.push_back(std::to_string(rank));
+    }
+    auto const team = world.team(ranks, 0);
+    EXPECT_EQ(team.rank(), world.size() - 1 - world.rank());
+    EXPECT_EQ(members(team), names);
+}
+
+TEST(Team, IsMadeByItsMembersAloneWhileOthersMakeTheirs) {
+    auto const& world = mpi_session().teams();
+    if (world.size() < 4) GTEST_SKIP() << "needs four ranks";
+    // Many times, and never at the same pace: the teams do not wait for each other.
+    for (int round = 0; round < 300; ++round) {
+        bool const crossed = round % 2 == 1;
+        std::vector<int> const first = crossed ? std::vector{0, 3} : std::vector{0, 1};
+        std::vector<int> const second = crossed ? std::vector{1, 2} : std::vector{2, 3};
+        bool const in_first = world.rank() == first[0] || world.rank() == first[1];
+        auto const& ranks = in_first ? first : second;
+        auto const team = world.team(ranks, 2 * round + (in_first ? 0 : 1));
+        ASSERT_EQ(members(team), (std::vector{std::to_string(ranks[0]), std::to_string(ranks[1])})) << round;
+    }
+    world.barrier();
+}
+
+TEST(Team, DoesNotNeedTheRanksThatAreNotInIt) {
+    auto const& world = mpi_session().teams();
+    if (world.size() < 3) GTEST_SKIP() << "needs three ranks";
+    std::vector<int> ranks;
+    for (int rank = 1; rank < world.size(); ++rank) ranks.push_back(rank);
+    if (world.rank() > 0) {
+        auto const team = world.team(ranks, 7);
+        std::vector<float> values{static_cast<float>(world.rank())};
+        team.tree_sum(values);
+        EXPECT_EQ(values[0], static_cast<float>(world.size() * (world.size() - 1)) / 2);
+    }
+    world.barrier();  // rank 0 comes here at once
+}
+
 TEST(Session, KnowsTheRanksOfItsNode) {
     EXPECT_LT(mpi_session().local_rank(), mpi_session().local_size());
     EXPECT_LE(mpi_session().local_size(), mpi_session().size());
