@@ -55,4 +55,11 @@ ExitCode exit_code(std::exception const& error) {
     return code;
 }
 
+bool is_stop(std::exception const& error) {
+    bool found = false;
+    for_each_nested(
+        error, [&](std::exception const& layer) { found = found || dynamic_cast<Stopped const*>(&layer) != nullptr; });
+    return found;
+}
+
 }  // namespace samner

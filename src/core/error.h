@@ -64,4 +64,7 @@ std::string describe(std::exception const& error);
 /// The exit code of an exception: that of the innermost Error, else `task_failed`.
 ExitCode exit_code(std::exception const& error);
 
+/// Whether a clean stop is what an exception is or wraps.
+bool is_stop(std::exception const& error);
+
 }  // namespace samner

@@ -16,9 +16,7 @@ std::vector<std::string> together(int ranks, AllGather const& all_gather, std::f
         own += work();
     } catch (std::exception const& error) {
         failure = std::current_exception();
-        own = Json{{"stopped", dynamic_cast<Stopped const*>(&error) != nullptr},
-                   {"what", describe(error)},
-                   {"code", static_cast<int>(exit_code(error))}}
+        own = Json{{"stopped", is_stop(error)}, {"what", describe(error)}, {"code", static_cast<int>(exit_code(error))}}
                   .dump(-1, ' ', false, Json::error_handler_t::replace);
     }
     auto results = all_gather(own);

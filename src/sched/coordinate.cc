@@ -5,6 +5,7 @@
 #include <csignal>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "core/error.h"
 #include "core/stop.h"
@@ -39,7 +40,7 @@ public:
         }
         recorder_.sync();
         for (auto const& [key, node] : nodes_) {
-            if (node.state != State::waiting && node.state != State::ready) continue;
+            if (!node.known || (node.state != State::waiting && node.state != State::ready)) continue;
             ++outcome_.not_run;
             if (outcome_.stop_signal == 0 && !waits_for_failure(key)) {
                 throw Error{
@@ -54,9 +55,11 @@ private:
     enum class State { waiting, ready, running, done, failed };
     struct Node {
         Task task;
+        bool known = false;  ///< else another task waits for it, and it has not come yet
         State state = State::waiting;
         std::size_t missing = 0;  ///< tasks it waits for
-        double way = 0;           ///< cost of the longest path from its start to the graph's end
+        double rest = 0;          ///< cost of the longest path from its end to the graph's end
+        double way = 0;           ///< the same from its start
         std::vector<std::string> followers;
     };
     struct Order {
@@ -66,17 +69,10 @@ private:
     };
 
     void take_new() {
-        auto const tasks = source_.take_new();
-        for (auto const& task : tasks) {
-            if (task.width != 1)
-                throw InputError{
-                    fmt::format("task {} ({}) is {} ranks wide", task.key.substr(0, 12), task.kind, task.width),
-                    "only a width of 1 is there yet"};
-            if (!nodes_.contains(task.key)) nodes_[task.key].task = task;
-        }
+        auto tasks = source_.take_new();
+        std::erase_if(tasks, [&](Task const& task) { return !make_known(task); });  // named twice
         for (auto const& task : tasks) {
             auto& node = nodes_[task.key];
-            if (node.way > 0) continue;  // named twice
             for (auto const& before : task.after) {
                 auto& predecessor = nodes_[before];
                 if (predecessor.state == State::done) continue;
@@ -85,17 +81,30 @@ private:
             }
         }
         // Costs flow from the end of the graph to its start; new tasks come after known ones.
-        for (auto task = tasks.rbegin(); task != tasks.rend(); ++task) raise(task->key, 0);
+        for (auto task = tasks.rbegin(); task != tasks.rend(); ++task) raise(task->key, nodes_[task->key].rest);
         for (auto const& task : tasks) {
             auto& node = nodes_[task.key];
             if (node.state == State::waiting && node.missing == 0) make_ready(node);
         }
     }
 
-    /// Makes a task's way at least its cost plus `after`, and with it that of those before it.
-    void raise(std::string const& key, double after) {
+    bool make_known(Task const& task) {
+        if (task.width != 1)
+            throw InputError{
+                fmt::format("task {} ({}) is {} ranks wide", task.key.substr(0, 12), task.kind, task.width),
+                "only a width of 1 is there yet"};
+        auto& node = nodes_[task.key];
+        if (std::exchange(node.known, true)) return false;
+        node.task = task;
+        node.way = 0;  // it was without its cost
+        return true;
+    }
+
+    /// Makes the rest of the way after a task at least `rest`, and with it that of those before it longer.
+    void raise(std::string const& key, double rest) {
         auto& node = nodes_[key];
-        auto const way = std::max(node.task.cost, 1e-9) + after;
+        node.rest = std::max(node.rest, rest);
+        auto const way = std::max(node.task.cost, 1e-9) + node.rest;
         if (way <= node.way) return;
         if (node.state == State::ready) ready_.erase({node.way, key});
         node.way = way;

@@ -177,10 +177,9 @@ TaskResult execute_safely(Task const& task, std::function<std::pair<std::string,
     try {
         std::tie(result.sha256, result.result) = work();
         result.ok = true;
-    } catch (Stopped const&) {
-        result.stopped = true;
     } catch (std::exception const& error) {
-        result.error = describe(error);
+        result.stopped = is_stop(error);
+        if (!result.stopped) result.error = describe(error);
     }
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return result;

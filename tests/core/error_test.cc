@@ -22,5 +22,19 @@ TEST(Error, OfAnUnknownKindIsAFailedTask) {
     EXPECT_EQ(exit_code(std::runtime_error{"x"}), ExitCode::task_failed);
 }
 
+TEST(Error, IsAStopAlsoWithOneInside) {
+    EXPECT_TRUE(is_stop(Stopped{"x"}));
+    EXPECT_FALSE(is_stop(InputError{"x"}));
+    try {
+        try {
+            throw Stopped{"signal 15", ExitCode::interrupted};
+        } catch (...) {
+            std::throw_with_nested(Error{"adapter 'a'"});
+        }
+    } catch (std::exception const& error) {
+        EXPECT_TRUE(is_stop(error));
+    }
+}
+
 }  // namespace
 }  // namespace samner

@@ -99,6 +99,17 @@ TEST_F(Coordination, RunsTasksThatBecomeKnownOnTheWay) {
     EXPECT_THAT(recorder.order, ElementsAre("select", "merge", "infer"));
 }
 
+TEST_F(Coordination, RunsATaskThatBecomesKnownAfterOneThatWaitsForIt) {
+    // The dependant comes first, and the longest way to the end leads through what it waits for.
+    ToySource source{{task("last", {"first", "early"}, 5), task("early", {}, 3)}};
+    source.after["early"] = {task("first", {"early"}, 1), task("aside", {"early"}, 5)};
+    ToyChannel channel{1, &recorder};
+    auto const outcome = coordinate(source, recorder, channel);
+    EXPECT_EQ(outcome.done, 4);
+    EXPECT_EQ(outcome.not_run, 0);
+    EXPECT_THAT(recorder.order, ElementsAre("early", "first", "aside", "last"));
+}
+
 TEST_F(Coordination, MakesAResultDurableEvenWhenNothingIsReadyAndATaskStillRuns) {
     struct Counting : ToyRecorder {
         void sync() override { synced = ended_tasks.size(); }
@@ -191,6 +202,14 @@ TEST(SafeExecution, MakesResultsOfReturnsErrorsAndStops) {
     EXPECT_EQ(failed.error, "bad — mend it");
     auto const stopped = execute_safely(task("a"), []() -> std::pair<std::string, Json> { throw Stopped{"x"}; });
     EXPECT_TRUE(stopped.stopped);
+    auto const nested = execute_safely(task("a"), []() -> std::pair<std::string, Json> {
+        try {
+            throw Stopped{"x", ExitCode::interrupted};
+        } catch (...) {
+            std::throw_with_nested(Error{"while reading the adapter"});
+        }
+    });
+    EXPECT_TRUE(nested.stopped) << nested.error;
     EXPECT_EQ(TaskResult::from_json(failed.json()).json(), failed.json());
 }
 
