@@ -31,6 +31,39 @@ std::int64_t blocks_of(std::int64_t length) {
     return (length + kv_block - 1) / kv_block;
 }
 
+/// Rows whose queries fill the largest register tile.
+std::int64_t rows_together(AttentionShape const& shape) {
+    return std::max<std::int64_t>(1, 12 * shape.kv_heads / shape.heads);
+}
+/// What one call of the kernel needs.
+std::vector<float> scratch_for(AttentionShape const& shape, std::int64_t rows, std::int64_t longest) {
+    auto const queries = rows * shape.heads / shape.kv_heads;
+    return std::vector<float>(static_cast<std::size_t>(queries * (blocks_of(longest) * kv_block + 2 * shape.head_dim)));
+}
+
+/// Neighbouring rows that the kernel takes together.
+struct RowGroup {
+    std::int64_t begin;
+    std::int64_t count;
+    std::int64_t shared;  ///< blocks
+};
+std::vector<RowGroup> groups_of(std::span<AttentionRow const> rows, std::int64_t most) {
+    std::vector<RowGroup> groups;
+    for (std::int64_t i = 0; i < std::ssize(rows); ++i) {
+        auto const& row = rows[static_cast<std::size_t>(i)];
+        // What rows do not share goes by one row at a time, which is slower: it has to be the smaller part.
+        bool const joins = !groups.empty() && groups.back().count < most && 2 * row.shared >= blocks_of(row.length);
+        if (!joins) {
+            groups.push_back({i, 1, 0});
+        } else {
+            auto& group = groups.back();
+            group.shared = group.count == 1 ? row.shared : std::min<std::int64_t>(group.shared, row.shared);
+            ++group.count;
+        }
+    }
+    return groups;
+}
+
 /// Rows of x [rows, head_dim] (ld floats a row) as blocks [head_dim][kv_block], zero beyond the last row.
 void transpose_blocks(float const* x, std::int64_t rows, std::int64_t ld, std::int64_t head_dim,
                       std::vector<float>& out) {
@@ -79,20 +112,26 @@ void paged_attention(AttentionShape const& shape, KvPool const& pool, std::span<
     check(shape);
     auto const group = shape.heads / shape.kv_heads;
     auto const& kernels = table();
+    auto const groups = groups_of(rows, rows_together(shape));
     // Heads outermost: the rows of one head share the blocks of a common prefix.
-    auto const count = std::ssize(rows);
-    parallel_for(0, count * shape.kv_heads, 2, [&](std::int64_t begin, std::int64_t end) {
-        std::vector<float> scratch;
+    auto const count = std::ssize(groups);
+    parallel_for(0, count * shape.kv_heads, 1, [&](std::int64_t begin, std::int64_t end) {
         for (auto item = begin; item < end; ++item) {
             auto const head = item / count;
-            auto const row = item % count;
-            auto const& positions = rows[static_cast<std::size_t>(row)];
-            scratch.resize(static_cast<std::size_t>(group * blocks_of(positions.length) * kv_block));
+            auto const& members = groups[static_cast<std::size_t>(item % count)];
             auto const offset = head * shape.head_dim * kv_block;
             auto const first = head * group * shape.head_dim;
-            kernels.attention({group, shape.head_dim, shape.scale, positions.blocks, positions.length,
-                               pool.keys + offset, pool.values + offset, block_floats(shape), q + row * ldq + first,
-                               out + row * ldo + first, scratch.data(), nullptr, 0});
+            std::vector<AttentionQuery> queries;
+            std::int64_t longest = 0;
+            for (auto row = members.begin; row < members.begin + members.count; ++row) {
+                auto const& positions = rows[static_cast<std::size_t>(row)];
+                queries.push_back(
+                    {positions.blocks, positions.length, q + row * ldq + first, out + row * ldo + first, nullptr});
+                longest = std::max<std::int64_t>(longest, positions.length);
+            }
+            auto scratch = scratch_for(shape, members.count, longest);
+            kernels.attention({group, shape.head_dim, shape.scale, pool.keys + offset, pool.values + offset,
+                               block_floats(shape), queries.data(), members.count, members.shared, scratch.data(), 0});
         }
     });
 }
@@ -111,13 +150,19 @@ void attention_forward(AttentionShape const& shape, std::span<std::int32_t const
         copy_rows(v + begin * ldv + head * dim, length, ldv, dim, values);
         std::vector<std::int32_t> blocks(static_cast<std::size_t>(blocks_of(length)));
         std::iota(blocks.begin(), blocks.end(), 0);
-        std::vector<float> scratch(static_cast<std::size_t>(group * blocks_of(length) * kv_block));
-        for (std::int64_t i = 0; i < length; ++i) {
-            auto const row = begin + i;
-            kernels.attention({group, dim, shape.scale, blocks.data(), causal ? i + 1 : length, keys.data(),
-                               values.data(), dim * kv_block, q + row * ldq + head * group * dim,
-                               out + row * ldo + head * group * dim, scratch.data(),
-                               stats ? stats + row * 2 * shape.heads + head * group : nullptr, shape.heads});
+        auto const most = rows_together(shape);
+        auto scratch = scratch_for(shape, most, length);
+        std::vector<AttentionQuery> queries;
+        for (std::int64_t first = 0; first < length; first += most) {
+            queries.clear();
+            for (auto i = first; i < std::min(first + most, length); ++i) {
+                auto const row = begin + i;
+                queries.push_back({blocks.data(), causal ? i + 1 : length, q + row * ldq + head * group * dim,
+                                   out + row * ldo + head * group * dim,
+                                   stats ? stats + row * 2 * shape.heads + head * group : nullptr});
+            }
+            kernels.attention({group, dim, shape.scale, keys.data(), values.data(), dim * kv_block, queries.data(),
+                               std::ssize(queries), blocks_of(queries.front().length), scratch.data(), shape.heads});
         }
     });
 }

@@ -30,11 +30,18 @@ void store_kv(AttentionShape const& shape, KvPool const& pool, std::int32_t bloc
 struct AttentionRow {
     std::int32_t const* blocks;
     std::int32_t length;  ///< at least 1
+    /// How many of its first blocks, within the lengths of both, are known to be those of the row before it. Saves
+    /// work where neighbours share a prompt; 0 is always right.
+    std::int32_t shared = 0;
 };
 
 /// Softmax attention of each row over its own positions. q and out are [rows, heads, head_dim], ldq and ldo floats a
 /// row. The bits of a row depend on its query, keys and values alone, not on the other rows or on which blocks hold
 /// them.
+///
+/// Neighbours that share blocks go through them together: keys and values are read once for them. Each keeps its own
+/// scores, maximum, sum and weighted values in the order of a row alone, so there are no parts to join by log-sum-exp,
+/// which would give other bits.
 void paged_attention(AttentionShape const& shape, KvPool const& pool, std::span<AttentionRow const> rows,
                      float const* q, std::int64_t ldq, float* out, std::int64_t ldo);
 

@@ -163,59 +163,75 @@ void gemm(GemmArguments const& g) {
     }
 }
 
-/// Scores of Group heads against Blocks neighbouring blocks of keys: one chain over the head's dimensions each.
-template <int Group, int Blocks>
-inline void scores(AttentionArguments const& t, std::int64_t block, int head, std::int64_t padded) {
-    Vec chain[Group][Blocks];
-    float const* keys[Blocks];
-    for (int b = 0; b < Blocks; ++b) keys[b] = t.keys + t.blocks[block + b] * t.block_stride;
-    for (int g = 0; g < Group; ++g) {
-        for (int b = 0; b < Blocks; ++b) chain[g][b] = splat(0.0F);
-    }
-    for (int d = 0; d < t.head_dim; ++d) {
-        Vec k[Blocks];
-        for (int b = 0; b < Blocks; ++b) k[b] = load(keys[b] + d * lanes);
-        for (int g = 0; g < Group; ++g) {
-            auto const x = splat(t.q[(head + g) * t.head_dim + d]);
-            for (int b = 0; b < Blocks; ++b) chain[g][b] = fma(x, k[b], chain[g][b]);
-        }
-    }
-    for (int g = 0; g < Group; ++g) {
-        for (int b = 0; b < Blocks; ++b) {
-            store(t.scratch + (head + g) * padded + (block + b) * lanes, chain[g][b] * splat(t.scale));
+/// Calls body.operator()<count>() for a count from 1 to Most.
+template <int Most, class Body>
+inline void with_count(std::int64_t count, Body const& body) {
+    if constexpr (Most > 0) {
+        if (count == Most) {
+            body.template operator()<Most>();
+        } else {
+            with_count<Most - 1>(count, body);
         }
     }
 }
 
-/// The weighted sum of values for Group heads and Vectors * 16 dimensions (or, with Part, the last `count`): one chain over
-/// the positions each.
-template <int Group, int Vectors, bool Part>
-inline void mix(AttentionArguments const& t, int head, int dimension, std::int64_t padded, float const* inverse, std::int64_t count) {
-    Vec chain[Group][Vectors];
-    auto const read = [&](float const* p) { return Part ? load_part(p, count) : load(p); };
-    for (int g = 0; g < Group; ++g) {
-        for (int j = 0; j < Vectors; ++j) chain[g][j] = splat(0.0F);
+/// Queries of a register tile with two vectors beside each other.
+constexpr int tile_queries = tile_rows * tile_vectors / 2;
+
+/// Scores [Queries][lds] of queries [Queries][head_dim] against Blocks blocks of keys: one chain over the head's
+/// dimensions each.
+template <int Queries, int Blocks>
+inline void scores(AttentionArguments const& t, std::int32_t const* blocks, float const* q, float* s, std::int64_t lds) {
+    Vec chain[Queries][Blocks];
+    float const* keys[Blocks];
+    for (int b = 0; b < Blocks; ++b) keys[b] = t.keys + blocks[b] * t.block_stride;
+    for (int i = 0; i < Queries; ++i) {
+        for (int b = 0; b < Blocks; ++b) chain[i][b] = splat(0.0F);
     }
-    for (std::int64_t first = 0; first < t.length; first += lanes) {
-        auto const* const values = t.values + t.blocks[first / lanes] * t.block_stride + dimension;
-        auto const positions = t.length - first < lanes ? t.length - first : lanes;
+    for (std::int64_t d = 0; d < t.head_dim; ++d) {
+        Vec k[Blocks];
+        for (int b = 0; b < Blocks; ++b) k[b] = load(keys[b] + d * lanes);
+        for (int i = 0; i < Queries; ++i) {
+            auto const x = splat(q[i * t.head_dim + d]);
+            for (int b = 0; b < Blocks; ++b) chain[i][b] = fma(x, k[b], chain[i][b]);
+        }
+    }
+    for (int i = 0; i < Queries; ++i) {
+        for (int b = 0; b < Blocks; ++b) store(s + i * lds + b * lanes, chain[i][b] * splat(t.scale));
+    }
+}
+
+/// Adds the weighted values of the positions from `first` to `last` to Vectors * 16 dimensions (or, with Part, the last
+/// `count`) of mixed [Queries][head_dim]: one chain over the positions each, which starts from zero at position 0.
+template <int Queries, int Vectors, bool Part>
+inline void mix(AttentionArguments const& t, std::int32_t const* blocks, std::int64_t first, std::int64_t last, float const* weights,
+                std::int64_t ldw, float* mixed, std::int64_t dimension, std::int64_t count) {
+    Vec chain[Queries][Vectors];
+    auto const read = [&](float const* p) { return Part ? load_part(p, count) : load(p); };
+    for (int i = 0; i < Queries; ++i) {
+        for (int j = 0; j < Vectors; ++j) chain[i][j] = first == 0 ? splat(0.0F) : read(mixed + i * t.head_dim + dimension + j * lanes);
+    }
+    while (first < last) {
+        auto const* const values = t.values + blocks[first / lanes] * t.block_stride + first % lanes * t.head_dim + dimension;
+        auto const in_block = lanes - first % lanes;
+        auto const positions = last - first < in_block ? last - first : in_block;
         for (std::int64_t p = 0; p < positions; ++p) {
             Vec v[Vectors];
             for (int j = 0; j < Vectors; ++j) v[j] = read(values + p * t.head_dim + j * lanes);
-            for (int g = 0; g < Group; ++g) {
-                auto const x = splat(t.scratch[(head + g) * padded + first + p]);
-                for (int j = 0; j < Vectors; ++j) chain[g][j] = fma(x, v[j], chain[g][j]);
+            for (int i = 0; i < Queries; ++i) {
+                auto const x = splat(weights[i * ldw + first + p]);
+                for (int j = 0; j < Vectors; ++j) chain[i][j] = fma(x, v[j], chain[i][j]);
             }
         }
+        first += positions;
     }
-    for (int g = 0; g < Group; ++g) {
+    for (int i = 0; i < Queries; ++i) {
         for (int j = 0; j < Vectors; ++j) {
-            auto* const out = t.out + (head + g) * t.head_dim + dimension + j * lanes;
-            auto const mixed = chain[g][j] * splat(inverse[head + g]);
+            auto* const to = mixed + i * t.head_dim + dimension + j * lanes;
             if (Part) {
-                store_part(out, mixed, count);
+                store_part(to, chain[i][j], count);
             } else {
-                store(out, mixed);
+                store(to, chain[i][j]);
             }
         }
     }
@@ -258,36 +274,77 @@ std::int64_t argmax(float const* x, std::int64_t n) {
     return largest > -infinity ? i : n;
 }
 
+/// Rows that share blocks go through them together, a register tile of queries at a time, so that keys and values are
+/// read once for all; then each through its own. A chain that is left and taken up again has the bits of one that is not.
 void attention(AttentionArguments const& t) {
-    auto const padded = round_up(t.length);
-    auto const blocks = padded / lanes;
-    float inverse[64];
-    auto const in_groups = [&](auto const& body) {
-        int head = 0;
-        for (; head + 3 <= t.group && t.group % 3 == 0; head += 3) body.template operator()<3>(head);
-        for (; head + 4 <= t.group; head += 4) body.template operator()<4>(head);
-        for (; head + 2 <= t.group; head += 2) body.template operator()<2>(head);
-        for (; head < t.group; ++head) body.template operator()<1>(head);
+    auto const queries = t.count * t.group;
+    std::int64_t longest = 0;
+    auto shortest = t.rows[0].length;
+    for (std::int64_t r = 0; r < t.count; ++r) {
+        longest = t.rows[r].length > longest ? t.rows[r].length : longest;
+        shortest = t.rows[r].length < shortest ? t.rows[r].length : shortest;
+    }
+    auto const padded = round_up(longest);
+    auto* const weights = t.scratch;
+    auto* const q = weights + queries * padded;
+    auto* const mixed = q + queries * t.head_dim;
+    for (std::int64_t r = 0; r < t.count; ++r) {
+        for (std::int64_t i = 0; i < t.group * t.head_dim; ++i) q[r * t.group * t.head_dim + i] = t.rows[r].q[i];
+    }
+
+    auto const in_tiles = [](std::int64_t first, std::int64_t count, auto const& body) {
+        for (auto tiles = (count + tile_queries - 1) / tile_queries; tiles > 0; --tiles) {
+            auto const size = (count + tiles - 1) / tiles;  // about equal ones
+            with_count<tile_queries>(size, [&]<int Queries>() { body.template operator()<Queries>(first); });
+            first += size;
+            count -= size;
+        }
     };
-    in_groups([&]<int Group>(int head) {
-        std::int64_t block = 0;
-        for (; block + 2 <= blocks; block += 2) scores<Group, 2>(t, block, head, padded);
-        for (; block < blocks; ++block) scores<Group, 1>(t, block, head, padded);
-    });
-    for (int g = 0; g < t.group; ++g) {
+    auto const score = [&](std::int64_t row, std::int64_t rows, std::int64_t first, std::int64_t last) {
+        auto const* const blocks = t.rows[row].blocks;
+        auto const against = [&]<int Blocks>(std::int64_t block) {
+            in_tiles(row * t.group, rows * t.group, [&]<int Queries>(std::int64_t query) {
+                scores<Queries, Blocks>(t, blocks + block, q + query * t.head_dim, weights + query * padded + block * lanes, padded);
+            });
+        };
+        for (; first + 2 <= last; first += 2) against.template operator()<2>(first);
+        if (first < last) against.template operator()<1>(first);
+    };
+    auto const blend = [&](std::int64_t row, std::int64_t rows, std::int64_t first, std::int64_t last) {
+        auto const* const blocks = t.rows[row].blocks;
+        in_tiles(row * t.group, rows * t.group, [&]<int Queries>(std::int64_t query) {
+            auto const* const w = weights + query * padded;
+            auto* const to = mixed + query * t.head_dim;
+            std::int64_t d = 0;
+            for (; d + 2 * lanes <= t.head_dim; d += 2 * lanes) mix<Queries, 2, false>(t, blocks, first, last, w, padded, to, d, lanes);
+            for (; d + lanes <= t.head_dim; d += lanes) mix<Queries, 1, false>(t, blocks, first, last, w, padded, to, d, lanes);
+            if (d < t.head_dim) mix<Queries, 1, true>(t, blocks, first, last, w, padded, to, d, t.head_dim - d);
+        });
+    };
+
+    score(0, t.count, 0, t.shared);
+    for (std::int64_t r = 0; r < t.count; ++r) score(r, 1, t.shared, round_up(t.rows[r].length) / lanes);
+    float inverse[64];
+    for (std::int64_t i = 0; i < queries; ++i) {
+        auto const& row = t.rows[i / t.group];
         float largest = 0;
-        inverse[g] = 1.0F / softmax(t.scratch + g * padded, t.length, largest);
-        if (t.stats) {
-            t.stats[g] = largest;
-            t.stats[g + t.stats_stride] = inverse[g];
+        inverse[i] = 1.0F / softmax(weights + i * padded, row.length, largest);
+        if (row.stats) {
+            row.stats[i % t.group] = largest;
+            row.stats[i % t.group + t.stats_stride] = inverse[i];
         }
     }
-    in_groups([&]<int Group>(int head) {
-        int d = 0;
-        for (; d + 32 <= t.head_dim; d += 32) mix<Group, 2, false>(t, head, d, padded, inverse, lanes);
-        for (; d + 16 <= t.head_dim; d += 16) mix<Group, 1, false>(t, head, d, padded, inverse, lanes);
-        if (d < t.head_dim) mix<Group, 1, true>(t, head, d, padded, inverse, t.head_dim - d);
-    });
+    auto const together = t.shared * lanes < shortest ? t.shared * lanes : shortest;
+    if (together > 0) blend(0, t.count, 0, together);
+    for (std::int64_t r = 0; r < t.count; ++r) {
+        if (together < t.rows[r].length) blend(r, 1, together, t.rows[r].length);
+    }
+    for (std::int64_t i = 0; i < queries; ++i) {
+        auto* const out = t.rows[i / t.group].out + i % t.group * t.head_dim;
+        for_pieces(t.head_dim, [&](std::int64_t d, std::int64_t count) {
+            put(out + d, take(mixed + i * t.head_dim + d, count) * splat(inverse[i]), count);
+        });
+    }
 }
 
 void attention_backward(AttentionBackwardArguments const& t) {

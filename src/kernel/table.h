@@ -20,19 +20,26 @@ struct GemmArguments {
     bool accumulate;
 };
 
-/// Attention of the `group` query heads that share a key/value head, for one row.
+/// One row of an attention: a query for each head of a group.
+struct AttentionQuery {
+    std::int32_t const* blocks;
+    std::int64_t length;  ///< positions attended to
+    float const* q;       ///< [group][head_dim]
+    float* out;           ///< [group][head_dim]
+    float* stats;         ///< null, or for each head its largest score and 1 / sum, `stats_stride` apart
+};
+
+/// Attention of the `group` query heads that share a key/value head, for several rows.
 struct AttentionArguments {
     std::int64_t group, head_dim;
     float scale;
-    std::int32_t const* blocks;
-    std::int64_t length;        ///< positions attended to
     float const* keys;          ///< of this key/value head in block 0: [head_dim][lanes]
     float const* values;        ///< likewise [lanes][head_dim]
     std::int64_t block_stride;  ///< floats from a block to the next
-    float const* q;             ///< [group][head_dim]
-    float* out;                 ///< [group][head_dim]
-    float* scratch;             ///< [group][length rounded up to lanes]
-    float* stats;               ///< null, or for each head its largest score and 1 / sum, `stats_stride` apart
+    AttentionQuery const* rows;
+    std::int64_t count;   ///< of rows; count * group <= 64
+    std::int64_t shared;  ///< the rows' first blocks are the same up to here, and hold positions of each of them
+    float* scratch;       ///< [count][group][longest length, rounded up to lanes, + 2 head_dim]
     std::int64_t stats_stride;
 };
 

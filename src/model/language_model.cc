@@ -61,6 +61,13 @@ void apply_linear(Ops const& ops, LanguageModel::Linear const& linear, at::Tenso
     if (linear.bias.defined()) ops.add_bias(linear.bias, y);
 }
 
+/// How many first blocks, within what both attend to, two rows have in common.
+std::int32_t shared_blocks(Row const& a, Row const& b) {
+    auto const count = std::min(a.position, b.position) / kernel::kv_block + 1;
+    if (a.blocks == b.blocks) return count;
+    return static_cast<std::int32_t>(std::mismatch(a.blocks, a.blocks + count, b.blocks).first - a.blocks);
+}
+
 }  // namespace
 
 std::string module_name(int layer, Projection projection) {
@@ -141,11 +148,12 @@ at::Tensor forward_rows(LanguageModel const& model, Ops const& ops, KvCache& cac
     std::vector<std::int32_t> positions;
     std::vector<KvSlot> slots;
     std::vector<kernel::AttentionRow> attention;
-    for (auto const& row : rows) {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        auto const& row = rows[i];
         tokens.push_back(row.token);
         positions.push_back(row.position);
         slots.push_back({row.blocks[row.position / kernel::kv_block], row.position % kernel::kv_block});
-        attention.push_back({row.blocks, row.position + 1});
+        attention.push_back({row.blocks, row.position + 1, i == 0 ? 0 : shared_blocks(rows[i - 1], row)});
     }
 
     auto x = ops.empty({count, config.hidden_size});

@@ -97,7 +97,8 @@ public:
                                                 std::int64_t blocks) const = 0;
     virtual void store_kv(KvCache& cache, int layer, std::span<KvSlot const> slots, at::Tensor const& k,
                           at::Tensor const& v) const = 0;
-    /// Row i attends to the positions that rows[i] names.
+    /// Row i attends to the positions that rows[i] names. What neighbours share (AttentionRow::shared) may be gone
+    /// through once for all of them.
     virtual void attend(KvCache const& cache, int layer, std::span<kernel::AttentionRow const> rows,
                         at::Tensor const& q, at::Tensor& out) const = 0;
 

@@ -129,33 +129,57 @@ public:
         ours.values.select(0, layer).index_copy_(0, index, v.view(shape));
     }
 
+    /// Rows that share blocks attend to them by one product for all, and to their own positions by padded ones; the two
+    /// parts are joined by their log-sum-exp. So the last bits of a row depend on its neighbours.
     void attend(KvCache const& cache, int layer, std::span<kernel::AttentionRow const> rows, at::Tensor const& q,
                 at::Tensor& y) const override {
         auto const& ours = static_cast<AtenCache const&>(cache);
-        std::int32_t longest = 0;
-        for (auto const& row : rows) longest = std::max(longest, row.length);
-        // Positions of every row, padded by its first one; the padding is masked out.
-        std::vector<std::int32_t> places;
-        std::vector<std::int32_t> lengths;
-        for (auto const& row : rows) {
-            for (std::int32_t p = 0; p < longest; ++p) {
-                auto const position = p < row.length ? p : 0;
-                places.push_back(row.blocks[position / kernel::kv_block] * kernel::kv_block +
-                                 position % kernel::kv_block);
+        auto const& shape = ours.shape;
+        auto const kept = [&](at::Tensor const& all, std::vector<std::int32_t> const& places) {
+            return all.select(0, layer).index_select(0, indices(places));
+        };
+        auto const group = shape.heads / shape.kv_heads;
+        for (std::size_t begin = 0; begin < rows.size();) {
+            auto const [end, shared] = sharing(rows, begin);
+            auto const members = rows.subspan(begin, end - begin);
+            auto const count = std::ssize(members);
+            std::int32_t longest = 0;
+            for (auto const& row : members) longest = std::max(longest, row.length);
+            // Own positions of every row, padded by its last one; the padding is masked out.
+            std::vector<std::int32_t> places;
+            std::vector<std::int32_t> lengths;
+            for (auto const& row : members) {
+                for (auto p = shared; p < longest; ++p) places.push_back(place(row, std::min(p, row.length - 1)));
+                lengths.push_back(row.length - shared);
             }
-            lengths.push_back(row.length);
+            auto const own = std::int64_t{longest} - shared;
+            auto const k = kept(ours.keys, places).view({count, own, shape.kv_heads, shape.head_dim});
+            auto const v = kept(ours.values, places).view({count, own, shape.kv_heads, shape.head_dim});
+            auto const queries = q.narrow(0, static_cast<std::int64_t>(begin), count)
+                                     .view({count, shape.kv_heads, group, shape.head_dim})
+                                     .mul(static_cast<double>(shape.scale));
+            auto scores = at::matmul(queries, k.permute({0, 2, 3, 1}));  // [rows, kv_heads, group, positions]
+            auto const mask = at::arange(own, options(at::kLong)).unsqueeze(0) >= indices(lengths).unsqueeze(1);
+            scores.masked_fill_(mask.unsqueeze(1).unsqueeze(1), -INFINITY);
+            auto result = at::matmul(at::softmax(scores, -1), v.permute({0, 2, 1, 3}));
+            if (shared > 0) {
+                std::vector<std::int32_t> common;
+                for (std::int32_t p = 0; p < shared; ++p) common.push_back(place(members[0], p));
+                auto const together = queries.transpose(0, 1).reshape({shape.kv_heads, count * group, shape.head_dim});
+                auto const common_scores = at::matmul(together, kept(ours.keys, common).permute({1, 2, 0}));
+                auto const common_result =
+                    at::matmul(at::softmax(common_scores, -1), kept(ours.values, common).transpose(0, 1));
+                auto const by_row = [&](at::Tensor const& x) {
+                    return x.view({shape.kv_heads, count, group, -1}).transpose(0, 1);
+                };
+                // The common part's share of the whole sum is e^a / (e^a + e^b).
+                auto const a = by_row(at::logsumexp(common_scores, {-1}, true));
+                auto const share = at::sigmoid(a - at::logsumexp(scores, {-1}, true));
+                result = result + share * (by_row(common_result) - result);
+            }
+            y.narrow(0, static_cast<std::int64_t>(begin), count).copy_(result.reshape({count, -1}));
+            begin = end;
         }
-        auto const count = static_cast<std::int64_t>(rows.size());
-        auto const shape = std::vector<std::int64_t>{count, longest, ours.shape.kv_heads, ours.shape.head_dim};
-        auto const index = indices(places);
-        auto const k = ours.keys.select(0, layer).index_select(0, index).view(shape).permute({0, 2, 3, 1});
-        auto const v = ours.values.select(0, layer).index_select(0, index).view(shape).permute({0, 2, 1, 3});
-        auto const group = ours.shape.heads / ours.shape.kv_heads;
-        auto const grouped = q.view({count, ours.shape.kv_heads, group, ours.shape.head_dim});
-        auto scores = at::matmul(grouped, k) * static_cast<double>(ours.shape.scale);
-        auto const mask = at::arange(longest, options(at::kLong)).unsqueeze(0) >= indices(lengths).unsqueeze(1);
-        scores.masked_fill_(mask.unsqueeze(1).unsqueeze(1), -INFINITY);
-        y.copy_(at::matmul(at::softmax(scores, -1), v).reshape(y.sizes()));
     }
 
     void attention(kernel::AttentionShape const& shape, std::span<std::int32_t const> offsets, bool causal,
@@ -259,6 +283,25 @@ private:
 
     static at::Tensor inverse_norm(at::Tensor const& x, float eps) {
         return at::rsqrt(x.square().mean(-1, true) + static_cast<double>(eps));
+    }
+
+    /// Where a row's position is kept.
+    static std::int32_t place(kernel::AttentionRow const& row, std::int32_t position) {
+        return row.blocks[position / kernel::kv_block] * kernel::kv_block + position % kernel::kv_block;
+    }
+
+    /// The rows from `begin` on that go together: their end, and how many first positions (whole blocks, and fewer than
+    /// any of them has) they all share. Rows that share nothing go together too, padded.
+    static std::pair<std::size_t, std::int32_t> sharing(std::span<kernel::AttentionRow const> rows, std::size_t begin) {
+        auto end = begin + 1;
+        auto const common = [&](std::size_t row) {
+            return std::min(rows[row].shared, (rows[row].length - 1) / kernel::kv_block);
+        };
+        if (end == rows.size()) return {end, 0};
+        auto shared = std::min(common(end), (rows[begin].length - 1) / kernel::kv_block);
+        for (++end; end < rows.size() && (common(end) > 0) == (shared > 0); ++end)
+            shared = std::min(shared, common(end));
+        return {end, shared * kernel::kv_block};
     }
 
     template <class Body>

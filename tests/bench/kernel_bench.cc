@@ -89,7 +89,8 @@ void pack_weight(benchmark::State& state) {
 
 constexpr AttentionShape smollm2{9, 3, 64, 0.125F};
 
-/// Rows of as many sequences, which share a prefix of 432 positions and have 64 of their own.
+/// Rows of as many sequences, which share a prefix of 432 positions and have 64 of their own; with or without the
+/// knowledge that they share it.
 void decode_attention(benchmark::State& state) {
     constexpr std::int32_t prefix = 27, own = 4;
     auto const rows = state.range(0);
@@ -101,12 +102,27 @@ void decode_attention(benchmark::State& state) {
         tables[i].resize(prefix + own);
         std::iota(tables[i].begin(), tables[i].begin() + prefix, 0);
         std::iota(tables[i].begin() + prefix, tables[i].end(), static_cast<std::int32_t>(prefix + i * own));
-        all.push_back({tables[i].data(), (prefix + own) * kv_block});
+        all.push_back({tables[i].data(), (prefix + own) * kv_block, i > 0 && state.range(1) ? prefix : 0});
     }
     auto const q = numbers(rows * 576);
     std::vector<float> out(rows * 576);
     for (auto _ : state) paged_attention(smollm2, {keys.data(), values.data()}, all, q.data(), 576, out.data(), 576);
     report(state, 4.0 * 576 * (prefix + own) * kv_block * static_cast<double>(rows), 0);
+}
+
+/// The 432 positions of one prompt, with or without the knowledge that they are one sequence.
+void prefill_attention(benchmark::State& state) {
+    constexpr std::int32_t length = 432;
+    auto keys = numbers(length * 3 * 64), values = keys;
+    std::vector<std::int32_t> table(length / kv_block);
+    std::iota(table.begin(), table.end(), 0);
+    std::vector<AttentionRow> all;
+    for (std::int32_t i = 0; i < length; ++i)
+        all.push_back({table.data(), i + 1, state.range(0) ? (i + kv_block - 1) / kv_block : 0});
+    auto const q = numbers(length * 576);
+    std::vector<float> out(length * 576);
+    for (auto _ : state) paged_attention(smollm2, {keys.data(), values.data()}, all, q.data(), 576, out.data(), 576);
+    report(state, 2.0 * 576 * length * (length + 1), 0);
 }
 
 void train_attention(benchmark::State& state) {
@@ -146,7 +162,8 @@ BENCHMARK(linear)
     ->ArgsProduct({{1, 8, 32}, {49152}, {576}})
     ->UseRealTime();
 BENCHMARK(pack_weight)->UseRealTime();
-BENCHMARK(decode_attention)->Arg(1)->Arg(32)->UseRealTime();
+BENCHMARK(decode_attention)->ArgsProduct({{1, 8, 16, 32}, {0, 1}})->UseRealTime();
+BENCHMARK(prefill_attention)->Arg(0)->Arg(1)->UseRealTime();
 BENCHMARK(train_attention)->Arg(0)->Arg(1)->UseRealTime();
 BENCHMARK(elements)->UseRealTime();
 BENCHMARK(short_region)->UseRealTime();

@@ -191,6 +191,10 @@ struct Heads {
     int heads, kv_heads, head_dim;
 };
 
+std::int32_t blocks_of(std::int32_t length) {
+    return (length + kv_block - 1) / kv_block;
+}
+
 class Attention : public testing::TestWithParam<Heads> {
 protected:
     AttentionShape shape() const {
@@ -284,6 +288,34 @@ TEST_P(Attention, OverBlocksInAnyPlaceIsTheSameBitsAsOverThePackedSequence) {
                         q.data() + i * query_width(), query_width(), alone.data(), query_width());
         ASSERT_TRUE(std::equal(alone.begin(), alone.end(), together.begin() + i * query_width())) << i;
     }
+}
+
+TEST_P(Attention, OfRowsThatShareTheirFirstBlocksIsTheSameBitsAsOfEachAlone) {
+    // Tables of five sequences behind two blocks, then a row in the middle of what they share, then one that shares
+    // nothing; and the rows of one sequence, which share all they have.
+    std::vector<std::vector<std::int32_t>> tables;
+    for (std::int32_t i = 0; i < 5; ++i) tables.push_back({8, 3, 9 + i, 2});
+    tables.push_back({8, 3});
+    tables.push_back({4, 5, 6});
+    std::vector<std::int32_t> const lengths{40, 33, 64, 48, 47, 20, 41};
+    std::vector<AttentionRow> attended;
+    for (std::size_t i = 0; i < tables.size(); ++i)
+        attended.push_back({tables[i].data(), lengths[i], i == 0 || i == 6 ? 0 : 2});
+    for (std::int32_t length = 30; length <= 48; ++length)
+        attended.push_back({tables[6].data(), length, length == 30 ? 2 : blocks_of(length - 1)});
+    auto const k = random("k", 14 * kv_block * kv_width());
+    auto const v = random("v", 14 * kv_block * kv_width());
+    KvPool const pool{const_cast<float*>(k.data()), const_cast<float*>(v.data())};
+    auto const q = random("q", std::ssize(attended) * query_width());
+    auto const together = same_bits_everywhere([&] {
+        Floats out(q.size());
+        paged_attention(shape(), pool, attended, q.data(), query_width(), out.data(), query_width());
+        return out;
+    });
+    for (auto& row : attended) row.shared = 0;
+    Floats alone(q.size());
+    paged_attention(shape(), pool, attended, q.data(), query_width(), alone.data(), query_width());
+    EXPECT_EQ(together, alone);
 }
 
 TEST_P(Attention, HasTheGradientsOfCentralDifferences) {

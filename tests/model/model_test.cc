@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/random.h"
 #include "golden.h"
 #include "model/encoder.h"
 #include "model/language_model.h"
@@ -130,6 +131,49 @@ TEST_P(Models, EncodeSentencesAsSentenceTransformersDoes) {
     weights::SafetensorsFile const tensors{golden("minilm/embeddings.safetensors")};
     expect_near(embeddings.mean_pooled, golden_tensor(tensors, "mean_pooled"), 2e-5F, "mean_pooled");
     expect_near(embeddings.normalised, golden_tensor(tensors, "normalised"), 5e-6F, "normalised");
+}
+
+TEST_P(Models, AttendToWhatRowsShareOnceAndGiveWhatEachRowAloneGives) {
+    kernel::AttentionShape const shape{6, 2, 64, 0.125F};
+    constexpr std::int64_t query_width = 6 * 64, kv_width = 2 * 64, blocks = 16;
+    RandomStream const random{3, "attention"};
+    std::uint64_t next = 0;
+    auto const numbers = [&](std::int64_t rows, std::int64_t columns) {
+        auto x = ops->empty({rows, columns});
+        for (auto& value : std::span{x.mutable_data_ptr<float>(), static_cast<std::size_t>(x.numel())})
+            value = static_cast<float>(random.normal(next++));
+        return x;
+    };
+    auto const cache = ops->make_cache(shape, 2, blocks);
+    std::vector<KvSlot> slots;
+    for (std::int32_t i = 0; i < blocks * kernel::kv_block; ++i) slots.push_back({i / 16, i % 16});
+    auto const k = numbers(std::ssize(slots), kv_width);
+    auto const v = numbers(std::ssize(slots), kv_width);
+    ops->store_kv(*cache, 1, slots, k, v);
+    // Three sequences behind three blocks, one of which ends with the third; two of another prompt; one alone.
+    std::vector<std::vector<std::int32_t>> const tables{{4, 1, 7, 2, 5}, {4, 1, 7, 3}, {4, 1, 7},
+                                                        {8, 9},          {8, 10, 11},  {12}};
+    std::vector<kernel::AttentionRow> const rows{{tables[0].data(), 77, 0}, {tables[1].data(), 50, 3},
+                                                 {tables[2].data(), 48, 3}, {tables[3].data(), 20, 0},
+                                                 {tables[4].data(), 48, 1}, {tables[5].data(), 1, 0}};
+    auto plain = rows;
+    for (auto& row : plain) row.shared = 0;
+    auto const q = numbers(std::ssize(rows), query_width);
+    auto const attended = [&](std::span<kernel::AttentionRow const> some) {
+        auto out = ops->empty({std::ssize(rows), query_width});
+        ops->attend(*cache, 1, some, q, out);
+        return std::vector<float>{out.const_data_ptr<float>(), out.const_data_ptr<float>() + out.numel()};
+    };
+    auto const together = attended(rows);
+    if (GetParam() == std::string{"kernel"}) {
+        EXPECT_EQ(together, attended(plain));
+        return;
+    }
+    // A score's terms add up to less than 64 * 0.125 * 3 and it errs by (64 + 2) roundings of that; a weight errs by
+    // twice as much, a sum over 77 positions by 77 roundings more, the join by those of two logarithms below 16. Values
+    // are below 5. Both sides err.
+    constexpr float bound = 2 * 5 * (2 * 66 * 24 + 77 + 2 * 16) * 0x1p-24F;
+    expect_near(together, attended(plain), bound, "attention");
 }
 
 INSTANTIATE_TEST_SUITE_P(Ops, Models, testing::Values("kernel", "libtorch"),
