@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "core/parallel.h"
@@ -30,58 +31,66 @@ void transpose(float const* in, std::int64_t rows, std::int64_t columns, std::in
 
 }  // namespace
 
-void PackedMatrix::Free::operator()(float* memory) const noexcept {
-    std::free(memory);
-}
-
-PackedMatrix::PackedMatrix(std::int64_t depth, std::int64_t columns) : depth_{depth}, columns_{columns} {
-    auto const bytes =
-        static_cast<std::size_t>(std::max<std::int64_t>(panels(columns) * depth * panel_width, 1)) * sizeof(float);
+std::shared_ptr<float> allocate(std::size_t count) {
+    auto const bytes = std::max<std::size_t>(count, 1) * sizeof(float);
     auto* const memory = static_cast<float*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
     if (!memory) throw std::bad_alloc{};
-    data_.reset(memory);
+    return {memory, [](float* taken) { std::free(taken); }};
+}
+
+PackedMatrix::PackedMatrix(std::int64_t depth, std::int64_t columns, std::shared_ptr<float const> data)
+    : depth_{depth}, columns_{columns}, data_{std::move(data)} {}
+
+std::size_t PackedMatrix::floats(std::int64_t depth, std::int64_t columns) {
+    return static_cast<std::size_t>(panels(columns) * depth * panel_width);
 }
 
 float const* PackedMatrix::panel(std::int64_t index) const {
     return data_.get() + index * depth_ * panel_width;
 }
-float* PackedMatrix::panel(std::int64_t index) {
-    return data_.get() + index * depth_ * panel_width;
-}
 
-PackedMatrix PackedMatrix::from_weight(float const* w, std::int64_t n, std::int64_t k, std::int64_t ld) {
-    PackedMatrix packed{k, n};
+void PackedMatrix::pack_weight(float const* w, std::int64_t n, std::int64_t k, std::int64_t ld, float* out) {
     parallel_for(0, panels(n), 1, [&](std::int64_t begin, std::int64_t end) {
         for (auto p = begin; p < end; ++p) {
-            auto* const out = packed.panel(p);
+            auto* const panel = out + p * k * panel_width;
             auto const width = std::min(panel_width, n - p * panel_width);
             constexpr std::int64_t block = 16;
             for (std::int64_t k0 = 0; k0 < k; k0 += block) {
                 auto const k1 = std::min(k0 + block, k);
                 for (std::int64_t j = 0; j < panel_width; ++j) {
                     auto const* const row = w + (p * panel_width + j) * ld;
-                    for (auto i = k0; i < k1; ++i) out[i * panel_width + j] = j < width ? row[i] : 0.0F;
+                    for (auto i = k0; i < k1; ++i) panel[i * panel_width + j] = j < width ? row[i] : 0.0F;
                 }
             }
         }
     });
-    return packed;
 }
 
-PackedMatrix PackedMatrix::from_matrix(float const* b, std::int64_t k, std::int64_t n, std::int64_t ld, float factor) {
-    PackedMatrix packed{k, n};
+void PackedMatrix::pack_matrix(float const* b, std::int64_t k, std::int64_t n, std::int64_t ld, float factor,
+                               float* out) {
     parallel_for(0, panels(n), 1, [&](std::int64_t begin, std::int64_t end) {
         for (auto p = begin; p < end; ++p) {
-            auto* const out = packed.panel(p);
+            auto* const panel = out + p * k * panel_width;
             auto const width = std::min(panel_width, n - p * panel_width);
             for (std::int64_t i = 0; i < k; ++i) {
                 auto const* const row = b + i * ld + p * panel_width;
-                for (std::int64_t j = 0; j < width; ++j) out[i * panel_width + j] = factor * row[j];
-                for (auto j = width; j < panel_width; ++j) out[i * panel_width + j] = 0.0F;
+                for (std::int64_t j = 0; j < width; ++j) panel[i * panel_width + j] = factor * row[j];
+                for (auto j = width; j < panel_width; ++j) panel[i * panel_width + j] = 0.0F;
             }
         }
     });
-    return packed;
+}
+
+PackedMatrix PackedMatrix::from_weight(float const* w, std::int64_t n, std::int64_t k, std::int64_t ld) {
+    auto const memory = allocate(floats(k, n));
+    pack_weight(w, n, k, ld, memory.get());
+    return {k, n, memory};
+}
+
+PackedMatrix PackedMatrix::from_matrix(float const* b, std::int64_t k, std::int64_t n, std::int64_t ld, float factor) {
+    auto const memory = allocate(floats(k, n));
+    pack_matrix(b, k, n, ld, factor, memory.get());
+    return {k, n, memory};
 }
 
 void gemm(std::int64_t m, float const* a, std::int64_t lda, PackedMatrix const& b, float* c, std::int64_t ldc,

@@ -19,26 +19,28 @@ at::Tensor read_tensor(weights::Checkpoint const& checkpoint, std::string const&
     return tensor;
 }
 
-at::Tensor to_device(Ops const& ops, at::Tensor const& host) {
-    auto tensor = ops.empty(host.sizes());
-    tensor.copy_(host);
-    return tensor;
+Values values_of(weights::Checkpoint const& checkpoint, std::string const& name) {
+    return {checkpoint.shape(name), [&checkpoint, name] { return read_tensor(checkpoint, name); }};
 }
 
 /// cos or sin of position times inverse frequency. The angle is in fp32, as transformers has it; the function is taken
 /// in double precision and rounded, so that its last bit does not depend on the C library.
 template <class Function>
-at::Tensor rope_table(weights::ModelConfig const& config, Ops const& ops, Function const& function) {
+Values rope_table(weights::ModelConfig const& config, Function const& function) {
     auto const frequencies = weights::rope_inverse_frequencies(config);
-    auto const half = static_cast<std::int64_t>(frequencies.size());
-    auto table = at::empty({config.max_position_embeddings, half}, at::TensorOptions{}.dtype(at::kFloat));
-    auto* out = table.mutable_data_ptr<float>();
-    for (std::int64_t position = 0; position < config.max_position_embeddings; ++position) {
-        for (float const frequency : frequencies) {
-            *out++ = static_cast<float>(function(static_cast<double>(static_cast<float>(position) * frequency)));
-        }
-    }
-    return to_device(ops, table);
+    auto const positions = config.max_position_embeddings;
+    std::vector<std::int64_t> const shape{positions, std::ssize(frequencies)};
+    return {shape, [=] {
+                auto table = at::Tensor{at::empty(shape, at::TensorOptions{}.dtype(at::kFloat))};
+                auto* out = table.mutable_data_ptr<float>();
+                for (std::int64_t position = 0; position < positions; ++position) {
+                    for (float const frequency : frequencies) {
+                        auto const angle = static_cast<float>(position) * frequency;
+                        *out++ = static_cast<float>(function(static_cast<double>(angle)));
+                    }
+                }
+                return table;
+            }};
 }
 
 void apply_linear(Ops const& ops, LanguageModel::Linear const& linear, at::Tensor const& x, at::Tensor& y,
@@ -82,35 +84,42 @@ kernel::AttentionShape LanguageModel::attention_shape() const {
             static_cast<int>(config.head_dim), 1.0F / std::sqrt(static_cast<float>(config.head_dim))};
 }
 
-LanguageModel load_language_model(weights::Checkpoint const& checkpoint, Ops const& ops, bool with_backward) {
+LanguageModel load_language_model(weights::Checkpoint const& checkpoint, Ops const& ops, bool with_backward,
+                                  Placement& placement) {
     LanguageModel model;
     model.config = checkpoint.config();
     auto const& config = model.config;
-    model.embeddings = to_device(ops, read_tensor(checkpoint, "model.embed_tokens.weight"));
+    auto const place = [&](std::string const& name) { return ops.place(values_of(checkpoint, name), placement); };
+    model.embeddings = place("model.embed_tokens.weight");
     for (int layer = 0; layer < config.num_layers; ++layer) {
         auto& parts = model.layers.emplace_back();
         auto const prefix = fmt::format("model.layers.{}.", layer);
-        parts.attention_norm = to_device(ops, read_tensor(checkpoint, prefix + "input_layernorm.weight"));
-        parts.mlp_norm = to_device(ops, read_tensor(checkpoint, prefix + "post_attention_layernorm.weight"));
+        parts.attention_norm = place(prefix + "input_layernorm.weight");
+        parts.mlp_norm = place(prefix + "post_attention_layernorm.weight");
         if (config.head_norm) {
-            parts.q_norm = to_device(ops, read_tensor(checkpoint, prefix + "self_attn.q_norm.weight"));
-            parts.k_norm = to_device(ops, read_tensor(checkpoint, prefix + "self_attn.k_norm.weight"));
+            parts.q_norm = place(prefix + "self_attn.q_norm.weight");
+            parts.k_norm = place(prefix + "self_attn.k_norm.weight");
         }
         for (int p = 0; p < num_projections; ++p) {
             auto const name = module_name(layer, static_cast<Projection>(p));
             auto& linear = parts.linear[static_cast<std::size_t>(p)];
-            linear.weight = ops.prepare(read_tensor(checkpoint, name + ".weight"), with_backward);
+            linear.weight = ops.prepare(values_of(checkpoint, name + ".weight"), with_backward, placement);
             if (checkpoint.has(name + ".bias")) {
-                linear.bias = to_device(ops, read_tensor(checkpoint, name + ".bias"));
+                linear.bias = place(name + ".bias");
             }
         }
     }
-    model.final_norm = to_device(ops, read_tensor(checkpoint, "model.norm.weight"));
+    model.final_norm = place("model.norm.weight");
     auto const head = config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
-    model.head = ops.prepare(read_tensor(checkpoint, head), with_backward);
-    model.rope_cos = rope_table(config, ops, [](double angle) { return std::cos(angle); });
-    model.rope_sin = rope_table(config, ops, [](double angle) { return std::sin(angle); });
+    model.head = ops.prepare(values_of(checkpoint, head), with_backward, placement);
+    model.rope_cos = ops.place(rope_table(config, [](double angle) { return std::cos(angle); }), placement);
+    model.rope_sin = ops.place(rope_table(config, [](double angle) { return std::sin(angle); }), placement);
     return model;
+}
+
+LanguageModel load_language_model(weights::Checkpoint const& checkpoint, Ops const& ops, bool with_backward) {
+    OwnPlacement own;
+    return load_language_model(checkpoint, ops, with_backward, own);
 }
 
 PreparedAdapter::PreparedAdapter(weights::Adapter const& adapter, weights::ModelConfig const& config, Ops const& ops) {

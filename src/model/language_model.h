@@ -47,7 +47,10 @@ struct LanguageModel {
 };
 
 /// Reads a checkpoint. @param with_backward  also prepare what training needs (about twice the memory)
+/// @param placement  where the weights are kept and who fills them; without it, this process for itself
 /// @throws InputError when the checkpoint lacks a tensor or has one of another shape
+LanguageModel load_language_model(weights::Checkpoint const& checkpoint, Ops const& ops, bool with_backward,
+                                  Placement& placement);
 LanguageModel load_language_model(weights::Checkpoint const& checkpoint, Ops const& ops, bool with_backward);
 
 /// An adapter made ready for inference.

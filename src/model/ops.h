@@ -10,6 +10,7 @@
 
 #include "kernel/attention.h"
 #include "kernel/elementwise.h"
+#include "model/placement.h"
 
 namespace samner::model {
 
@@ -60,8 +61,13 @@ public:
     virtual at::Tensor empty(at::IntArrayRef shape) const = 0;
     at::Tensor zeros(at::IntArrayRef shape) const;
 
-    /// Takes a copy of `weight` [out, in] (fp32, on the host). `with_backward` also prepares `linear_backward`.
-    virtual std::unique_ptr<Weight> prepare(at::Tensor const& weight, bool with_backward) const = 0;
+    /// Prepares a weight [out, in] and keeps it where `placement` says. `with_backward` also prepares
+    /// `linear_backward`.
+    virtual std::unique_ptr<Weight> prepare(Values const& weight, bool with_backward, Placement& placement) const = 0;
+    /// Takes a copy of `weight` (fp32, on the host) for this process alone.
+    std::unique_ptr<Weight> prepare(at::Tensor const& weight, bool with_backward) const;
+    /// A tensor as it is, on the device.
+    virtual at::Tensor place(Values const& values, Placement& placement) const = 0;
     /// y [rows, out] (+)= x [rows, in] · Wᵀ
     virtual void linear(Weight const& weight, at::Tensor const& x, at::Tensor& y, bool accumulate) const = 0;
     /// dx [rows, in] (+)= dy [rows, out] · W

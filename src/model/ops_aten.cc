@@ -34,10 +34,16 @@ public:
 
     at::Tensor empty(at::IntArrayRef shape) const override { return at::empty(shape, options(at::kFloat)); }
 
-    std::unique_ptr<Weight> prepare(at::Tensor const& weight, bool) const override {
-        auto result = std::make_unique<AtenWeight>(weight.size(0), weight.size(1));
-        result->value = weight.to(device_, at::kFloat, false, true);
+    std::unique_ptr<Weight> prepare(Values const& weight, bool, Placement& placement) const override {
+        auto result = std::make_unique<AtenWeight>(weight.shape[0], weight.shape[1]);
+        result->value = place(weight, placement);
         return result;
+    }
+
+    at::Tensor place(Values const& values, Placement& placement) const override {
+        auto tensor = empty(values.shape);
+        placement.device(tensor.mutable_data_ptr(), tensor.nbytes(), [&] { tensor.copy_(values.read()); });
+        return tensor;
     }
 
     void linear(Weight const& weight, at::Tensor const& x, at::Tensor& y, bool accumulate) const override {

@@ -1,7 +1,9 @@
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "kernel/attention.h"
@@ -46,13 +48,29 @@ public:
         return at::empty(shape, at::TensorOptions{}.dtype(at::kFloat));
     }
 
-    std::unique_ptr<Weight> prepare(at::Tensor const& weight, bool with_backward) const override {
-        auto const rows = weight.size(0);
-        auto const columns = width(weight);
+    std::unique_ptr<Weight> prepare(Values const& weight, bool with_backward, Placement& placement) const override {
+        using kernel::PackedMatrix;
+        auto const rows = weight.shape[0];
+        auto const columns = weight.shape[1];
+        auto const forward = PackedMatrix::floats(columns, rows);
+        auto const backward = with_backward ? PackedMatrix::floats(rows, columns) : 0;
+        auto const memory = placement.host(forward + backward, [&](float* to) {
+            auto const values = weight.read();
+            PackedMatrix::pack_weight(in(values), rows, columns, columns, to);
+            if (with_backward) PackedMatrix::pack_matrix(in(values), rows, columns, columns, 1.0F, to + forward);
+        });
         auto result = std::make_unique<CpuWeight>(rows, columns);
-        result->forward = kernel::PackedMatrix::from_weight(in(weight), rows, columns, columns);
-        if (with_backward) result->backward = kernel::PackedMatrix::from_matrix(in(weight), rows, columns, columns);
+        result->forward = {columns, rows, memory};
+        if (with_backward) result->backward = {rows, columns, {memory, memory.get() + forward}};
         return result;
+    }
+
+    at::Tensor place(Values const& values, Placement& placement) const override {
+        auto const count = static_cast<std::size_t>(c10::multiply_integers(values.shape));
+        auto memory = placement.host(count, [&](float* to) { std::copy_n(in(values.read()), count, to); });
+        auto* const data = const_cast<float*>(memory.get());  // nobody writes to it
+        return at::from_blob(
+            data, values.shape, [memory = std::move(memory)](void*) {}, at::kFloat);
     }
 
     void linear(Weight const& weight, at::Tensor const& x, at::Tensor& y, bool accumulate) const override {
@@ -204,6 +222,11 @@ at::Tensor Ops::zeros(at::IntArrayRef shape) const {
     auto tensor = empty(shape);
     tensor.zero_();
     return tensor;
+}
+
+std::unique_ptr<Weight> Ops::prepare(at::Tensor const& weight, bool with_backward) const {
+    OwnPlacement own;
+    return prepare({weight.sizes().vec(), [&] { return weight; }}, with_backward, own);
 }
 
 std::unique_ptr<Ops> make_cpu_ops() {
