@@ -112,6 +112,16 @@ TEST_P(Models, FromGgufGiveTheLogitsOfTransformers) {
     }
 }
 
+TEST_P(Models, OfQwen3FromGgufGiveTheLogitsOfTheFolderItWasMadeFrom) {
+    auto const data = fs::path{SAMNER_TEST_DATA};
+    auto const folder = load_language_model(weights::Checkpoint::open(data / "models/qwen3-tiny"), *ops, false);
+    auto const file = load_language_model(weights::Checkpoint::open(data / "gguf/qwen3-tiny.gguf"), *ops, false);
+    for (auto const& sequence : read_json(data / "models/qwen3-tiny.expected.json")["sequences"]) {
+        auto const ids = sequence.get<Ids>();
+        EXPECT_EQ(sequence_logits(file, *ops, ids, nullptr), sequence_logits(folder, *ops, ids, nullptr));
+    }
+}
+
 TEST_P(Models, RefuseTokensOutsideTheVocabularyAndSequencesLongerThanTheContext) {
     auto const model = load_language_model(weights::Checkpoint::open(golden("models/llama-tiny")), *ops, false);
     EXPECT_THROW(sequence_logits(model, *ops, Ids{1, 300}, nullptr), InputError);

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -32,6 +34,23 @@ TEST(Dequantise, GivesTheBitsOfTheReferenceForEveryType) {
         std::vector<float> values(static_cast<std::size_t>(expected.elements()));
         dequantise(type, blocks.at(type_name + ".bytes").bytes, values);
         EXPECT_EQ(std::memcmp(values.data(), expected.bytes.data(), expected.bytes.size()), 0) << type_name;
+    }
+}
+
+TEST(Dequantise, GivesTheBitsOfTheReferenceForZeroSubnormalHugeAndInfiniteScales) {
+    SafetensorsFile const blocks{std::filesystem::path{SAMNER_TEST_DATA} / "gguf/blocks.safetensors"};
+    for (auto const type : {GgufType::f16, GgufType::bf16, GgufType::q8_0, GgufType::q4_0, GgufType::q4_1,
+                            GgufType::q4_k, GgufType::q5_k, GgufType::q6_k}) {
+        std::string const type_name{gguf_type_facts(type).name};
+        auto const expected = blocks.floats(type_name + ".values");
+        std::vector<float> values(expected.size());
+        dequantise(type, blocks.at(type_name + ".bytes").bytes, values);
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            auto const both_nan = std::isnan(values[i]) && std::isnan(expected[i]);
+            ASSERT_TRUE(both_nan ||
+                        std::bit_cast<std::uint32_t>(values[i]) == std::bit_cast<std::uint32_t>(expected[i]))
+                << type_name << " value " << i << ": " << values[i] << ", not " << expected[i];
+        }
     }
 }
 
