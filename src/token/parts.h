@@ -37,7 +37,8 @@ struct Tokenizer::Parts {
 };
 
 /// GPT-2's way to cut text up; what ByteLevel does by itself.
-extern std::string_view const gpt2_pattern;
+constexpr std::string_view gpt2_pattern =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
 /// The tables of byte-level BPE out of the vocabulary.
 std::array<std::int32_t, 256> byte_ids(Vocabulary const& vocabulary);

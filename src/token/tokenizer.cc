@@ -9,8 +9,6 @@
 
 namespace samner::token {
 
-std::string_view const gpt2_pattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-
 std::array<std::int32_t, 256> byte_ids(Vocabulary const& vocabulary) {
     std::array<std::int32_t, 256> ids{};
     for (int byte = 0; byte < 256; ++byte) {

@@ -14,13 +14,14 @@ namespace samner::token {
 /// The members `tokenizer.ggml.*` of a GGUF file.
 struct GgufVocabulary {
     std::string model;                ///< only "gpt2" (byte-level BPE) is supported
-    std::string pre;                  ///< how text is cut up; only "smollm" is supported
+    std::string pre;                  ///< how text is cut up: smollm, gpt-2, llama-bpe, qwen2, tekken …
     std::vector<std::string> tokens;  ///< by id
     std::vector<std::int32_t> types;  ///< by id: 1 normal, 3 control, 4 user-defined; 2, 5, 6 are not of gpt2
     std::vector<std::string> merges;  ///< "left right", by rank
     std::optional<std::int32_t> bos, eos;
-    bool add_bos = false, add_eos = false;  ///< whether `add_special` puts them there
-    std::string place;                      ///< the file, for messages
+    std::optional<bool> add_bos;  ///< whether `add_special` puts it there; nothing: as usual with `pre`
+    bool add_eos = false;
+    std::string place;  ///< the file, for messages
 };
 
 /// Text to token ids and back, equal to the `tokenizers` library (0.23.3, compared on every code point) but where

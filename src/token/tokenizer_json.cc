@@ -307,6 +307,7 @@ Tokenizer Tokenizer::from_json(std::filesystem::path const& path) {
     auto const json = parse_json(text, path.string());
     Node const root{json, path.string() + ','};
     auto parts = std::make_shared<Parts>();
+    parts->vocabulary.limit_ids(std::ssize(text));
     if (root.has("normalizer")) read_normalizer(root.at("normalizer"), parts->normalizer);
     read_model(root, *parts);
     read_added_tokens(root, *parts);

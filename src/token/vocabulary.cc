@@ -7,8 +7,8 @@
 namespace samner::token {
 
 void Vocabulary::add(std::string_view token, std::int64_t id, std::string_view place) {
-    if (id < 0 || id >= max_ids) {
-        throw InputError{fmt::format("token '{}' has id {}, outside 0 to {} ({})", token, id, max_ids - 1, place)};
+    if (id < 0 || id >= limit_) {
+        throw InputError{fmt::format("token '{}' has id {}, outside 0 to {} ({})", token, id, limit_ - 1, place)};
     }
     auto const [entry, added] = ids_.try_emplace(std::string{token}, static_cast<std::int32_t>(id));
     if (!added && entry->second != id) {

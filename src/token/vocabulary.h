@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -26,8 +27,11 @@ public:
     Vocabulary(Vocabulary const&) = delete;
     Vocabulary(Vocabulary&&) = default;
 
+    /// Allows fewer ids: as many as the file has bytes, so that a short one cannot ask for much memory.
+    void limit_ids(std::int64_t count) { limit_ = std::min(limit_, count); }
+
     /// The same pair twice is no error. @param place  named in messages
-    /// @throws InputError when the id is not in [0, max_ids), or the token or the id is taken otherwise
+    /// @throws InputError when the id is not below the limit (max_ids), or the token or the id is taken otherwise
     void add(std::string_view token, std::int64_t id, std::string_view place);
 
     std::optional<std::int32_t> id(std::string_view token) const;
@@ -39,6 +43,7 @@ public:
     std::int32_t size() const noexcept { return static_cast<std::int32_t>(tokens_.size()); }
 
 private:
+    std::int64_t limit_ = max_ids;
     StringMap<std::int32_t> ids_;
     std::vector<std::string const*> tokens_;  // keys of ids_, whose nodes do not move
 };

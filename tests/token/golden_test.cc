@@ -70,6 +70,48 @@ TEST(TokenGolden, ASmallGgufVocabularyEqualsTheReference) {
     }
 }
 
+/// What llama.cpp's converter would put into a GGUF file for a byte-level tokenizer.json.
+GgufVocabulary converted(std::string const& name, std::string const& pre) {
+    auto const json = read_json(golden / "tokenizers" / (name + ".tokenizer.json"));
+    GgufVocabulary file;
+    file.model = "gpt2";
+    file.pre = pre;
+    file.place = name;
+    auto const put = [&](std::string const& token, std::size_t id, std::int32_t type) {
+        if (id >= file.tokens.size()) file.tokens.resize(id + 1), file.types.resize(id + 1, 5);
+        file.tokens[id] = token;
+        file.types[id] = type;
+    };
+    for (auto const& [token, id] : json.at("model").at("vocab").items()) put(token, id.get<std::size_t>(), 1);
+    for (auto const& added : json.at("added_tokens")) {
+        put(added.at("content"), added.at("id").get<std::size_t>(), added.at("special").get<bool>() ? 3 : 4);
+    }
+    for (auto const& merge : json.at("model").at("merges")) {
+        file.merges.push_back(merge.is_string() ? merge.get<std::string>()
+                                                : merge[0].get<std::string>() + ' ' + merge[1].get<std::string>());
+    }
+    auto const begin = style(name).encode("", true);
+    if (!begin.empty()) file.bos = begin.front();
+    return file;
+}
+
+TEST(TokenGolden, GgufVocabulariesCutTextUpAsTheTokenizerThatTheyWereMadeFrom) {
+    expect_golden(Tokenizer::from_gguf_metadata(converted("llama3-style", "llama-bpe")), "llama3-style");
+    expect_golden(Tokenizer::from_gguf_metadata(converted("qwen2-style", "qwen2")), "qwen2-style");
+}
+
+TEST(TokenGolden, OtherPreTokenisersOfGgufFilesEqualTheReference) {
+    auto const expected = read_json(std::filesystem::path{SAMNER_TEST_DATA} / "tokenizers/pre_tokens.json");
+    auto const texts = golden_strings();
+    for (auto const* pre : {"gpt-2", "tekken"}) {
+        auto const tokenizer = Tokenizer::from_gguf_metadata(converted("llama3-style", pre));
+        ASSERT_EQ(expected.at(pre).size(), texts.size());
+        for (std::size_t i = 0; i < texts.size(); ++i) {
+            EXPECT_EQ(tokenizer.encode(texts[i]), expected.at(pre)[i].get<Ids>()) << pre << ": " << texts[i];
+        }
+    }
+}
+
 TEST(TokenGolden, MiniLmEqualsTheReference) {
     expect_golden(Tokenizer::from_json(minilm), "minilm");
 }

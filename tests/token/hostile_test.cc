@@ -182,6 +182,8 @@ TEST(TokenHostile, GgufMembersAreCheckedAndNamed) {
     std::vector<Case> const cases{
         {[](auto& f) { f.model = "llama"; }, "tokenizer.ggml.model is 'llama'"},
         {[](auto& f) { f.pre = "deepseek-llm"; }, "tokenizer.ggml.pre is 'deepseek-llm'"},
+        {[](auto& f) { f.pre = "default"; }, "supported are smollm, gpt-2, llama-bpe, qwen2"},
+        {[](auto& f) { f.pre = "llama-bpe"; }, "bos_token_id is missing"},
         {[](auto& f) { f.types.pop_back(); }, "3 values for 4 tokens"},
         {[](auto& f) { f.types[0] = 6; }, "of type 6"},
         {[](auto& f) { f.tokens[1] = f.tokens[0]; }, "'a' has the ids 0 and 1"},
