@@ -6,7 +6,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <map>
+#include <optional>
 
 #include "core/error.h"
 #include "core/json.h"
@@ -31,11 +32,129 @@ struct EncoderLayer {
     Norm attention_norm, output_norm;
 };
 
+enum class Pooling { mean, first };
+
+/// What a sentence-transformers folder says beside BERT's own configuration.
+struct SentenceConfig {
+    Pooling pooling = Pooling::mean;
+    bool normalised = false;
+    std::optional<std::int64_t> max_length;
+};
+
+/// A member that may be absent or null.
+template <class T>
+std::optional<T> optional_member(Json const& object, std::string const& key, std::filesystem::path const& path) {
+    if (!object.is_object() || !object.contains(key) || object.at(key).is_null()) return std::nullopt;
+    return member<T>(object, key, path.string());
+}
+
+std::optional<Json> read_if_there(std::filesystem::path const& path) {
+    return std::filesystem::exists(path) ? std::optional{read_json(path)} : std::nullopt;
+}
+
+/// The pooling modes of a Pooling module: before version 6 each a key of its own, since then one text or a list.
+std::vector<std::string> pooling_modes(Json const& config, std::string const& place) {
+    if (config.contains("pooling_mode")) {
+        if (config["pooling_mode"].is_string()) return {config["pooling_mode"].get<std::string>()};
+        return member<std::vector<std::string>>(config, "pooling_mode", place);
+    }
+    std::vector<std::string> modes;
+    for (auto const& [key, value] : config.items()) {
+        constexpr std::string_view prefix = "pooling_mode_";
+        if (!key.starts_with(prefix) || !member<bool>(config, key, place)) continue;
+        auto mode = key.substr(prefix.size());
+        if (mode.ends_with("_tokens")) mode.resize(mode.size() - std::string_view{"_tokens"}.size());
+        modes.push_back(mode == "cls_token" ? "cls" : mode);
+    }
+    return modes;
+}
+
+Pooling read_pooling(std::filesystem::path const& path) {
+    auto const modes = pooling_modes(read_json(path), path.string());
+    if (modes == std::vector<std::string>{"mean"}) return Pooling::mean;
+    if (modes == std::vector<std::string>{"cls"}) return Pooling::first;
+    throw InputError{
+        fmt::format("the encoder pools by {} ({})",
+                    modes.empty() ? "nothing" : fmt::format("{}", fmt::join(modes, " and ")), path.string()),
+        "supported are mean and cls"};
+}
+
+/// Reads modules.json and what it names.
+void read_modules(std::filesystem::path const& folder, SentenceConfig& config) {
+    auto const path = folder / "modules.json";
+    auto const modules = read_if_there(path);
+    if (!modules) return;
+    bool pooled = false;
+    for (auto const& module : *modules) {
+        auto const type = member<std::string>(module, "type", path.string());
+        auto const name = type.substr(type.rfind('.') + 1);  // of a Python class; npos + 1 is 0
+        auto const place = std::filesystem::path{member<std::string>(module, "path", path.string())};
+        auto const inside = place.is_relative() && std::ranges::find(place, "..") == place.end();
+        if (!inside)
+            throw InputError{
+                fmt::format("module path '{}' leads out of the folder ({})", place.string(), path.string())};
+        if (name == "Transformer" && place.empty()) continue;
+        if (name == "Pooling" && !pooled) {
+            config.pooling = read_pooling(folder / place / "config.json");
+            pooled = true;
+        } else if (name == "Normalize" && pooled) {
+            config.normalised = true;
+        } else {
+            throw InputError{fmt::format("module {} in '{}' ({})", type, place.string(), path.string()),
+                             "supported are Transformer in the folder itself, one Pooling, and Normalize behind it"};
+        }
+    }
+    if (!pooled)
+        throw InputError{fmt::format("no module pools ({})", path.string()), "an encoder has a Pooling module"};
+}
+
+/// Refuses what changes the text before its tokens are counted.
+void refuse_prompts_and_case(std::filesystem::path const& folder, Json const& sentence) {
+    auto const path = folder / "config_sentence_transformers.json";
+    auto const config = read_if_there(path).value_or(Json::object());
+    auto const name = optional_member<std::string>(config, "default_prompt_name", path);
+    auto const prompts = optional_member<std::map<std::string, std::string>>(config, "prompts", path);
+    if (name && prompts && prompts->contains(*name) && !prompts->at(*name).empty()) {
+        throw InputError{fmt::format("texts are to be put behind the prompt '{}' ({})", *name, path.string()),
+                         "only encoders without a default prompt are supported"};
+    }
+    auto const sentence_path = folder / "sentence_bert_config.json";
+    if (optional_member<bool>(sentence, "do_lower_case", sentence_path).value_or(false)) {
+        throw InputError{fmt::format("'do_lower_case' is true ({})", sentence_path.string()),
+                         "only false is supported: let the tokenizer's normalizer lower the case"};
+    }
+}
+
+SentenceConfig read_sentence_config(std::filesystem::path const& folder) {
+    SentenceConfig config;
+    read_modules(folder, config);
+    auto const path = folder / "sentence_bert_config.json";
+    auto const sentence = read_if_there(path).value_or(Json::object());
+    refuse_prompts_and_case(folder, sentence);
+    auto const tokenizer = folder / "tokenizer_config.json";
+    auto length = optional_member<double>(sentence, "max_seq_length", path);
+    if (!length) {
+        length =
+            optional_member<double>(read_if_there(tokenizer).value_or(Json::object()), "model_max_length", tokenizer);
+    }
+    if (length && !(*length >= 1)) {
+        throw InputError{fmt::format("the encoder takes {} tokens ({})", *length, folder.string()),
+                         "give it 1 or more"};
+    }
+    // Tokenizers without a limit name 10^30.
+    if (length) config.max_length = static_cast<std::int64_t>(std::min(*length, 1e9));
+    return config;
+}
+
 class Reader {
 public:
-    Reader(std::filesystem::path const& path, Ops const& ops) : file_{path}, path_{path}, ops_{ops} {}
+    Reader(std::filesystem::path const& path, Ops const& ops) : file_{path}, path_{path}, ops_{ops} {
+        // Models that were saved with a head have the encoder below this name.
+        if (file_.find("bert.embeddings.word_embeddings.weight")) prefix_ = "bert.";
+    }
 
-    at::Tensor tensor(std::string const& name, std::vector<std::int64_t> const& shape) const {
+    at::Tensor tensor(std::string const& key, std::vector<std::int64_t> const& shape) const {
+        auto const name = prefix_ + key;
         auto const* const view = file_.find(name);
         if (!view)
             throw InputError{fmt::format("tensor '{}' is missing ({})", name, path_.string()),
@@ -61,8 +180,23 @@ public:
 private:
     weights::SafetensorsFile file_;
     std::filesystem::path path_;
+    std::string prefix_;
     Ops const& ops_;
 };
+
+/// Rows of `width` values, each divided by its length; zero stays zero.
+std::vector<float> of_length_one(std::span<float const> rows, std::int64_t width) {
+    std::vector<float> result(rows.size());
+    for (std::size_t begin = 0; begin < rows.size(); begin += static_cast<std::size_t>(width)) {
+        auto const row = rows.subspan(begin, static_cast<std::size_t>(width));
+        double square = 0;
+        for (auto const value : row) square += static_cast<double>(value) * static_cast<double>(value);
+        auto const norm = std::sqrt(square);
+        for (std::size_t d = 0; d < row.size(); ++d)
+            result[begin + d] = norm > 0 ? static_cast<float>(static_cast<double>(row[d]) / norm) : 0.0F;
+    }
+    return result;
+}
 
 }  // namespace
 
@@ -70,6 +204,7 @@ struct Encoder::Impl {
     Ops const& ops;
     std::int64_t hidden = 0;
     std::int64_t inner = 0;
+    SentenceConfig sentence;
     std::int64_t max_length = 0;
     std::int64_t vocabulary = 0;
     float eps = 0;
@@ -87,11 +222,12 @@ struct Encoder::Impl {
         auto const activation = member<std::string>(config, "hidden_act", place);
         if (activation != "gelu")
             throw InputError{fmt::format("hidden_act is '{}' ({})", activation, place), "only gelu is there"};
-        auto const pooling = read_json(folder / "1_Pooling" / "config.json");
-        if (!member<bool>(pooling, "pooling_mode_mean_tokens", (folder / "1_Pooling/config.json").string())) {
-            throw InputError{fmt::format("the encoder does not pool by the mean ({})", folder.string()),
-                             "only mean pooling is there"};
-        }
+        auto const positions_as =
+            optional_member<std::string>(config, "position_embedding_type", place).value_or("absolute");
+        if (positions_as != "absolute")
+            throw InputError{fmt::format("position_embedding_type is '{}' ({})", positions_as, place),
+                             "only absolute is there"};
+        sentence = read_sentence_config(folder);
         hidden = member<std::int64_t>(config, "hidden_size", place);
         inner = member<std::int64_t>(config, "intermediate_size", place);
         vocabulary = member<std::int64_t>(config, "vocab_size", place);
@@ -101,15 +237,11 @@ struct Encoder::Impl {
         auto const heads = member<std::int64_t>(config, "num_attention_heads", place);
         auto const num_layers = member<std::int64_t>(config, "num_hidden_layers", place);
         if (hidden < 1 || inner < 1 || heads < 1 || hidden % heads != 0 || num_layers < 1 || num_layers > 1000 ||
-            context < 1) {
+            context < 1 || num_types < 1 || vocabulary < 1) {
             throw InputError{fmt::format("sizes that make no model: hidden {}, heads {}, layers {} ({})", hidden, heads,
                                          num_layers, place)};
         }
-        auto const sentence = folder / "sentence_bert_config.json";
-        max_length = std::filesystem::exists(sentence)
-                         ? member<std::int64_t>(read_json(sentence), "max_seq_length", sentence.string())
-                         : context;
-        max_length = std::min(max_length, context);
+        max_length = std::min(sentence.max_length.value_or(context), context);
         auto const dim = hidden / heads;
         shape = {static_cast<int>(heads), static_cast<int>(heads), static_cast<int>(dim),
                  1.0F / std::sqrt(static_cast<float>(dim))};
@@ -188,8 +320,7 @@ std::int64_t Encoder::max_length() const {
 Encoder::Embeddings Encoder::encode(std::span<std::vector<std::int32_t> const> texts) const {
     auto const dim = impl_->hidden;
     Embeddings result;
-    result.mean_pooled.resize(texts.size() * static_cast<std::size_t>(dim));
-    result.normalised.resize(result.mean_pooled.size());
+    result.pooled.resize(texts.size() * static_cast<std::size_t>(dim));
     constexpr std::size_t most_tokens = 2048;  // in one pass
     for (std::size_t begin = 0; begin < texts.size();) {
         std::vector<std::int32_t> ids;
@@ -217,22 +348,17 @@ Encoder::Embeddings Encoder::encode(std::span<std::vector<std::int32_t> const> t
         auto const* const data = states.const_data_ptr<float>();
         for (auto text = begin; text < end; ++text) {
             auto const first = offsets[text - begin];
-            auto const last = offsets[text - begin + 1];
-            auto* const mean = result.mean_pooled.data() + text * static_cast<std::size_t>(dim);
-            auto* const unit = result.normalised.data() + text * static_cast<std::size_t>(dim);
-            double square = 0;
+            auto const last = impl_->sentence.pooling == Pooling::first ? first + 1 : offsets[text - begin + 1];
+            auto* const pooled = result.pooled.data() + text * static_cast<std::size_t>(dim);
             for (std::int64_t d = 0; d < dim; ++d) {
                 double sum = 0;
                 for (auto row = first; row < last; ++row) sum += static_cast<double>(data[row * dim + d]);
-                mean[d] = static_cast<float>(sum / (last - first));
-                square += static_cast<double>(mean[d]) * static_cast<double>(mean[d]);
+                pooled[d] = static_cast<float>(sum / (last - first));
             }
-            auto const norm = std::sqrt(square);
-            for (std::int64_t d = 0; d < dim; ++d)
-                unit[d] = norm > 0 ? static_cast<float>(static_cast<double>(mean[d]) / norm) : 0.0F;
         }
         begin = end;
     }
+    result.encoded = impl_->sentence.normalised ? of_length_one(result.pooled, dim) : result.pooled;
     return result;
 }
 

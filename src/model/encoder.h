@@ -10,11 +10,13 @@ namespace samner::model {
 
 class Ops;
 
-/// A sentence encoder: BERT with mean pooling over all tokens and vectors of length 1, as a sentence-transformers
-/// folder describes it (config.json, sentence_bert_config.json, model.safetensors, 1_Pooling).
+/// A sentence encoder: BERT, pooling by the mean of all tokens or by [CLS], and vectors of length 1 or as they are, as
+/// the files of a sentence-transformers folder say, from version 2 on. A folder without modules.json is a plain BERT:
+/// the mean, as it is.
 class Encoder {
 public:
-    /// @throws InputError when the folder is not such an encoder, or a tensor is missing or has another shape
+    /// @throws InputError when the folder is not such an encoder (other modules and poolings are named), or a tensor is
+    ///     missing or has another shape
     Encoder(std::filesystem::path const& folder, Ops const& ops);
     Encoder(Encoder&&) noexcept;
     ~Encoder();
@@ -23,12 +25,12 @@ public:
     std::int64_t max_length() const;  ///< tokens of a text, with [CLS] and [SEP]
 
     struct Embeddings {
-        std::vector<float> mean_pooled;  ///< [texts, dimension]
-        std::vector<float> normalised;   ///< [texts, dimension], length 1 (zero stays zero): what `encode` of
-                                         ///< sentence-transformers gives
+        std::vector<float> pooled;   ///< [texts, dimension]
+        std::vector<float> encoded;  ///< [texts, dimension]: what `encode` of sentence-transformers gives, pooled or,
+                                     ///< where the folder has a Normalize module, of length 1 (zero stays zero)
     };
     /// @param texts  token ids with [CLS] and [SEP], each 1 … max_length() tokens
-    /// An embedding does not depend on the other texts.
+    /// Texts are packed behind each other without padding; an embedding does not depend on the other texts.
     Embeddings encode(std::span<std::vector<std::int32_t> const> texts) const;
 
 private:

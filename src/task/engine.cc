@@ -190,7 +190,7 @@ std::vector<float> TextEncoder::encode(std::vector<std::string> const& texts) co
     std::vector<std::vector<std::int32_t>> ids;
     for (auto const& text : texts)
         ids.push_back(impl_->tokenizer.encode_truncated(text, static_cast<std::size_t>(impl_->encoder.max_length())));
-    return impl_->encoder.encode(ids).normalised;
+    return impl_->encoder.encode(ids).encoded;
 }
 
 void write_embeddings(std::filesystem::path const& path, std::vector<float> const& embeddings, std::int64_t dimension) {
