@@ -77,12 +77,13 @@ struct Slot {
 class Generator {
 public:
     Generator(model::LanguageModel const& model, model::Ops const& ops, std::span<Request const> requests,
-              Options const& options, Observer const& observer)
+              Options const& options, Observer const& observer, PrefixCache* kept)
         : model_{model},
           ops_{ops},
           requests_{requests},
           options_{options},
           observer_{observer},
+          kept_{kept},
           completions_(requests.size()) {}
 
     std::vector<Completion> run() {
@@ -205,7 +206,10 @@ private:
 
     void read_prefix(PreparedAdapter const* adapter, Prefix const& prefix) {
         auto const size = std::ssize(prefix.tokens);
-        for (std::int64_t begin = 0; begin < size; begin += options_.max_rows) {
+        if (size == 0) return;
+        auto const content = adapter ? adapter->content() : std::string{};
+        auto const known = kept_ ? kept_->load(content, prefix.tokens, ops_, *cache_, prefix.blocks) : 0;
+        for (auto begin = known; begin < size; begin += options_.max_rows) {
             check_stop();
             std::vector<model::Row> rows;
             for (auto i = begin; i < std::min(begin + options_.max_rows, size); ++i) {
@@ -213,6 +217,9 @@ private:
                                 prefix.blocks.data(), adapter});
             }
             forward(rows);
+        }
+        if (kept_ && known < size) {
+            kept_->store(content, prefix.tokens, model_, ops_, *cache_, prefix.blocks, options_.max_kept_tokens);
         }
     }
 
@@ -398,6 +405,7 @@ private:
     std::span<Request const> requests_;
     Options const& options_;
     Observer const& observer_;
+    PrefixCache* kept_;
     std::vector<Completion> completions_;
     std::map<PreparedAdapter const*, Prefix> prefixes_;
     std::vector<Trunk> trunks_;
@@ -414,8 +422,9 @@ private:
 }  // namespace
 
 std::vector<Completion> generate(model::LanguageModel const& model, model::Ops const& ops,
-                                 std::span<Request const> requests, Options const& options, Observer const& observer) {
-    return Generator{model, ops, requests, options, observer}.run();
+                                 std::span<Request const> requests, Options const& options, Observer const& observer,
+                                 PrefixCache* kept) {
+    return Generator{model, ops, requests, options, observer, kept}.run();
 }
 
 }  // namespace samner::infer

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "infer/prefix_cache.h"
 #include "infer/sample.h"
 #include "model/language_model.h"
 
@@ -18,6 +19,8 @@ struct Options {
     /// Positions whose keys and values are kept, beside the shared prefixes: sequences wait until there is room. 0: as
     /// many as num_slots of the longest sequence take. The longest sequence is given room in any case.
     std::int64_t max_cached_tokens = 0;
+    /// Positions of shared prefixes that a PrefixCache keeps for later calls, in all; changes no result. 0: none.
+    std::int64_t max_kept_tokens = 2048;
     /// Prompt lookup: a sequence's last tokens are looked for in what came before, and what followed there is tried, at
     /// most `draft_tokens` at a time, while a pass has at most `draft_rows` tokens. 0 switches it off.
     std::int64_t draft_tokens = 4;
@@ -53,10 +56,11 @@ struct Observer {
 /// prefix of the requests of one adapter is computed once, and so are prompts that several requests share. Tokens that
 /// prompt lookup guesses are verified. None of this changes a result: logits and tokens are the same bits alone, in any
 /// company and with any of these options (the rows of a pass do not depend on each other, see model::Ops).
+/// @param kept  where shared prefixes come from and are kept; null: they are computed in every call
 /// @throws InputError for an empty prompt, an unknown token, a prompt that leaves no room in the model's context, or
 ///         settings out of range; Stopped when a stop was asked for
 std::vector<Completion> generate(model::LanguageModel const& model, model::Ops const& ops,
                                  std::span<Request const> requests, Options const& options,
-                                 Observer const& observer = {});
+                                 Observer const& observer = {}, PrefixCache* kept = nullptr);
 
 }  // namespace samner::infer

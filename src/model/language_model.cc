@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "core/hash.h"
 
 namespace samner::model {
 namespace {
@@ -124,6 +125,13 @@ LanguageModel load_language_model(weights::Checkpoint const& checkpoint, Ops con
 
 PreparedAdapter::PreparedAdapter(weights::Adapter const& adapter, weights::ModelConfig const& config, Ops const& ops) {
     weights::check_fits(adapter, config);
+    Sha256 content;
+    for (auto const& module : adapter.modules) {
+        content.update(fmt::format("{} {} {} {} {};", module.name, module.rank, module.scaling, module.in, module.out))
+            .update(std::as_bytes(std::span{module.a}))
+            .update(std::as_bytes(std::span{module.b}));
+    }
+    content_ = content.hex();
     factors_.resize(static_cast<std::size_t>(config.num_layers) * num_projections);
     auto const tensor = [&](std::vector<float> const& values, std::int64_t rows, float scale) {
         auto result =

@@ -65,9 +65,11 @@ public:
     };
     /// The factors of a module, or null where the adapter leaves it alone.
     Factors const* find(int layer, Projection projection) const;
+    std::string const& content() const { return content_; }  ///< a hash of what it computes with
 
 private:
     std::vector<std::unique_ptr<Factors>> factors_;
+    std::string content_;
 };
 
 /// One token of one sequence in a forward pass.

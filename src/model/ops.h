@@ -103,6 +103,9 @@ public:
                                                 std::int64_t blocks) const = 0;
     virtual void store_kv(KvCache& cache, int layer, std::span<KvSlot const> slots, at::Tensor const& k,
                           at::Tensor const& v) const = 0;
+    /// Copies what blocks of one cache hold, in all layers, to as many blocks of another one of the same shape.
+    virtual void copy_kv(KvCache const& from, std::span<std::int32_t const> from_blocks, KvCache& to,
+                         std::span<std::int32_t const> to_blocks) const = 0;
     /// Row i attends to the positions that rows[i] names. What neighbours share (AttentionRow::shared) may be gone
     /// through once for all of them.
     virtual void attend(KvCache const& cache, int layer, std::span<kernel::AttentionRow const> rows,

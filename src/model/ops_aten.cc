@@ -135,6 +135,16 @@ public:
         ours.values.select(0, layer).index_copy_(0, index, v.view(shape));
     }
 
+    void copy_kv(KvCache const& from, std::span<std::int32_t const> from_blocks, KvCache& to,
+                 std::span<std::int32_t const> to_blocks) const override {
+        auto const copy = [&](at::Tensor const& source, at::Tensor const& target) {
+            auto const blocks = [](at::Tensor const& x) { return x.unflatten(1, {-1, kernel::kv_block}); };
+            blocks(target).index_copy_(1, indices(to_blocks), blocks(source).index_select(1, indices(from_blocks)));
+        };
+        copy(static_cast<AtenCache const&>(from).keys, static_cast<AtenCache&>(to).keys);
+        copy(static_cast<AtenCache const&>(from).values, static_cast<AtenCache&>(to).values);
+    }
+
     /// Rows that share blocks attend to them by one product for all, and to their own positions by padded ones; the two
     /// parts are joined by their log-sum-exp. So the last bits of a row depend on its neighbours.
     void attend(KvCache const& cache, int layer, std::span<kernel::AttentionRow const> rows, at::Tensor const& q,

@@ -32,6 +32,7 @@ struct CpuWeight : Weight {
 
 struct CpuCache : KvCache {
     kernel::AttentionShape shape;
+    int layers;
     std::int64_t layer_size;
     at::Tensor keys;
     at::Tensor values;
@@ -150,6 +151,7 @@ public:
                                         std::int64_t blocks) const override {
         auto cache = std::make_unique<CpuCache>();
         cache->shape = shape;
+        cache->layers = layers;
         cache->layer_size = blocks * shape.kv_heads * shape.head_dim * kernel::kv_block;
         // Zeros, so that the unused slots of a block hold finite numbers.
         cache->keys = at::zeros({layers * cache->layer_size}, at::TensorOptions{}.dtype(at::kFloat));
@@ -164,6 +166,22 @@ public:
             auto const row = static_cast<std::int64_t>(i);
             kernel::store_kv(ours.shape, ours.layer(layer), slots[i].block, slots[i].slot, in(k) + row * width(k),
                              in(v) + row * width(v));
+        }
+    }
+
+    void copy_kv(KvCache const& from, std::span<std::int32_t const> from_blocks, KvCache& to,
+                 std::span<std::int32_t const> to_blocks) const override {
+        auto const& source = static_cast<CpuCache const&>(from);
+        auto const& target = static_cast<CpuCache const&>(to);
+        auto const size = source.shape.kv_heads * source.shape.head_dim * kernel::kv_block;
+        for (int layer = 0; layer < source.layers; ++layer) {
+            for (std::size_t i = 0; i < from_blocks.size(); ++i) {
+                auto const copy = [&](float const* x, float* y) {
+                    std::copy_n(x + from_blocks[i] * size, size, y + to_blocks[i] * size);
+                };
+                copy(source.layer(layer).keys, target.layer(layer).keys);
+                copy(source.layer(layer).values, target.layer(layer).values);
+            }
         }
     }
 

@@ -53,6 +53,7 @@ struct Engine::Impl {
     std::string loaded_hash;
     std::optional<token::Tokenizer> loaded_tokenizer;
     std::optional<model::LanguageModel> model;
+    infer::PrefixCache prefixes;  ///< of `model`
     bool with_backward = false;
 
     Impl(std::filesystem::path const& base, std::string name)
@@ -72,6 +73,7 @@ struct Engine::Impl {
     model::LanguageModel const& load(bool backward) {
         if (!model || (backward && !with_backward)) {
             model.reset();
+            prefixes.clear();
             model = model::load_language_model(checkpoint, *ops, backward);
             with_backward = backward;
         }
@@ -153,8 +155,8 @@ std::vector<Engine::Completion> Engine::generate(std::vector<Prompt> const& prom
         requests.push_back({impl_->tokenizer().encode(text, true), prepared->second.get(), sample, name});
     }
     if (options.end_tokens.empty()) options.end_tokens = impl_->checkpoint.config().end_tokens;
-    auto const generated =
-        infer::generate(impl_->load(impl_->with_backward), *impl_->ops, requests, options, {progress, {}, {}});
+    auto const generated = infer::generate(impl_->load(impl_->with_backward), *impl_->ops, requests, options,
+                                           {progress, {}, {}}, &impl_->prefixes);
     std::vector<Completion> completions;
     for (std::size_t i = 0; i < generated.size(); ++i) {
         std::span<std::int32_t const> tokens{generated[i].tokens};

@@ -82,7 +82,8 @@ public:
         std::uint64_t sample = 0;            ///< which of several answers, when sampling
         std::string name = {};               ///< in messages; empty: its number
     };
-    /// Completions in the order of the prompts; those of several adapters are decoded in one batch.
+    /// Completions in the order of the prompts; those of several adapters are decoded in one batch. Beginnings that
+    /// prompts share are kept for later calls, as long as the model stays loaded.
     /// @throws InputError for an adapter that does not fit, and as infer::generate
     std::vector<Completion> generate(std::vector<Prompt> const& prompts, infer::Options options,
                                      std::function<void(std::size_t)> const& progress = {});

@@ -88,6 +88,35 @@ protected:
     }
 };
 
+/// Two adapters of all linear layers, and the first one once more.
+struct PreparedAdapters {
+    model::PreparedAdapter first, same, second;
+
+    PreparedAdapters(model::LanguageModel const& model, model::Ops const& ops)
+        : first{random_adapter(model, 1), model.config, ops},
+          same{random_adapter(model, 1), model.config, ops},
+          second{random_adapter(model, 2), model.config, ops} {}
+
+    static weights::Adapter random_adapter(model::LanguageModel const& model, std::uint64_t seed) {
+        RandomStream const random{seed, "adapter"};
+        weights::Adapter adapter;
+        std::uint64_t next = 0;
+        for (int layer = 0; layer < model.config.num_layers; ++layer) {
+            for (int p = 0; p < model::num_projections; ++p) {
+                auto const projection = static_cast<model::Projection>(p);
+                auto const& weight = *model.layers[static_cast<std::size_t>(layer)].linear[projection].weight;
+                auto& module = adapter.modules.emplace_back();
+                module = {model::module_name(layer, projection), 4, 0.5, weight.in(), weight.out(), {}, {}};
+                for (std::int64_t i = 0; i < 4 * weight.in(); ++i)
+                    module.a.push_back(static_cast<float>(0.1 * random.normal(next++)));
+                for (std::int64_t i = 0; i < 4 * weight.out(); ++i)
+                    module.b.push_back(static_cast<float>(0.1 * random.normal(next++)));
+            }
+        }
+        return adapter;
+    }
+};
+
 /// Tokens of a completion and the bits of the logits that chose them.
 struct Traced {
     Ids tokens;
@@ -96,14 +125,15 @@ struct Traced {
 };
 
 std::vector<Traced> traced(model::LanguageModel const& model, model::Ops const& ops, std::span<Request const> requests,
-                           Options const& options) {
+                           Options const& options, PrefixCache* kept = nullptr, std::size_t* read = nullptr) {
     std::vector<Traced> traces(requests.size());
     Observer observer;
+    if (read) observer.pass = [read](std::size_t rows) { *read += rows; };
     observer.logits = [&](std::size_t request, std::size_t index, std::span<float const> values) {
         ASSERT_EQ(index, traces[request].logits.size());
         traces[request].logits.push_back(Sha256{}.update(std::as_bytes(values)).hex());
     };
-    auto completions = generate(model, ops, requests, options, observer);
+    auto completions = generate(model, ops, requests, options, observer, kept);
     for (std::size_t i = 0; i < requests.size(); ++i) traces[i].tokens = std::move(completions[i].tokens);
     return traces;
 }
@@ -173,6 +203,66 @@ TEST_F(Completions, OfOnePromptReadItOnceAndAreThoseOfEachSampleAlone) {
     }
     options.sampling.seed = 12;
     EXPECT_NE(traced(model, *ops, all, options), alone);
+}
+
+TEST_F(Completions, BehindAPrefixOfAnEarlierCallReadItNoMoreAndStayTheSame) {
+    auto const all = requests();
+    PreparedAdapters const adapters{model, *ops};
+    auto other = all;
+    for (auto& request : other) request.adapter = &adapters.first;
+    auto again = other;  // the same content, prepared once more
+    for (auto& request : again) request.adapter = &adapters.same;
+    Options options;
+    options.max_new_tokens = 6;
+    options.draft_tokens = 0;
+    PrefixCache kept;
+    auto const read = [&](std::span<Request const> some, PrefixCache* cache) {
+        std::size_t count = 0;
+        std::vector<Traced> const plain = traced(model, *ops, some, options);
+        std::vector<Traced> const traces = traced(model, *ops, some, options, cache, &count);
+        EXPECT_EQ(traces, plain);
+        return count;
+    };
+    auto const without = read(all, nullptr);
+    EXPECT_EQ(read(all, &kept), without);
+    EXPECT_EQ(kept.tokens(), 64);
+    EXPECT_EQ(read(all, &kept), without - 64);
+    EXPECT_EQ(read(other, &kept), without) << "keys and values of another adapter are others";
+    EXPECT_EQ(read(again, &kept), without - 64);
+    EXPECT_EQ(kept.tokens(), 128);
+    // A prompt that goes on: the known part is taken, and the longer one is kept in its place.
+    auto const one = std::span{all}.last(1);
+    auto const whole = (one[0].prompt.size() - 1) / 16 * 16;
+    EXPECT_EQ(read(one, &kept), read(one, nullptr) - 64);
+    EXPECT_EQ(kept.tokens(), static_cast<std::int64_t>(64 + whole));
+    EXPECT_EQ(read(all, &kept), without - 64) << "a beginning of what is kept";
+    kept.clear();
+    EXPECT_EQ(read(all, &kept), without);
+}
+
+TEST_F(Completions, KeepNoMoreOfPrefixesThanTheirBoundAndDropTheOneThatWasNotUsedForLongest) {
+    auto const all = requests();
+    PreparedAdapters const adapters{model, *ops};
+    std::array<std::vector<Request>, 3> calls{all, all, all};
+    for (auto& request : calls[1]) request.adapter = &adapters.first;
+    for (auto& request : calls[2]) request.adapter = &adapters.second;
+    Options options;
+    options.max_new_tokens = 1;
+    PrefixCache kept;
+    auto const read = [&](std::size_t call) {
+        std::size_t count = 0;
+        traced(model, *ops, calls[call], options, &kept, &count);
+        return count;
+    };
+    options.max_kept_tokens = 63;
+    auto const without = read(0);
+    EXPECT_EQ(kept.tokens(), 0) << "it does not fit";
+    options.max_kept_tokens = 128;
+    for (std::size_t const call : {0, 1, 0, 2}) read(call);
+    EXPECT_EQ(kept.tokens(), 128);
+    EXPECT_EQ(read(0), without - 64);
+    EXPECT_EQ(read(2), without - 64);
+    EXPECT_EQ(read(1), without);
 }
 
 TEST_F(Completions, WaitForRoomInASmallCacheAndStayTheSame) {

@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/random.h"
@@ -169,21 +171,36 @@ TEST_P(Models, AttendToWhatRowsShareOnceAndGiveWhatEachRowAloneGives) {
     auto plain = rows;
     for (auto& row : plain) row.shared = 0;
     auto const q = numbers(std::ssize(rows), query_width);
-    auto const attended = [&](std::span<kernel::AttentionRow const> some) {
+    auto const attended = [&](std::span<kernel::AttentionRow const> some, KvCache const& in) {
         auto out = ops->empty({std::ssize(rows), query_width});
-        ops->attend(*cache, 1, some, q, out);
+        ops->attend(in, 1, some, q, out);
         return std::vector<float>{out.const_data_ptr<float>(), out.const_data_ptr<float>() + out.numel()};
     };
-    auto const together = attended(rows);
+    auto const together = attended(rows, *cache);
+
+    // Blocks that were copied to other places in another cache hold the same.
+    Ids places(blocks);
+    std::iota(places.begin(), places.end(), 0);
+    Ids const others{places.rbegin(), places.rend()};
+    auto const copy = ops->make_cache(shape, 2, blocks);
+    ops->copy_kv(*cache, places, *copy, others);
+    auto moved_tables = tables;
+    auto moved = rows;
+    for (std::size_t i = 0; i < tables.size(); ++i) {
+        for (auto& place : moved_tables[i]) place = others[static_cast<std::size_t>(place)];
+        moved[i].blocks = moved_tables[i].data();
+    }
+    EXPECT_EQ(together, attended(moved, *copy));
+
     if (GetParam() == std::string{"kernel"}) {
-        EXPECT_EQ(together, attended(plain));
+        EXPECT_EQ(together, attended(plain, *cache));
         return;
     }
     // A score's terms add up to less than 64 * 0.125 * 3 and it errs by (64 + 2) roundings of that; a weight errs by
     // twice as much, a sum over 77 positions by 77 roundings more, the join by those of two logarithms below 16. Values
     // are below 5. Both sides err.
     constexpr float bound = 2 * 5 * (2 * 66 * 24 + 77 + 2 * 16) * 0x1p-24F;
-    expect_near(together, attended(plain), bound, "attention");
+    expect_near(together, attended(plain, *cache), bound, "attention");
 }
 
 INSTANTIATE_TEST_SUITE_P(Ops, Models, testing::Values("kernel", "libtorch"),
