@@ -144,8 +144,10 @@ void RunFolder::failed(sched::TaskResult const& result) {
     plan_.failed(result.key);
 }
 
-void RunFolder::started(sched::Task const& task, int rank) {
-    journal_.append({{"kind", "started"}, {"key", task.key}, {"task", task.kind}, {"rank", rank}});
+void RunFolder::started(sched::Task const& task, std::vector<int> const& team) {
+    Json record{{"kind", "started"}, {"key", task.key}, {"task", task.kind}, {"rank", team.front()}};
+    if (team.size() > 1) record["team"] = team;
+    journal_.append(record);
 }
 
 void RunFolder::ended(sched::Task const& task, sched::TaskResult const& result) {
@@ -156,13 +158,16 @@ void RunFolder::ended(sched::Task const& task, sched::TaskResult const& result) 
                 {"result", result.result},
                 {"seconds", result.seconds},
                 {"rank", result.rank}};
+    if (!result.team.empty()) record["team"] = result.team;
     if (!result.ok) {
         record["error"] = result.error;
         spdlog::error("failed: {}: {}", description(task), result.error);
     } else {
         ended_.push_back(result.key);
-        spdlog::info("[{}/{}] {} ({:.1f} s, rank {})", ++done_, plan_.tasks().size(), description(task), result.seconds,
-                     result.rank);
+        auto const ranks = result.team.empty() ? fmt::format("rank {}", result.rank)
+                                               : fmt::format("ranks {}", fmt::join(result.team, " "));
+        spdlog::info("[{}/{}] {} ({:.1f} s, {})", ++done_, plan_.tasks().size(), description(task), result.seconds,
+                     ranks);
     }
     journal_.append(record);
     records_[result.key] = record;

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "plan/planner.h"
 #include "sched/sched.h"
@@ -39,7 +40,7 @@ public:
     std::vector<sched::Task> take_new() override;
     void finished(sched::TaskResult const& result) override;
     void failed(sched::TaskResult const& result) override;
-    void started(sched::Task const& task, int rank) override;
+    void started(sched::Task const& task, std::vector<int> const& team) override;
     void ended(sched::Task const& task, sched::TaskResult const& result) override;
     void sync() override;
 

@@ -133,11 +133,13 @@ ExitCode run_on_ranks(Options const& options) {
         use_threads(static_cast<int>(run.threads), session.local_size());
         store::Artifacts const artifacts{options.out / "artifacts"};
         task::Executor executor{run, artifacts, checkpoint_folder(options.out)};
-        auto const execute = [&](plan::Task const& task) {
-            auto result = sched::execute_safely(task, [&] { return executor.run(task); });
-            result.rank = session.rank();
-            if (!result.ok && !result.stopped) spdlog::error("task {} ({}): {}", task.key, task.kind, result.error);
-            return result;
+        auto const execute = [&](std::vector<plan::Task> const& tasks, comm::Comm const*) {
+            std::vector<sched::TaskResult> results;
+            for (auto const& task : tasks) {
+                auto& result = results.emplace_back(sched::execute_safely(task, [&] { return executor.run(task); }));
+                if (!result.ok && !result.stopped) spdlog::error("task {} ({}): {}", task.key, task.kind, result.error);
+            }
+            return results;
         };
         auto const outcome = sched::run(session, folder.get(), folder.get(), execute);
         if (leads) {
@@ -224,7 +226,8 @@ void status_verb(fs::path const& folder) {
         }
         auto& [count, seconds] = done[record["task"].get<std::string>()];
         ++count;
-        seconds += record.value("seconds", 0.0);
+        auto const ranks = record.contains("team") ? record["team"].size() : 1;
+        seconds += record.value("seconds", 0.0) * static_cast<double>(ranks);
     }
     for (auto const& [kind, sums] : done)
         fmt::print("{:<8} {:>6} done, {:.1f} rank-seconds\n", kind, sums.first, sums.second);

@@ -14,7 +14,8 @@ struct Task {
     Json payload;                    ///< all that the worker needs beside the artifacts of `after`
     std::vector<std::string> after;  ///< keys of tasks
     double cost = 0;                 ///< expected seconds on one rank
-    int width = 1;                   ///< ranks that work on it together
+    int width = 1;                   ///< the most ranks that can work on it together
+    std::string batch = {};          ///< tasks that share it, where it is not empty, can be done at once by one rank
 };
 
 }  // namespace samner::plan

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <functional>
 #include <map>
 #include <set>
 #include <utility>
@@ -13,6 +14,8 @@
 
 namespace samner::sched {
 namespace {
+
+constexpr std::size_t most_at_once = 8;  ///< tasks of a batch: what each brings along takes memory
 
 class Coordinator {
 public:
@@ -57,10 +60,21 @@ private:
         Task task;
         bool known = false;  ///< else another task waits for it, and it has not come yet
         State state = State::waiting;
-        std::size_t missing = 0;  ///< tasks it waits for
-        double rest = 0;          ///< cost of the longest path from its end to the graph's end
-        double way = 0;           ///< the same from its start
+        std::size_t missing = 0;   ///< tasks it waits for
+        double rest = 0;           ///< cost of the longest path from its end to the graph's end
+        double way = 0;            ///< the same from its start
+        std::vector<int> made_on;  ///< the workers that did it
         std::vector<std::string> followers;
+    };
+    /// What goes to one worker or team.
+    struct Piece {
+        std::vector<Node*> nodes;
+        int ranks = 1;
+        std::vector<int> team;
+    };
+    struct Running {
+        std::vector<int> team;
+        std::set<std::string> open;  ///< keys of the tasks without a result
     };
     struct Order {
         double way;
@@ -89,10 +103,11 @@ private:
     }
 
     bool make_known(Task const& task) {
-        if (task.width != 1)
+        if (task.width < 1) {
             throw InputError{
                 fmt::format("task {} ({}) is {} ranks wide", task.key.substr(0, 12), task.kind, task.width),
-                "only a width of 1 is there yet"};
+                "its width is at least 1"};
+        }
         auto& node = nodes_[task.key];
         if (std::exchange(node.known, true)) return false;
         node.task = task;
@@ -106,15 +121,26 @@ private:
         node.rest = std::max(node.rest, rest);
         auto const way = std::max(node.task.cost, 1e-9) + node.rest;
         if (way <= node.way) return;
-        if (node.state == State::ready) ready_.erase({node.way, key});
+        bool const ready = node.state == State::ready;
+        if (ready) dequeue(node);
         node.way = way;
-        if (node.state == State::ready) ready_.insert({node.way, key});
+        if (ready) enqueue(node);
         for (auto const& before : node.task.after) raise(before, way);
     }
 
     void make_ready(Node& node) {
         node.state = State::ready;
+        enqueue(node);
+    }
+
+    void enqueue(Node const& node) {
         ready_.insert({node.way, node.task.key});
+        if (!node.task.batch.empty()) batches_[node.task.batch].insert({node.way, node.task.key});
+    }
+
+    void dequeue(Node const& node) {
+        ready_.erase({node.way, node.task.key});
+        if (!node.task.batch.empty()) batches_.at(node.task.batch).erase({node.way, node.task.key});
     }
 
     void sync() {
@@ -123,33 +149,111 @@ private:
     }
 
     bool assign() {
-        std::vector<std::pair<int, Node*>> assignments;
-        while (!idle_.empty() && !ready_.empty()) {
-            auto& node = nodes_.at(ready_.begin()->key);
-            ready_.erase(ready_.begin());
-            auto const worker = *idle_.begin();
-            idle_.erase(idle_.begin());
-            node.state = State::running;
-            running_[worker] = node.task.key;
-            recorder_.started(node.task, worker);
-            assignments.emplace_back(worker, &node);
+        std::vector<Piece> pieces;
+        while (pieces.size() < idle_.size() && !ready_.empty()) pieces.push_back(next_piece());
+        if (pieces.empty()) return false;
+        widen(pieces, static_cast<int>(idle_.size() - pieces.size()));
+        name_teams(pieces);
+        std::vector<Assignment> assignments;
+        for (auto const& piece : pieces) {
+            auto& work = assignments.emplace_back();
+            work.team = piece.team;
+            work.number = assigned_++;
+            auto& running = running_[piece.team.front()];
+            running.team = piece.team;
+            for (auto* const node : piece.nodes) {
+                node->state = State::running;
+                running.open.insert(node->task.key);
+                recorder_.started(node->task, piece.team);
+                work.tasks.push_back(node->task);
+            }
         }
-        if (assignments.empty()) return false;
         sync();
-        for (auto const& [worker, node] : assignments) channel_.send(worker, node->task);
+        for (auto const& work : assignments) channel_.send(work);
         return true;
     }
 
-    void accept(TaskResult const& result) {
+    /// The ready task of the longest way, with others of its batch.
+    Piece next_piece() {
+        Piece piece;
+        auto const take = [&](std::string const& key) {
+            auto& node = nodes_.at(key);
+            dequeue(node);
+            piece.nodes.push_back(&node);
+        };
+        auto const batch = nodes_.at(ready_.begin()->key).task.batch;
+        take(std::string{ready_.begin()->key});
+        if (batch.empty()) return piece;
+        auto const& others = batches_.at(batch);
+        auto const workers = static_cast<std::size_t>(channel_.workers());
+        auto const share = std::min(most_at_once, (others.size() + workers) / workers);
+        while (piece.nodes.size() < share) take(std::string{others.begin()->key});
+        return piece;
+    }
+
+    /// Shares workers that would have nothing to do among the pieces that more of them can do.
+    static void widen(std::vector<Piece>& pieces, int spare) {
+        for (bool grown = true; grown;) {
+            grown = false;
+            for (auto& piece : pieces) {
+                if (piece.nodes.size() > 1) continue;
+                auto const more = larger_team(piece.ranks, piece.nodes.front()->task.width) - piece.ranks;
+                if (more == 0 || more > spare) continue;
+                piece.ranks += more;
+                spare -= more;
+                grown = true;
+            }
+        }
+    }
+
+    /// The next larger number of ranks that all have work; `ranks` when there is none.
+    static int larger_team(int ranks, int width) {
+        int larger = ranks;
+        for (int parts = 1; (width + parts - 1) / parts > ranks; parts *= 2) larger = (width + parts - 1) / parts;
+        return larger;
+    }
+
+    /// Takes the pieces' workers from the idle ones.
+    void name_teams(std::vector<Piece>& pieces) {
+        for (auto& piece : pieces) {
+            std::map<int, int> holds;  // of the idle workers: how much of what the piece needs
+            for (auto const* const node : piece.nodes) {
+                for (auto const& before : node->task.after) {
+                    for (auto const worker : nodes_.at(before).made_on) holds[worker] += idle_.contains(worker) ? 1 : 0;
+                }
+            }
+            std::erase_if(holds, [](auto const& held) { return held.second == 0; });
+            std::vector<std::pair<int, int>> best{holds.begin(), holds.end()};
+            std::ranges::stable_sort(best, std::greater{}, &std::pair<int, int>::second);
+            for (auto const& [worker, held] : best) join(piece, worker);
+        }
+        for (auto& piece : pieces) {
+            while (std::ssize(piece.team) < piece.ranks) join(piece, *idle_.begin());
+            std::ranges::sort(piece.team);
+        }
+    }
+
+    void join(Piece& piece, int worker) {
+        if (std::ssize(piece.team) == piece.ranks) return;
+        piece.team.push_back(worker);
+        idle_.erase(worker);
+    }
+
+    void accept(TaskResult result) {
         auto const running = running_.find(result.rank);
-        if (running == running_.end() || running->second != result.key) {
+        if (running == running_.end() || running->second.open.erase(result.key) == 0) {
             spdlog::warn("ignoring a result of task {} from rank {}, which was not given it", result.key.substr(0, 12),
                          result.rank);
             return;
         }
-        running_.erase(running);
-        idle_.insert(result.rank);
         auto& node = nodes_.at(result.key);
+        auto const& team = running->second.team;
+        if (team.size() > 1) result.team = team;
+        node.made_on = team;
+        if (running->second.open.empty()) {
+            idle_.insert(team.begin(), team.end());
+            running_.erase(running);
+        }
         if (result.stopped) {
             node.state = State::waiting;
             if (stop_signal() == 0) request_stop(SIGTERM);  // its rank alone was told to stop: all do
@@ -187,9 +291,11 @@ private:
     TaskChannel& channel_;
     std::map<std::string, Node> nodes_;
     std::set<Order> ready_;
+    std::map<std::string, std::set<Order>> batches_;  ///< the ready tasks of each
     std::set<int> idle_;
-    std::map<int, std::string> running_;  ///< by worker
-    bool unsynced_ = false;               ///< results were recorded since the last sync
+    std::map<int, Running> running_;  ///< by the worker that reports
+    int assigned_ = 0;
+    bool unsynced_ = false;  ///< results were recorded since the last sync
     Outcome outcome_;
 };
 

@@ -11,6 +11,12 @@ inline Task task(std::string key, std::vector<std::string> after = {}, double co
     return {key, "toy", {{"name", key}}, std::move(after), cost, 1};
 }
 
+inline Task wide_task(std::string key, int width, std::vector<std::string> after = {}, double cost = 1) {
+    auto wide = task(std::move(key), std::move(after), cost);
+    wide.width = width;
+    return wide;
+}
+
 /// A given graph, with more tasks that become known when some task is finished.
 class ToySource : public TaskSource {
 public:
@@ -35,12 +41,16 @@ private:
 /// Remembers, and sees to it that nothing is sent before it is durable.
 class ToyRecorder : public Recorder {
 public:
-    void started(Task const& task, int) override { order.push_back(task.key); }
-    void ended(Task const& task, TaskResult const&) override { ended_tasks.push_back(task.key); }
+    void started(Task const& task, std::vector<int> const&) override { order.push_back(task.key); }
+    void ended(Task const& task, TaskResult const& result) override {
+        ended_tasks.push_back(task.key);
+        teams[task.key] = result.team;
+    }
     void sync() override { durable = order.size(); }
 
     std::vector<std::string> order;
     std::vector<std::string> ended_tasks;
+    std::map<std::string, std::vector<int>> teams;  ///< by the task that they ended
     std::size_t durable = 0;
 };
 
