@@ -96,7 +96,7 @@ Prepared prepare(Options const& options, fs::path const& out, bool leads) {
     prepared.settings = train::Options::from_json(settings_of(options.settings), "command line");
     if (leads && fs::exists(out))
         throw InputError{fmt::format("'{}' exists already", out.string()), "remove it, or name another --out"};
-    prepared.engine = std::make_unique<task::Engine>(options.model.base, options.model.device);
+    prepared.engine = std::make_unique<task::Engine>(options.model.base, options.model.device, prepared.settings.dtype);
     for (auto const& data : options.data) {
         std::ranges::move(data.ends_with(".jsonl") ? read_examples(*prepared.engine, data)
                                                    : dataset_examples(*prepared.engine, data, options),
@@ -206,7 +206,7 @@ void generate_verb(Options const& options) {
             prompts.push_back({text, adapter, sample, id.dump(-1, ' ', false, Json::error_handler_t::replace)});
         }
     });
-    task::Engine engine{options.model.base, options.model.device};
+    task::Engine engine{options.model.base, options.model.device, parse_precision(options.model.dtype, "--dtype")};
     Progress progress{"generating", prompts.size()};
     auto const completions = engine.generate(prompts, options.infer, [&](std::size_t done) { progress.update(done); });
     std::string lines;
@@ -248,7 +248,7 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
     train->add_option("--init", options->init, "adapter to start from");
     train->add_option("--out", options->out, "PEFT folder to write")->required();
     train->add_option("settings", options->settings,
-                      "key=value: r, lora_alpha, learning_rate, max_steps, batch_size …");
+                      "key=value: r, lora_alpha, learning_rate, max_steps, batch_size, dtype …");
     train->add_option("--tensorboard", options->tensorboard, "folder for TensorBoard events, written step by step");
     train
         ->add_option("-n", options->ranks,
@@ -260,6 +260,7 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
 
     auto* const generate = app.add_subcommand("generate", "Complete prompts, greedily or sampled");
     add_model_options(*generate, options->model);
+    add_dtype_option(*generate, options->model);
     generate
         ->add_option("--in", options->in,
                      "PROMPTS.jsonl: {\"id\", \"prompt\"} a line, and \"adapter\" where it is another one")

@@ -68,7 +68,7 @@ void tokenize(Options const& options) {
 }
 
 void logits(Options const& options) {
-    task::Engine engine{options.model.base, options.model.device};
+    task::Engine engine{options.model.base, options.model.device, parse_precision(options.model.dtype, "--dtype")};
     std::vector<std::pair<std::string, std::vector<std::int32_t>>> sequences;
     for_each_jsonl(options.in, [&](Json const& line, std::string const& place) {
         sequences.emplace_back(id_of(line, place), member<std::vector<std::int32_t>>(line, "ids", place));
@@ -107,6 +107,7 @@ void add_model_verbs(CLI::App& app) {
     auto* const logits_verb = model->add_subcommand("logits", "Logits of every position of token sequences");
     logits_verb->add_option("MODEL", options->model.base, "Hugging Face folder or .gguf file")->required();
     add_adapter_options(*logits_verb, options->model);
+    add_dtype_option(*logits_verb, options->model);
     logits_verb->add_option("--in", options->in, "IDS.jsonl: {\"id\", \"ids\"} a line")->required();
     logits_verb->add_option("--out", options->out, "LOGITS.safetensors: one f32 tensor [tokens, vocabulary] an id")
         ->required();

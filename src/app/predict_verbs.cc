@@ -75,7 +75,7 @@ Texts read_texts(Options const& options) {
 
 void predict(Options const& options) {
     auto const texts = read_texts(options);
-    task::Engine engine{options.model.base, options.model.device};
+    task::Engine engine{options.model.base, options.model.device, parse_precision(options.model.dtype, "--dtype")};
     Progress progress{"predicting", texts.sentences.size()};
     auto const predicted =
         task::predict(engine, texts.sentences, texts.dataset, options.prompt(), options.model.adapter, options.infer,
@@ -117,7 +117,7 @@ void select_experts(Options const& options) {
         std::ranges::sort(order);
         std::vector<corpus::Sentence> sample;
         for (auto const i : order) sample.push_back(texts.sentences[i]);
-        task::Engine engine{options.model.base, options.model.device};
+        task::Engine engine{options.model.base, options.model.device, parse_precision(options.model.dtype, "--dtype")};
         Progress progress{"sampling evaluation", options.experts.size() * sample.size()};
         for (auto& predicted : task::predict(engine, sample, texts.dataset, options.prompt(), options.experts,
                                              options.infer, [&](std::size_t done) { progress.update(done); })) {
@@ -158,6 +158,7 @@ void add_predict_verbs(CLI::App& app) {
     auto options = std::make_shared<Options>();
     auto* const predict_verb = app.add_subcommand("predict", "Find entities in a data set or in texts");
     add_model_options(*predict_verb, options->model);
+    add_dtype_option(*predict_verb, options->model);
     add_text_options(*predict_verb, *options);
     predict_verb->add_option("--out", options->out, "PREDICTIONS.jsonl")->required();
     predict_verb->callback([options] {
@@ -167,6 +168,7 @@ void add_predict_verbs(CLI::App& app) {
 
     auto* const select_verb = app.add_subcommand("select", "Choose experts for a target domain");
     add_model_options(*select_verb, options->model);
+    add_dtype_option(*select_verb, options->model);
     add_text_options(*select_verb, *options);
     select_verb->add_option("--experts", options->experts, "PEFT folders")->required();
     select_verb->add_option("--strategy", options->strategy, "similarity, sampling or fused")->capture_default_str();

@@ -21,6 +21,10 @@ void add_model_options(CLI::App& verb, ModelOptions& options) {
     add_adapter_options(verb, options);
 }
 
+void add_dtype_option(CLI::App& verb, ModelOptions& options) {
+    verb.add_option("--dtype", options.dtype, "fp32 or bf16")->capture_default_str();
+}
+
 void use_threads(int threads, int ranks) {
     if (threads == 0) {
         cpu_set_t mask;

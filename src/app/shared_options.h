@@ -11,11 +11,13 @@ struct ModelOptions {
     std::filesystem::path base;
     std::filesystem::path adapter;
     std::string device = "cpu";
+    std::string dtype = "fp32";
     int threads = 0;  ///< 0: one a processor
 };
 
 void add_adapter_options(CLI::App& verb, ModelOptions& options);
 void add_model_options(CLI::App& verb, ModelOptions& options);  ///< --model and the above
+void add_dtype_option(CLI::App& verb, ModelOptions& options);   ///< for verbs that do not take it from their settings
 
 /// Computes with `threads` threads from now on; 0 takes an equal share, for each of `ranks` processes, of the
 /// processors that this one may use.

@@ -343,7 +343,7 @@ private:
         bool const greedy = options_.sampling.temperature == 0;
         auto const best = greedy ? ops_.argmax(logits) : Ids{};
         at::Tensor host;
-        if (!greedy || observer_.logits) host = logits.cpu();
+        if (!greedy || observer_.logits) host = logits.to(at::kCPU, at::kFloat);
         auto const vocabulary = static_cast<std::size_t>(logits.size(1));
         std::vector<float> scratch;
         std::size_t row = 0;

@@ -90,7 +90,9 @@ LanguageModel load_language_model(weights::Checkpoint const& checkpoint, Ops con
     LanguageModel model;
     model.config = checkpoint.config();
     auto const& config = model.config;
-    auto const place = [&](std::string const& name) { return ops.place(values_of(checkpoint, name), placement); };
+    auto const place = [&](std::string const& name) {
+        return ops.place(values_of(checkpoint, name), false, placement);
+    };
     model.embeddings = place("model.embed_tokens.weight");
     for (int layer = 0; layer < config.num_layers; ++layer) {
         auto& parts = model.layers.emplace_back();
@@ -113,8 +115,8 @@ LanguageModel load_language_model(weights::Checkpoint const& checkpoint, Ops con
     model.final_norm = place("model.norm.weight");
     auto const head = config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
     model.head = ops.prepare(values_of(checkpoint, head), with_backward, placement);
-    model.rope_cos = ops.place(rope_table(config, [](double angle) { return std::cos(angle); }), placement);
-    model.rope_sin = ops.place(rope_table(config, [](double angle) { return std::sin(angle); }), placement);
+    model.rope_cos = ops.place(rope_table(config, [](double angle) { return std::cos(angle); }), true, placement);
+    model.rope_sin = ops.place(rope_table(config, [](double angle) { return std::sin(angle); }), true, placement);
     return model;
 }
 
@@ -250,7 +252,7 @@ std::vector<float> sequence_logits(LanguageModel const& model, Ops const& ops, s
         for (auto i = begin; i < std::min(begin + chunk, length); ++i) {
             rows.push_back({ids[static_cast<std::size_t>(i)], static_cast<std::int32_t>(i), blocks.data(), adapter});
         }
-        auto const out = logits(model, ops, forward_rows(model, ops, *cache, rows)).cpu();
+        auto const out = logits(model, ops, forward_rows(model, ops, *cache, rows)).to(at::kCPU, at::kFloat);
         auto const* data = out.const_data_ptr<float>();
         result.insert(result.end(), data, data + out.numel());
     }

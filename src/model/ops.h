@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/precision.h"
 #include "kernel/attention.h"
 #include "kernel/elementwise.h"
 #include "model/placement.h"
@@ -47,9 +48,11 @@ struct KvSlot {
 
 enum class Side { plain, transposed };
 
-/// What the models are made of, on one device. Activations are contiguous fp32 matrices [rows, features]; outputs are
-/// given by the caller and overwritten, or added to where `accumulate` says so. On the CPU implementation the bits of a
-/// row depend neither on the other rows nor on threads nor on the instruction set (module kernel).
+/// What the models are made of, on one device. Activations are contiguous matrices [rows, features] of the
+/// implementation's precision, as are norms' weights and biases; statistics, tables of rotary positions and what is
+/// trained are fp32. Outputs are given by the caller and overwritten, or added to where `accumulate` says so. On the
+/// CPU implementation the bits of a row depend neither on the other rows nor on threads nor on the instruction set
+/// (module kernel).
 class Ops {
 public:
     Ops() = default;
@@ -57,8 +60,8 @@ public:
     Ops& operator=(Ops const&) = delete;
     virtual ~Ops() = default;
 
-    /// An uninitialised fp32 tensor on the device.
-    virtual at::Tensor empty(at::IntArrayRef shape) const = 0;
+    virtual at::Tensor empty(at::IntArrayRef shape) const = 0;   ///< on the device, uninitialised
+    virtual at::Tensor floats(at::IntArrayRef shape) const = 0;  ///< likewise, fp32 in every precision
     at::Tensor zeros(at::IntArrayRef shape) const;
 
     /// Prepares a weight [out, in] and keeps it where `placement` says. `with_backward` also prepares
@@ -66,13 +69,13 @@ public:
     virtual std::unique_ptr<Weight> prepare(Values const& weight, bool with_backward, Placement& placement) const = 0;
     /// Takes a copy of `weight` (fp32, on the host) for this process alone.
     std::unique_ptr<Weight> prepare(at::Tensor const& weight, bool with_backward) const;
-    /// A tensor as it is, on the device.
-    virtual at::Tensor place(Values const& values, Placement& placement) const = 0;
+    /// A tensor as it is, on the device, in the implementation's precision or in fp32.
+    virtual at::Tensor place(Values const& values, bool in_fp32, Placement& placement) const = 0;
     /// y [rows, out] (+)= x [rows, in] · Wᵀ
     virtual void linear(Weight const& weight, at::Tensor const& x, at::Tensor& y, bool accumulate) const = 0;
     /// dx [rows, in] (+)= dy [rows, out] · W
     virtual void linear_backward(Weight const& weight, at::Tensor const& dy, at::Tensor& dx, bool accumulate) const = 0;
-    /// c [m, n] (+)= alpha · a · b, each side read as it is or transposed
+    /// c [m, n] (+)= alpha · a · b, each side read as it is or transposed; c may be fp32 in any precision
     virtual void matmul(Side side_a, at::Tensor const& a, Side side_b, at::Tensor const& b, float alpha, at::Tensor& c,
                         bool accumulate) const = 0;
 
@@ -112,7 +115,7 @@ public:
                         at::Tensor const& q, at::Tensor& out) const = 0;
 
     /// Attention within each of several packed sequences; offsets are their starts and, last, the number of rows.
-    /// stats [rows, 2 heads] receives what the backward pass needs.
+    /// stats [rows, 2 heads], fp32, receives what the backward pass needs.
     virtual void attention(kernel::AttentionShape const& shape, std::span<std::int32_t const> offsets, bool causal,
                            at::Tensor const& q, at::Tensor const& k, at::Tensor const& v, at::Tensor& out,
                            at::Tensor& stats) const = 0;
@@ -127,7 +130,8 @@ public:
 
     /// Replaces logits [rows, vocabulary] by the gradient of the summed cross-entropy. @return each row's loss, in nats
     virtual std::vector<float> cross_entropy(at::Tensor& logits, std::span<std::int32_t const> targets) const = 0;
-    /// One AdamW step (torch.optim.AdamW: decay first, bias correction by `step`, which counts from 1) on flat tensors.
+    /// One AdamW step (torch.optim.AdamW: decay first, bias correction by `step`, which counts from 1) on flat tensors,
+    /// fp32 like those of the next two.
     virtual void adamw(at::Tensor& parameters, at::Tensor const& gradients, at::Tensor& first_moment,
                        at::Tensor& second_moment, kernel::AdamW const& settings, double learning_rate,
                        std::int64_t step) const = 0;
@@ -140,8 +144,8 @@ public:
 /// samner's own CPU kernels (module kernel).
 std::unique_ptr<Ops> make_cpu_ops();
 
-/// libtorch's operators: the reference of the CPU kernels, and the path of other devices.
+/// libtorch's operators: the reference of the CPU kernels, and the path of other devices and of bf16.
 /// @param device  "cpu" or "cuda[:index]". @throws InputError when the device is not there
-std::unique_ptr<Ops> make_aten_ops(std::string const& device);
+std::unique_ptr<Ops> make_aten_ops(std::string const& device, Precision precision = Precision::fp32);
 
 }  // namespace samner::model

@@ -20,6 +20,11 @@ struct AtenCache : KvCache {
     at::Tensor values;  ///< likewise
 };
 
+/// In fp32; itself where it is.
+at::Tensor wide(at::Tensor const& x) {
+    return x.to(at::kFloat);
+}
+
 void assign(at::Tensor& target, at::Tensor const& value, bool accumulate) {
     if (accumulate) {
         target.add_(value);
@@ -30,34 +35,40 @@ void assign(at::Tensor& target, at::Tensor const& value, bool accumulate) {
 
 class AtenOps : public Ops {
 public:
-    explicit AtenOps(at::Device device) : device_{device} {}
+    AtenOps(at::Device device, Precision precision)
+        : device_{device}, type_{precision == Precision::bf16 ? at::kBFloat16 : at::kFloat} {}
 
-    at::Tensor empty(at::IntArrayRef shape) const override { return at::empty(shape, options(at::kFloat)); }
+    at::Tensor empty(at::IntArrayRef shape) const override { return at::empty(shape, options(type_)); }
+    at::Tensor floats(at::IntArrayRef shape) const override { return at::empty(shape, options(at::kFloat)); }
 
     std::unique_ptr<Weight> prepare(Values const& weight, bool, Placement& placement) const override {
         auto result = std::make_unique<AtenWeight>(weight.shape[0], weight.shape[1]);
-        result->value = place(weight, placement);
+        result->value = place(weight, false, placement);
         return result;
     }
 
-    at::Tensor place(Values const& values, Placement& placement) const override {
-        auto tensor = empty(values.shape);
+    at::Tensor place(Values const& values, bool in_fp32, Placement& placement) const override {
+        auto tensor = in_fp32 ? floats(values.shape) : empty(values.shape);
         placement.device(tensor.mutable_data_ptr(), tensor.nbytes(), [&] { tensor.copy_(values.read()); });
         return tensor;
     }
 
     void linear(Weight const& weight, at::Tensor const& x, at::Tensor& y, bool accumulate) const override {
-        assign(y, at::matmul(x, value(weight).t()), accumulate);
+        y.addmm_(x, value(weight).t(), accumulate ? 1 : 0);
     }
 
     void linear_backward(Weight const& weight, at::Tensor const& dy, at::Tensor& dx, bool accumulate) const override {
-        assign(dx, at::matmul(dy, value(weight)), accumulate);
+        dx.addmm_(dy, value(weight), accumulate ? 1 : 0);
     }
 
     void matmul(Side side_a, at::Tensor const& a, Side side_b, at::Tensor const& b, float alpha, at::Tensor& c,
                 bool accumulate) const override {
         auto const view = [](Side side, at::Tensor const& x) { return side == Side::plain ? x : x.t(); };
-        assign(c, at::matmul(view(side_a, a), view(side_b, b)).mul_(alpha), accumulate);
+        if (c.scalar_type() == a.scalar_type()) {
+            c.addmm_(view(side_a, a), view(side_b, b), accumulate ? 1 : 0, alpha);
+        } else {
+            assign(c, wide(at::mm(view(side_a, a), view(side_b, b))).mul_(alpha), accumulate);
+        }
     }
 
     void embed(at::Tensor const& table, std::span<std::int32_t const> ids, at::Tensor& y) const override {
@@ -74,13 +85,15 @@ public:
     void add_bias(at::Tensor const& bias, at::Tensor& y) const override { y.add_(bias); }
 
     void rms_norm(at::Tensor const& x, at::Tensor const& weight, float eps, at::Tensor& y) const override {
-        y.copy_(x * inverse_norm(x, eps) * weight);
+        auto const exact = wide(x);
+        y.copy_((exact * inverse_norm(exact, eps)).to(type_) * weight);
     }
     void rms_norm_backward(at::Tensor const& x, at::Tensor const& weight, float eps, at::Tensor const& dy,
                            at::Tensor& dx, bool accumulate) const override {
-        auto const scale = inverse_norm(x, eps);
-        auto const unit = x * scale;
-        auto const scaled = dy * weight;
+        auto const exact = wide(x);
+        auto const scale = inverse_norm(exact, eps);
+        auto const unit = exact * scale;
+        auto const scaled = wide(dy) * wide(weight);
         assign(dx, scale * (scaled - unit * (scaled * unit).mean(-1, true)), accumulate);
     }
 
@@ -95,7 +108,7 @@ public:
         auto const half = cos.size(1);
         auto const c = cos.index_select(0, indices(positions)).unsqueeze(1);
         auto const s = sin.index_select(0, indices(positions)).unsqueeze(1) * (inverse ? -1.0 : 1.0);
-        auto const split = x.view({x.size(0), heads, 2, half});
+        auto const split = wide(x).view({x.size(0), heads, 2, half});
         auto const first = split.select(2, 0);
         auto const second = split.select(2, 1);
         auto const rotated = at::stack({first * c - second * s, second * c + first * s}, 2);
@@ -103,13 +116,14 @@ public:
     }
 
     void swiglu(at::Tensor const& gate, at::Tensor const& up, at::Tensor& y) const override {
-        y.copy_(at::silu(gate) * up);
+        y.copy_(at::silu(wide(gate)) * wide(up));
     }
     void swiglu_backward(at::Tensor const& gate, at::Tensor const& up, at::Tensor const& d_out, at::Tensor& d_gate,
                          at::Tensor& d_up) const override {
-        auto const sigmoid = at::sigmoid(gate);
-        auto const gate_gradient = d_out * up * sigmoid * (1 + gate * (1 - sigmoid));
-        auto const up_gradient = d_out * gate * sigmoid;
+        auto const x = wide(gate);
+        auto const sigmoid = at::sigmoid(x);
+        auto const gate_gradient = wide(d_out) * wide(up) * sigmoid * (1 + x * (1 - sigmoid));
+        auto const up_gradient = wide(d_out) * x * sigmoid;
         d_gate.copy_(gate_gradient);
         d_up.copy_(up_gradient);
     }
@@ -118,8 +132,7 @@ public:
                                         std::int64_t blocks) const override {
         auto cache = std::make_unique<AtenCache>();
         cache->shape = shape;
-        cache->keys =
-            at::zeros({layers, blocks * kernel::kv_block, shape.kv_heads, shape.head_dim}, options(at::kFloat));
+        cache->keys = at::zeros({layers, blocks * kernel::kv_block, shape.kv_heads, shape.head_dim}, options(type_));
         cache->values = at::zeros_like(cache->keys);
         return cache;
     }
@@ -152,7 +165,7 @@ public:
         auto const& ours = static_cast<AtenCache const&>(cache);
         auto const& shape = ours.shape;
         auto const kept = [&](at::Tensor const& all, std::vector<std::int32_t> const& places) {
-            return all.select(0, layer).index_select(0, indices(places));
+            return wide(all.select(0, layer).index_select(0, indices(places)));
         };
         auto const group = shape.heads / shape.kv_heads;
         for (std::size_t begin = 0; begin < rows.size();) {
@@ -171,7 +184,7 @@ public:
             auto const own = std::int64_t{longest} - shared;
             auto const k = kept(ours.keys, places).view({count, own, shape.kv_heads, shape.head_dim});
             auto const v = kept(ours.values, places).view({count, own, shape.kv_heads, shape.head_dim});
-            auto const queries = q.narrow(0, static_cast<std::int64_t>(begin), count)
+            auto const queries = wide(q.narrow(0, static_cast<std::int64_t>(begin), count))
                                      .view({count, shape.kv_heads, group, shape.head_dim})
                                      .mul(static_cast<double>(shape.scale));
             auto scores = at::matmul(queries, k.permute({0, 2, 3, 1}));  // [rows, kv_heads, group, positions]
@@ -253,10 +266,11 @@ public:
 
     std::vector<float> cross_entropy(at::Tensor& logits, std::span<std::int32_t const> targets) const override {
         auto const target = indices(targets).unsqueeze(1);
-        auto const log_probability = at::log_softmax(logits, -1);
+        auto const log_probability = at::log_softmax(wide(logits), -1);
         auto const loss = log_probability.gather(1, target).neg().squeeze(1).cpu();
-        logits.copy_(at::exp(log_probability));
-        logits.scatter_add_(1, target, at::full({logits.size(0), 1}, -1.0, options(at::kFloat)));
+        auto gradient = at::exp(log_probability);
+        gradient.scatter_add_(1, target, at::full({logits.size(0), 1}, -1.0, options(at::kFloat)));
+        logits.copy_(gradient);
         auto const* data = loss.const_data_ptr<float>();
         return {data, data + loss.numel()};
     }
@@ -325,10 +339,10 @@ private:
         for (std::size_t i = 0; i + 1 < offsets.size(); ++i) body(offsets[i], offsets[i + 1] - offsets[i]);
     }
 
-    /// [heads, length, dim] of one sequence.
+    /// [heads, length, dim] of one sequence, in fp32.
     static at::Tensor per_head(at::Tensor const& x, std::int64_t begin, std::int64_t length, std::int64_t heads,
                                std::int64_t dim) {
-        return x.narrow(0, begin, length).view({length, heads, dim}).transpose(0, 1);
+        return wide(x.narrow(0, begin, length)).view({length, heads, dim}).transpose(0, 1);
     }
     static at::Tensor repeated(at::Tensor const& x, kernel::AttentionShape const& shape) {
         return x.repeat_interleave(shape.heads / shape.kv_heads, 0);
@@ -344,11 +358,12 @@ private:
     }
 
     at::Device device_;
+    at::ScalarType type_;  ///< of weights and activations
 };
 
 }  // namespace
 
-std::unique_ptr<Ops> make_aten_ops(std::string const& device) {
+std::unique_ptr<Ops> make_aten_ops(std::string const& device, Precision precision) {
     at::Device parsed{at::kCPU};
     try {
         parsed = at::Device{device};
@@ -361,7 +376,7 @@ std::unique_ptr<Ops> make_aten_ops(std::string const& device) {
         throw InputError{fmt::format("device is '{}', but this build or machine has no CUDA device", device),
                          "use device: cpu, or build with --cuda on a machine with a GPU"};
     }
-    return std::make_unique<AtenOps>(parsed);
+    return std::make_unique<AtenOps>(parsed, precision);
 }
 
 }  // namespace samner::model

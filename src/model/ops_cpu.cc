@@ -48,6 +48,7 @@ public:
     at::Tensor empty(at::IntArrayRef shape) const override {
         return at::empty(shape, at::TensorOptions{}.dtype(at::kFloat));
     }
+    at::Tensor floats(at::IntArrayRef shape) const override { return empty(shape); }
 
     std::unique_ptr<Weight> prepare(Values const& weight, bool with_backward, Placement& placement) const override {
         using kernel::PackedMatrix;
@@ -66,7 +67,7 @@ public:
         return result;
     }
 
-    at::Tensor place(Values const& values, Placement& placement) const override {
+    at::Tensor place(Values const& values, bool /*in_fp32*/, Placement& placement) const override {
         auto const count = static_cast<std::size_t>(c10::multiply_integers(values.shape));
         auto memory = placement.host(count, [&](float* to) { std::copy_n(in(values.read()), count, to); });
         auto* const data = const_cast<float*>(memory.get());  // nobody writes to it

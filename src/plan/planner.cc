@@ -50,7 +50,8 @@ std::string Plan::add(std::string const& kind, Json const& identity, Json payloa
     Json key{{"operator", kind}, {"revision", operator_revisions().at(kind)}, {"of", identity}};
     // What computes has the machine's arithmetic in its key; the rest inherits it through its inputs.
     if (kind == "train" || kind == "cluster" || kind == "encode" || kind == "infer")
-        key["numerics"] = {{"device", run_.device}, {"dtype", run_.dtype}};
+        key["numerics"] = {{"device", run_.device},
+                           {"dtype", kind == "train" || kind == "infer" ? run_.dtype : "fp32"}};  // encoders are fp32
     auto hash = sha256(canonical(key));
     if (!tasks_.contains(hash)) {
         tasks_[hash] = {hash, kind, std::move(payload), std::move(after), cost, 1};

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/precision.h"
 #include "core/yaml.h"
 
 namespace samner::plan {
@@ -256,7 +257,7 @@ RunFile parse_run_file(std::string const& text, std::string const& place, std::v
     demand(std::set(run.seeds.begin(), run.seeds.end()).size() == run.seeds.size(), map, "a seed stands twice",
            "name each once");
     demand(run.threads >= 0, map, fmt::format("threads is {}", run.threads), "give it 0 (automatic) or more");
-    demand(run.dtype == "fp32", map, fmt::format("dtype is '{}'", run.dtype), "only fp32 is there yet");
+    parse_precision(run.dtype, map.place());
     return run;
 }
 

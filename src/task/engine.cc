@@ -19,8 +19,9 @@
 namespace samner::task {
 namespace {
 
-std::unique_ptr<model::Ops> make_ops(std::string const& device) {
-    return device == "cpu" ? model::make_cpu_ops() : model::make_aten_ops(device);
+std::unique_ptr<model::Ops> make_ops(std::string const& device, Precision precision) {
+    if (device == "cpu" && precision == Precision::fp32) return model::make_cpu_ops();
+    return model::make_aten_ops(device, precision);
 }
 
 weights::TensorView float_tensor(std::string name, std::vector<std::int64_t> shape, std::vector<float> const& values) {
@@ -49,6 +50,7 @@ std::vector<train::Example> checked(std::vector<Engine::Tokens> const& examples,
 struct Engine::Impl {
     weights::Checkpoint checkpoint;
     std::string device;
+    Precision precision;
     std::unique_ptr<model::Ops> ops;
     std::string loaded_hash;
     std::optional<token::Tokenizer> loaded_tokenizer;
@@ -56,8 +58,11 @@ struct Engine::Impl {
     infer::PrefixCache prefixes;  ///< of `model`
     bool with_backward = false;
 
-    Impl(std::filesystem::path const& base, std::string name)
-        : checkpoint{weights::Checkpoint::open(base)}, device{std::move(name)}, ops{make_ops(device)} {}
+    Impl(std::filesystem::path const& base, std::string name, Precision numbers)
+        : checkpoint{weights::Checkpoint::open(base)},
+          device{std::move(name)},
+          precision{numbers},
+          ops{make_ops(device, precision)} {}
 
     token::Tokenizer const& tokenizer() {
         if (!loaded_tokenizer) loaded_tokenizer = token::Tokenizer::open(checkpoint.path());
@@ -66,7 +71,10 @@ struct Engine::Impl {
 
     /// Names the base model and what computes with it.
     std::string const& hash() {
-        if (loaded_hash.empty()) loaded_hash = checkpoint.content_hash() + " " + device;
+        if (loaded_hash.empty()) {
+            loaded_hash = checkpoint.content_hash() + " " + device;
+            if (precision != Precision::fp32) loaded_hash += fmt::format(" {}", to_string(precision));
+        }
         return loaded_hash;
     }
 
@@ -90,8 +98,8 @@ struct Engine::Impl {
     }
 };
 
-Engine::Engine(std::filesystem::path const& base, std::string const& device)
-    : impl_{std::make_unique<Impl>(base, device)} {}
+Engine::Engine(std::filesystem::path const& base, std::string const& device, Precision precision)
+    : impl_{std::make_unique<Impl>(base, device, precision)} {}
 Engine::~Engine() = default;
 weights::Checkpoint const& Engine::checkpoint() const {
     return impl_->checkpoint;
@@ -126,6 +134,10 @@ weights::Adapter Engine::train(train::Options const& options, std::vector<Tokens
     std::vector<train::Example> inputs;
     weights::Adapter start;
     train::together(context.team, [&] {
+        if (options.dtype != impl_->precision)
+            throw InputError{fmt::format("a training in {} by an engine in {}", to_string(options.dtype),
+                                         to_string(impl_->precision)),
+                             "give both the same dtype"};
         inputs = checked(examples, config.vocab_size);
         auto settings = options.lora();
         settings.base_model_name_or_path = impl_->checkpoint.path().filename().string();
@@ -178,7 +190,7 @@ struct TextEncoder::Impl {
     model::Encoder encoder;
 
     Impl(std::filesystem::path const& folder, std::string const& device)
-        : ops{make_ops(device)}, tokenizer{token::Tokenizer::open(folder)}, encoder{folder, *ops} {}
+        : ops{make_ops(device, Precision::fp32)}, tokenizer{token::Tokenizer::open(folder)}, encoder{folder, *ops} {}
 };
 
 TextEncoder::TextEncoder(std::filesystem::path const& folder, std::string const& device)

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/json.h"
+#include "core/precision.h"
 
 namespace samner::train {
 struct Options;
@@ -40,7 +41,7 @@ public:
     /// @param base    a Hugging Face folder or a .gguf file
     /// @param device  "cpu", "cuda" or "cuda:INDEX"
     /// @throws InputError
-    Engine(std::filesystem::path const& base, std::string const& device);
+    Engine(std::filesystem::path const& base, std::string const& device, Precision precision = Precision::fp32);
     ~Engine();
     Engine(Engine const&) = delete;
     Engine& operator=(Engine const&) = delete;
@@ -67,6 +68,7 @@ public:
         std::function<void(train::Step const&)> on_step;  ///< on the team's rank 0
     };
     /// Trains an adapter, whose bits depend on options, examples and `training.init` alone. Collective over the team.
+    /// @throws InputError when options.dtype is not the engine's precision, or the examples are wrong
     weights::Adapter train(train::Options const& options, std::vector<Tokens> const& examples,
                            Training const& training);
 

@@ -55,7 +55,7 @@ struct Executor::Impl {
           catalogue{{run.datasets.begin(), run.datasets.end()}} {}
 
     Engine& engine() {
-        if (!engine_cache) engine_cache.emplace(run.base, run.device);
+        if (!engine_cache) engine_cache.emplace(run.base, run.device, parse_precision(run.dtype, "run file"));
         return *engine_cache;
     }
     TextEncoder& encoder() {

@@ -32,14 +32,21 @@ std::string encoder_hash(std::filesystem::path const& folder) {
 
 plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, plan::RunFile& run) {
     plan::check_names(experiments, run);
-    run.train = train::Options::from_json(run.train, "train").to_json();
+    auto const precision = parse_precision(run.dtype, "run file");
+    if (!run.train.contains("dtype")) run.train["dtype"] = run.dtype;
+    auto const training = train::Options::from_json(run.train, "train");
+    if (training.dtype != precision)
+        throw InputError{
+            fmt::format("train.dtype is {} and dtype is {} (run file)", to_string(training.dtype), run.dtype),
+            "leave train.dtype out: a run computes in one"};
+    run.train = training.to_json();
     prompt::parse_layout(run.prompt.layout);
     prompt::parse_format(run.prompt.format);
     auto const rates = prompt::Rates::from_json(run.prompt.parts, "prompt.parts");
     run.prompt.parts = rates ? rates->to_json() : Json("none");
     plan::Inputs inputs;
     {
-        Engine const engine{run.base, run.device};
+        Engine const engine{run.base, run.device, precision};
         if (engine.checkpoint().config().end_tokens.empty()) {
             throw InputError{fmt::format("the base model names no end token ({})", run.base),
                              "add eos_token_id to its generation_config.json"};

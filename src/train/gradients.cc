@@ -172,7 +172,7 @@ private:
         ops_.rope(saved.q, packed_.positions, heads(), model_.rope_cos, model_.rope_sin, false);
         ops_.rope(saved.k, packed_.positions, kv_heads(), model_.rope_cos, model_.rope_sin, false);
         saved.attended = matrix(heads() * head_dim());
-        saved.stats = matrix(std::int64_t{2} * heads());
+        saved.stats = ops_.floats({tokens_, std::int64_t{2} * heads()});
         ops_.attention(model_.attention_shape(), packed_.offsets, true, saved.q, saved.k, saved.v, saved.attended,
                        saved.stats);
         saved.middle = matrix(config.hidden_size);
@@ -274,6 +274,7 @@ Loss add_gradients(LanguageModel const& model, Ops const& ops, LoraParameters& l
     loss.answer = static_cast<std::int64_t>(packed.answers.size());
     loss.tokens = static_cast<std::int64_t>(packed.ids.size());
     if (packed.ids.empty()) return loss;
+    lora.refresh();
     loss.sum = Pass{model, ops, lora, packed, dropout}.run();
     return loss;
 }

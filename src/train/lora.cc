@@ -1,5 +1,7 @@
 #include "train/lora.h"
 
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros_like.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,15 +17,18 @@ LoraParameters::LoraParameters(weights::Adapter adapter, weights::ModelConfig co
     weights::check_fits(adapter_, config);
     std::int64_t total = 0;
     for (auto const& module : adapter_.modules) total += static_cast<std::int64_t>(module.a.size() + module.b.size());
-    auto host = at::Tensor{ops.empty({total})}.cpu();
+    auto host = at::Tensor{at::empty({total}, at::TensorOptions{}.dtype(at::kFloat))};
     auto* out = host.mutable_data_ptr<float>();
     for (auto const& module : adapter_.modules) {
         out = std::ranges::copy(module.a, out).out;
         out = std::ranges::copy(module.b, out).out;
     }
-    values = ops.empty({total});
+    values = ops.floats({total});
     values.copy_(host);
-    gradients = ops.zeros({total});
+    gradients = at::zeros_like(values);
+    factors_ = ops.empty({total});
+    if (factors_.scalar_type() == values.scalar_type()) factors_ = values;
+    refresh();
 
     modules_.resize(static_cast<std::size_t>(config.num_layers) * model::num_projections);
     std::int64_t offset = 0;
@@ -32,10 +37,10 @@ LoraParameters::LoraParameters(weights::Adapter adapter, weights::ModelConfig co
         auto const take = [&](at::Tensor const& flat, std::int64_t rows, std::int64_t columns) {
             return flat.narrow(0, offset, rows * columns).view({rows, columns});
         };
-        views->a = take(values, module.rank, module.in);
+        views->a = take(factors_, module.rank, module.in);
         views->da = take(gradients, module.rank, module.in);
         offset += module.rank * module.in;
-        views->b = take(values, module.out, module.rank);
+        views->b = take(factors_, module.out, module.rank);
         views->db = take(gradients, module.out, module.rank);
         offset += module.out * module.rank;
         views->scaling = static_cast<float>(module.scaling);
@@ -51,6 +56,10 @@ LoraParameters::LoraParameters(weights::Adapter adapter, weights::ModelConfig co
 
 LoraParameters::Module* LoraParameters::find(int layer, model::Projection projection) {
     return modules_[static_cast<std::size_t>(layer * model::num_projections + projection)].get();
+}
+
+void LoraParameters::refresh() {
+    if (!factors_.is_same(values)) factors_.copy_(values);
 }
 
 weights::Adapter LoraParameters::adapter() const {

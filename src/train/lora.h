@@ -17,8 +17,8 @@ public:
     LoraParameters(weights::Adapter adapter, weights::ModelConfig const& config, model::Ops const& ops);
 
     struct Module {
-        at::Tensor a;   ///< [rank, in], a view into `values`
-        at::Tensor b;   ///< [out, rank]
+        at::Tensor a;   ///< [rank, in], in the operators' precision: as of the last `refresh`
+        at::Tensor b;   ///< [out, rank], likewise
         at::Tensor da;  ///< views into `gradients`
         at::Tensor db;
         float scaling = 0;
@@ -27,14 +27,18 @@ public:
     /// The module of a projection, or null where the adapter leaves it alone.
     Module* find(int layer, model::Projection projection);
 
-    at::Tensor values;     ///< [parameters]
-    at::Tensor gradients;  ///< [parameters]
+    /// Takes `values` over into the modules' factors.
+    void refresh();
+
+    at::Tensor values;     ///< [parameters], fp32
+    at::Tensor gradients;  ///< [parameters], fp32
 
     /// The adapter with the factors' present values.
     weights::Adapter adapter() const;
 
 private:
     weights::Adapter adapter_;
+    at::Tensor factors_;  ///< `values` in the precision of products; in fp32 `values` itself
     std::vector<std::unique_ptr<Module>> modules_;
 };
 

@@ -71,9 +71,9 @@ Options Options::from_json(Json const& object, std::string_view place) {
     read("shuffle", options.shuffle);
     read("seed", options.seed);
     read("checkpoint_every", options.checkpoint_every);
-    std::string dtype = "fp32";
+    std::string dtype{to_string(options.dtype)};
     read("dtype", dtype);
-    if (dtype != "fp32") throw InputError{fmt::format("dtype is '{}' ({})", dtype, place), "only fp32 is there yet"};
+    options.dtype = parse_precision(dtype, place);
     refuse_unknown(object, known, "training option", place);
     auto const demand = [&](bool holds, std::string_view key, auto value, std::string_view range) {
         if (!holds) throw InputError{fmt::format("{} is {} ({})", key, value, place), fmt::format("give it {}", range)};
@@ -116,6 +116,7 @@ Json Options::to_json() const {
     if (lora_dropout != 0) result["lora_dropout"] = lora_dropout;
     if (!rank_pattern.empty()) result["rank_pattern"] = rank_pattern;
     if (!alpha_pattern.empty()) result["alpha_pattern"] = alpha_pattern;
+    if (dtype != Precision::fp32) result["dtype"] = to_string(dtype);
     return result;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/json.h"
+#include "core/precision.h"
 #include "weights/adapter.h"
 
 namespace samner::train {
@@ -38,6 +39,7 @@ struct Options {
     std::int64_t batch_size = 16;       ///< sequences a step
     std::int64_t micro_batch_size = 8;  ///< sequences in one forward and backward pass
     std::int64_t max_length = 2048;     ///< tokens; longer examples are cut at the end
+    Precision dtype = Precision::fp32;
     bool shuffle = true;
     std::uint64_t seed = 0;
     /// Steps from one checkpoint to the next, where a training keeps one; 0: only when it is asked to stop. Has no
@@ -46,7 +48,7 @@ struct Options {
 
     /// Reads the options that an object names. @throws InputError for an unknown key or a value out of range
     static Options from_json(Json const& object, std::string_view place);
-    Json to_json() const;  ///< lora_dropout and patterns only where they are in use
+    Json to_json() const;  ///< lora_dropout, patterns and dtype only where they are in use
     weights::LoraSettings lora() const;
 };
 

@@ -1,6 +1,7 @@
 #include "train/trainer.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros_like.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
@@ -160,8 +161,8 @@ public:
                         ? identity_of(options, examples_, initial, context.inputs)
                         : ""},
           lora_{std::move(initial), model.config, ops},
-          first_moment_{ops.zeros(lora_.values.sizes())},
-          second_moment_{ops.zeros(lora_.values.sizes())},
+          first_moment_{at::zeros_like(lora_.values)},
+          second_moment_{at::zeros_like(lora_.values)},
           batches_{options_, examples_.size()},
           steps_{count_steps(options, examples_.size())} {}
 

@@ -206,6 +206,43 @@ TEST_P(Models, AttendToWhatRowsShareOnceAndGiveWhatEachRowAloneGives) {
 INSTANTIATE_TEST_SUITE_P(Ops, Models, testing::Values("kernel", "libtorch"),
                          [](auto const& parameter) { return std::string{parameter.param}; });
 
+double root_mean_square_difference(std::vector<float> const& a, std::vector<float> const& b) {
+    double sum = 0;
+    for (std::size_t i = 0; i < a.size(); ++i)
+        sum += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+    return std::sqrt(sum / static_cast<double>(a.size()));
+}
+
+TEST(Bf16, IsAsNearToFp32AsTransformersIs) {
+    auto const ops = make_aten_ops("cpu", Precision::bf16);
+    auto const model = load_language_model(weights::Checkpoint::open(golden("models/llama-tiny-bf16")), *ops, false);
+    auto const expected = read_json(golden("models/llama-tiny-bf16.expected.json"));
+    weights::SafetensorsFile const tensors{golden("models/llama-tiny-bf16.expected.safetensors")};
+    for (auto const& sequence : expected["sequences"]) {
+        auto const name = sequence["name"].get<std::string>();
+        auto const got = sequence_logits(model, *ops, sequence["ids"].get<Ids>(), nullptr);
+        auto const exact = golden_tensor(tensors, name + ".logits_fp32");
+        auto const theirs = golden_tensor(tensors, name + ".logits_bf16");
+        ASSERT_EQ(got.size(), exact.size());
+        auto const their_error = root_mean_square_difference(theirs, exact);
+        // samner rounds where transformers does, or less often (rope, softmax and SwiGLU inside are fp32), so its error
+        // is of the same size; a tenth more for chance. Two errors that have nothing to do with each other differ by at
+        // most their sum.
+        EXPECT_LE(root_mean_square_difference(got, exact), 1.1 * their_error) << name;
+        EXPECT_LE(root_mean_square_difference(got, theirs), 2.1 * their_error) << name;
+        EXPECT_GT(root_mean_square_difference(got, exact), 0.0) << name << " was computed in fp32";
+    }
+}
+
+TEST(Bf16, KeepsWeightsActivationsAndCacheInBf16AndStatisticsInFp32) {
+    auto const ops = make_aten_ops("cpu", Precision::bf16);
+    EXPECT_EQ(ops->empty({1, 1}).scalar_type(), at::kBFloat16);
+    EXPECT_EQ(ops->floats({1, 1}).scalar_type(), at::kFloat);
+    auto const model = load_language_model(weights::Checkpoint::open(golden("models/llama-tiny-bf16")), *ops, false);
+    EXPECT_EQ(model.embeddings.scalar_type(), at::kBFloat16);
+    EXPECT_EQ(model.rope_cos.scalar_type(), at::kFloat);
+}
+
 TEST(Encoding, OfATextIsTheSameBitsAloneAndInABatchOnAnyNumberOfThreads) {
     auto const ops = make_cpu_ops();
     Encoder const encoder{fs::path{SAMNER_SOURCE_DIR} / ".deps/minilm", *ops};

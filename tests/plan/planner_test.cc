@@ -97,6 +97,21 @@ TEST_F(Planning, TrainsAnExpertOnceWhateverRowsNeedIt) {
     EXPECT_EQ(totals.sentences_run, 5 * 110);
 }
 
+TEST_F(Planning, HasTheNumbersOfAModelInItsKeysAndNotInThoseOfAnEncoder) {
+    auto const keys = [&](std::string const& dtype) {
+        std::map<std::string, std::set<std::string>> by_kind;
+        auto const made =
+            plan("  a: merge(select(ours, similarity, 2))\n  b: expert(ours, stem)\n", {"dtype=" + dtype});
+        for (auto const& [key, task] : made.tasks()) by_kind[task.kind].insert(key);
+        return by_kind;
+    };
+    auto const fp32 = keys("fp32");
+    auto const bf16 = keys("bf16");
+    EXPECT_EQ(bf16.at("encode"), fp32.at("encode"));
+    for (auto const* kind : {"train", "infer"})
+        for (auto const& key : bf16.at(kind)) EXPECT_FALSE(fp32.at(kind).contains(key)) << kind;
+}
+
 TEST_F(Planning, ReleasesAMergeWhenItsSelectionIsKnownAndSharesEqualOnes) {
     auto made = plan(
         "  ds: merge(select(ours, similarity, 2))\n  se: merge(select(ours, sampling, 2))\n  sam: "
@@ -284,7 +299,7 @@ TEST_F(Planning, RefusesARunFileWithUnknownKeysOrValuesOutOfRange) {
     EXPECT_THROW(run({"experts.stem.samples=0"}), InputError);
     EXPECT_THROW(run({"experts.stem.datasets=[]"}), InputError);
     EXPECT_THROW(run({"seeds=[1, 1]"}), InputError);
-    EXPECT_THROW(run({"dtype=bf16"}), InputError);
+    EXPECT_THROW(run({"dtype=fp16"}), InputError);
     EXPECT_THROW(run({"targets.science.sentences=-1"}), InputError);
     EXPECT_THROW(run({"samples_between=[5, 4]"}), InputError);
     EXPECT_THROW(run({"samples_between=[0, 4]"}), InputError);
