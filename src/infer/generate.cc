@@ -11,6 +11,7 @@
 #include "core/hash.h"
 #include "core/random.h"
 #include "core/stop.h"
+#include "model/recorded_steps.h"
 
 namespace samner::infer {
 namespace {
@@ -195,8 +196,13 @@ private:
         if (options_.max_cached_tokens > 0)
             blocks = std::clamp(options_.max_cached_tokens / block, largest, std::max(blocks, largest));
         free_.emplace(prefix_blocks_, blocks);
+        bool const records = options_.record_steps || ops_.gains_by_recording();
         cache_ = ops_.make_cache(model_.attention_shape(), static_cast<int>(model_.config.num_layers),
-                                 prefix_blocks_ + blocks);
+                                 prefix_blocks_ + blocks + (records ? 1 : 0));
+        if (records) {
+            recorded_.emplace(model_, ops_, *cache_, static_cast<std::int32_t>(prefix_blocks_ + blocks),
+                              prefix_blocks_ + largest);
+        }
     }
 
     at::Tensor forward(std::span<model::Row const> rows) {
@@ -331,19 +337,29 @@ private:
                 wanted.push_back(static_cast<std::int32_t>(rows.size()) - 1);
             }
         }
+        bool const alike = rows.front().adapter == rows.back().adapter;  // rows of one adapter are neighbours
+        if (recorded_ && alike && wanted.size() == rows.size()) {
+            if (observer_.pass) observer_.pass(rows.size());
+            auto const [logits, best] = recorded_->run(rows);
+            choose(logits, best, choosing);
+            return;
+        }
         auto const hidden = forward(rows);
         if (wanted.empty()) return;
         auto last = ops_.empty({std::ssize(wanted), model_.config.hidden_size});
-        ops_.gather(hidden, wanted, last);
-        choose(model::logits(model_, ops_, last), choosing);
+        auto best = ops_.indices(wanted);
+        ops_.gather(hidden, best, last);
+        auto const logits = model::logits(model_, ops_, last);
+        if (greedy()) ops_.argmax(logits, best);
+        choose(logits, best, choosing);
     }
 
     /// Goes through rows of logits: of each choosing slot one, and one for each token of its draft.
-    void choose(at::Tensor const& logits, std::vector<Slot*> const& choosing) {
-        bool const greedy = options_.sampling.temperature == 0;
-        auto const best = greedy ? ops_.argmax(logits) : Ids{};
+    /// @param largest  where each row has its largest logit; only for greedy decoding
+    void choose(at::Tensor const& logits, at::Tensor const& largest, std::vector<Slot*> const& choosing) {
+        auto const best = greedy() ? ops_.found(largest, logits.size(1)) : Ids{};
         at::Tensor host;
-        if (!greedy || observer_.logits) host = logits.to(at::kCPU, at::kFloat);
+        if (!greedy() || observer_.logits) host = logits.to(at::kCPU, at::kFloat);
         auto const vocabulary = static_cast<std::size_t>(logits.size(1));
         std::vector<float> scratch;
         std::size_t row = 0;
@@ -356,7 +372,7 @@ private:
                 std::span<float const> values;
                 if (host.defined()) values = {host.const_data_ptr<float>() + (row + i) * vocabulary, vocabulary};
                 if (observer_.logits) observer_.logits(request, index, values);
-                if (greedy) {
+                if (greedy()) {
                     completion.tokens.push_back(best[row + i]);
                 } else {
                     scratch.assign(values.begin(), values.end());
@@ -372,6 +388,8 @@ private:
             row += draft.size() + 1;
         }
     }
+
+    bool greedy() const { return options_.sampling.temperature == 0; }
 
     /// The random numbers of a request.
     RandomStream const& stream(std::size_t request) {
@@ -414,6 +432,7 @@ private:
     std::vector<Slot> slots_;
     std::vector<std::size_t> waiting_;
     std::unique_ptr<model::KvCache> cache_;
+    std::optional<model::RecordedSteps> recorded_;
     std::optional<FreeBlocks> free_;
     std::int32_t prefix_blocks_ = 0;
     std::size_t finished_ = 0;

@@ -25,6 +25,9 @@ struct Options {
     /// most `draft_tokens` at a time, while a pass has at most `draft_rows` tokens. 0 switches it off.
     std::int64_t draft_tokens = 4;
     std::int64_t draft_rows = 16;
+    /// Repeat recorded steps (model::RecordedSteps) where all rows of a pass choose a token. Done in any case where the
+    /// operators gain by it.
+    bool record_steps = false;
     Sampling sampling;
     std::vector<std::int32_t> end_tokens;
 };

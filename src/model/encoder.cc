@@ -283,16 +283,17 @@ struct Encoder::Impl {
         auto const count = std::ssize(ids);
         auto sum = ops.empty({count, hidden});
         auto part = ops.empty({count, hidden});
-        ops.embed(words, ids, sum);
-        ops.embed(types, std::vector<std::int32_t>(ids.size(), 0), part);
+        ops.embed(words, ops.indices(ids), sum);
+        ops.embed(types, ops.indices(std::vector<std::int32_t>(ids.size(), 0)), part);
         ops.add(part, sum);
-        ops.embed(positions, places, part);
+        ops.embed(positions, ops.indices(places), part);
         ops.add(part, sum);
         auto x = apply(embedding_norm, sum);
         auto attended = ops.empty({count, hidden});
-        auto stats = ops.empty({count, 2 * shape.heads});
+        auto const sequences = ops.sequences(offsets);
+        at::Tensor stats;
         for (auto const& layer : layers) {
-            ops.attention(shape, offsets, false, apply(layer.query, x), apply(layer.key, x), apply(layer.value, x),
+            ops.attention(shape, sequences, false, apply(layer.query, x), apply(layer.key, x), apply(layer.value, x),
                           attended, stats);
             auto mixed = apply(layer.attention_output, attended);
             ops.add(x, mixed);

@@ -45,23 +45,23 @@ Values rope_table(weights::ModelConfig const& config, Function const& function) 
 }
 
 void apply_linear(Ops const& ops, LanguageModel::Linear const& linear, at::Tensor const& x, at::Tensor& y,
-                  std::span<Row const> rows, int layer, Projection projection) {
+                  std::vector<Pass::Segment> const& segments, int layer, Projection projection) {
     ops.linear(*linear.weight, x, y, false);
-    for (std::size_t begin = 0; begin < rows.size();) {
-        auto const* const adapter = rows[begin].adapter;
-        auto end = begin + 1;
-        while (end < rows.size() && rows[end].adapter == adapter) ++end;
-        if (auto const* factors = adapter ? adapter->find(layer, projection) : nullptr) {
-            auto const count = static_cast<std::int64_t>(end - begin);
-            auto const part_x = x.narrow(0, static_cast<std::int64_t>(begin), count);
-            auto part_y = y.narrow(0, static_cast<std::int64_t>(begin), count);
-            auto low_rank = ops.empty({count, factors->a->out()});
-            ops.linear(*factors->a, part_x, low_rank, false);
-            ops.linear(*factors->b, low_rank, part_y, true);
-        }
-        begin = end;
+    for (auto const& [begin, size, adapter] : segments) {
+        auto const* const factors = adapter ? adapter->find(layer, projection) : nullptr;
+        if (!factors) continue;
+        auto part_y = y.narrow(0, begin, size);
+        auto low_rank = ops.empty({size, factors->a->out()});
+        ops.linear(*factors->a, x.narrow(0, begin, size), low_rank, false);
+        ops.linear(*factors->b, low_rank, part_y, true);
     }
     if (linear.bias.defined()) ops.add_bias(linear.bias, y);
+}
+
+std::int64_t most_blocks(std::span<Row const> rows) {
+    std::int64_t most = 1;
+    for (auto const& row : rows) most = std::max<std::int64_t>(most, row.position / kernel::kv_block + 1);
+    return most;
 }
 
 /// How many first blocks, within what both attend to, two rows have in common.
@@ -158,25 +158,48 @@ PreparedAdapter::Factors const* PreparedAdapter::find(int layer, Projection proj
     return factors_[static_cast<std::size_t>(layer * num_projections + projection)].get();
 }
 
-at::Tensor forward_rows(LanguageModel const& model, Ops const& ops, KvCache& cache, std::span<Row const> rows) {
-    auto const& config = model.config;
-    auto const count = static_cast<std::int64_t>(rows.size());
-    auto const heads = static_cast<int>(config.num_heads);
-    auto const kv_heads = static_cast<int>(config.num_kv_heads);
+Pass::Pass(Ops const& ops, std::int64_t rows, std::int64_t blocks)
+    : tokens_{ops.indices(std::vector<std::int32_t>(static_cast<std::size_t>(rows)))},
+      positions_{ops.indices(std::vector<std::int32_t>(static_cast<std::size_t>(rows)))},
+      kv_{ops.make_rows(rows, blocks)} {}
+
+Pass::Pass(Ops const& ops, std::span<Row const> rows) : Pass{ops, std::ssize(rows), most_blocks(rows)} {
+    set(ops, rows);
+}
+
+void Pass::set(Ops const& ops, std::span<Row const> rows) {
     std::vector<std::int32_t> tokens;
     std::vector<std::int32_t> positions;
     std::vector<KvSlot> slots;
     std::vector<kernel::AttentionRow> attention;
+    segments_.clear();
     for (std::size_t i = 0; i < rows.size(); ++i) {
         auto const& row = rows[i];
         tokens.push_back(row.token);
         positions.push_back(row.position);
         slots.push_back({row.blocks[row.position / kernel::kv_block], row.position % kernel::kv_block});
         attention.push_back({row.blocks, row.position + 1, i == 0 ? 0 : shared_blocks(rows[i - 1], row)});
+        if (segments_.empty() || segments_.back().adapter != row.adapter)
+            segments_.push_back({static_cast<std::int64_t>(i), 0, row.adapter});
+        ++segments_.back().size;
     }
+    tokens_.copy_(ops.indices(tokens));
+    positions_.copy_(ops.indices(positions));
+    ops.set_rows(*kv_, std::move(slots), std::move(attention));
+}
+
+at::Tensor forward_rows(LanguageModel const& model, Ops const& ops, KvCache& cache, std::span<Row const> rows) {
+    return forward(model, ops, cache, Pass{ops, rows});
+}
+
+at::Tensor forward(LanguageModel const& model, Ops const& ops, KvCache& cache, Pass const& pass) {
+    auto const& config = model.config;
+    auto const count = pass.size();
+    auto const heads = static_cast<int>(config.num_heads);
+    auto const kv_heads = static_cast<int>(config.num_kv_heads);
 
     auto x = ops.empty({count, config.hidden_size});
-    ops.embed(model.embeddings, tokens, x);
+    ops.embed(model.embeddings, pass.tokens(), x);
     auto normed = ops.empty({count, config.hidden_size});
     auto block_out = ops.empty({count, config.hidden_size});
     auto q = ops.empty({count, heads * config.head_dim});
@@ -188,9 +211,9 @@ at::Tensor forward_rows(LanguageModel const& model, Ops const& ops, KvCache& cac
     for (int layer = 0; layer < config.num_layers; ++layer) {
         auto const& parts = model.layers[static_cast<std::size_t>(layer)];
         auto const project = [&](Projection projection, at::Tensor const& input, at::Tensor& output) {
-            apply_linear(ops, parts.linear[projection], input, output, rows, layer, projection);
+            apply_linear(ops, parts.linear[projection], input, output, pass.segments(), layer, projection);
         };
-        ops.rms_norm(x, parts.attention_norm, config.rms_norm_eps, normed);
+        if (layer == 0) ops.rms_norm(x, parts.attention_norm, config.rms_norm_eps, normed);
         project(q_proj, normed, q);
         project(k_proj, normed, k);
         project(v_proj, normed, v);
@@ -200,28 +223,35 @@ at::Tensor forward_rows(LanguageModel const& model, Ops const& ops, KvCache& cac
             ops.rms_norm(q_heads, parts.q_norm, config.rms_norm_eps, q_heads);
             ops.rms_norm(k_heads, parts.k_norm, config.rms_norm_eps, k_heads);
         }
-        ops.rope(q, positions, heads, model.rope_cos, model.rope_sin, false);
-        ops.rope(k, positions, kv_heads, model.rope_cos, model.rope_sin, false);
-        ops.store_kv(cache, layer, slots, k, v);
-        ops.attend(cache, layer, attention, q, attended);
+        ops.rope(q, pass.positions(), heads, model.rope_cos, model.rope_sin, false);
+        ops.rope(k, pass.positions(), kv_heads, model.rope_cos, model.rope_sin, false);
+        ops.store_kv(cache, layer, pass.kv(), k, v);
+        ops.attend(cache, layer, pass.kv(), q, attended);
         project(o_proj, attended, block_out);
-        ops.add(block_out, x);
-
-        ops.rms_norm(x, parts.mlp_norm, config.rms_norm_eps, normed);
+        ops.add_rms_norm(block_out, x, parts.mlp_norm, config.rms_norm_eps, normed);
         project(gate_proj, normed, gate);
         project(up_proj, normed, up);
         ops.swiglu(gate, up, gate);
         project(down_proj, gate, block_out);
-        ops.add(block_out, x);
+        if (layer + 1 < config.num_layers) {
+            auto const& next = model.layers[static_cast<std::size_t>(layer) + 1];
+            ops.add_rms_norm(block_out, x, next.attention_norm, config.rms_norm_eps, normed);
+        } else {
+            ops.add(block_out, x);
+        }
     }
     return x;
 }
 
-at::Tensor logits(LanguageModel const& model, Ops const& ops, at::Tensor const& hidden) {
+void logits(LanguageModel const& model, Ops const& ops, at::Tensor const& hidden, at::Tensor& out) {
     auto normed = ops.empty(hidden.sizes());
     ops.rms_norm(hidden, model.final_norm, model.config.rms_norm_eps, normed);
-    auto out = ops.empty({hidden.size(0), model.head->out()});
     ops.linear(*model.head, normed, out, false);
+}
+
+at::Tensor logits(LanguageModel const& model, Ops const& ops, at::Tensor const& hidden) {
+    auto out = ops.empty({hidden.size(0), model.head->out()});
+    logits(model, ops, hidden, out);
     return out;
 }
 

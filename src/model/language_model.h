@@ -80,13 +80,45 @@ struct Row {
     PreparedAdapter const* adapter;  ///< null: the base model
 };
 
+/// The rows of a forward pass as the operators read them, made once a pass.
+class Pass {
+public:
+    Pass(Ops const& ops, std::span<Row const> rows);
+    /// Room for rows that `set` gives. @param blocks  the most that a row's sequence may have
+    Pass(Ops const& ops, std::int64_t rows, std::int64_t blocks);
+
+    /// Takes other rows, as many as there is room for.
+    void set(Ops const& ops, std::span<Row const> rows);
+
+    std::int64_t size() const { return tokens_.size(0); }
+    at::Tensor const& tokens() const { return tokens_; }
+    at::Tensor const& positions() const { return positions_; }
+    KvRows const& kv() const { return *kv_; }
+
+    /// Neighbouring rows with one adapter.
+    struct Segment {
+        std::int64_t begin;
+        std::int64_t size;
+        PreparedAdapter const* adapter;
+    };
+    std::vector<Segment> const& segments() const { return segments_; }
+
+private:
+    at::Tensor tokens_;     ///< [rows], int32
+    at::Tensor positions_;  ///< likewise
+    std::unique_ptr<KvRows> kv_;
+    std::vector<Segment> segments_;
+};
+
 /// Runs rows through all layers: stores their keys and values, and attends each to all positions of its sequence up to
 /// its own. Rows of one sequence that come together may be in any order. Rows with the same adapter must be neighbours.
 /// @return the last layer's output before the final norm, [rows, hidden]
+at::Tensor forward(LanguageModel const& model, Ops const& ops, KvCache& cache, Pass const& pass);
 at::Tensor forward_rows(LanguageModel const& model, Ops const& ops, KvCache& cache, std::span<Row const> rows);
 
 /// Logits [rows, vocabulary] of rows of hidden states.
 at::Tensor logits(LanguageModel const& model, Ops const& ops, at::Tensor const& hidden);
+void logits(LanguageModel const& model, Ops const& ops, at::Tensor const& hidden, at::Tensor& out);
 
 /// Logits of every position of one sequence, row-major [ids, vocabulary] on the host.
 /// @throws InputError when an id is outside the vocabulary or the sequence is longer than the model's context

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -46,6 +47,36 @@ struct KvSlot {
     std::int32_t slot;  ///< 0 … kernel::kv_block - 1
 };
 
+/// Where the rows of a forward pass keep their keys and values, and what they attend to, as the operators read it in
+/// every layer. What the rows' block tables point to has to stay while it is used.
+class KvRows {
+public:
+    KvRows() = default;
+    KvRows(KvRows const&) = delete;
+    KvRows& operator=(KvRows const&) = delete;
+    virtual ~KvRows() = default;
+
+    std::vector<KvSlot> slots;
+    std::vector<kernel::AttentionRow> attention;
+};
+
+/// Starts of several packed sequences, rising, and the number of rows as the last, on the host and on the device.
+struct Sequences {
+    std::vector<std::int32_t> offsets;
+    at::Tensor on_device;
+    std::int32_t longest = 0;
+};
+
+/// Work of the operators that was done once and can be done again.
+class Recording {
+public:
+    Recording() = default;
+    Recording(Recording const&) = delete;
+    Recording& operator=(Recording const&) = delete;
+    virtual ~Recording() = default;
+    virtual void replay() = 0;
+};
+
 enum class Side { plain, transposed };
 
 /// What the models are made of, on one device. Activations are contiguous matrices [rows, features] of the
@@ -64,6 +95,10 @@ public:
     virtual at::Tensor floats(at::IntArrayRef shape) const = 0;  ///< likewise, fp32 in every precision
     at::Tensor zeros(at::IntArrayRef shape) const;
 
+    /// Numbers of rows, tokens or positions as the operators take them, int32.
+    virtual at::Tensor indices(std::span<std::int32_t const> values) const = 0;
+    Sequences sequences(std::vector<std::int32_t> offsets) const;
+
     /// Prepares a weight [out, in] and keeps it where `placement` says. `with_backward` also prepares
     /// `linear_backward`.
     virtual std::unique_ptr<Weight> prepare(Values const& weight, bool with_backward, Placement& placement) const = 0;
@@ -80,23 +115,26 @@ public:
                         bool accumulate) const = 0;
 
     /// out[i] = table[ids[i]]
-    virtual void embed(at::Tensor const& table, std::span<std::int32_t const> ids, at::Tensor& out) const = 0;
+    virtual void embed(at::Tensor const& table, at::Tensor const& ids, at::Tensor& out) const = 0;
     /// out[i] = x[rows[i]]
-    virtual void gather(at::Tensor const& x, std::span<std::int32_t const> rows, at::Tensor& out) const = 0;
+    virtual void gather(at::Tensor const& x, at::Tensor const& rows, at::Tensor& out) const = 0;
     /// out[rows[i]] += x[i]; rows are distinct
-    virtual void scatter_add(at::Tensor const& x, std::span<std::int32_t const> rows, at::Tensor& out) const = 0;
+    virtual void scatter_add(at::Tensor const& x, at::Tensor const& rows, at::Tensor& out) const = 0;
 
     virtual void add(at::Tensor const& x, at::Tensor& y) const = 0;          ///< y += x
     virtual void add_bias(at::Tensor const& bias, at::Tensor& y) const = 0;  ///< y[i] += bias
     /// y may be x.
     virtual void rms_norm(at::Tensor const& x, at::Tensor const& weight, float eps, at::Tensor& y) const = 0;
+    /// x += addend, then y is the norm of x: as add and rms_norm.
+    virtual void add_rms_norm(at::Tensor const& addend, at::Tensor& x, at::Tensor const& weight, float eps,
+                              at::Tensor& y) const;
     virtual void rms_norm_backward(at::Tensor const& x, at::Tensor const& weight, float eps, at::Tensor const& dy,
                                    at::Tensor& dx, bool accumulate) const = 0;
     virtual void layer_norm(at::Tensor const& x, at::Tensor const& weight, at::Tensor const& bias, float eps,
                             at::Tensor& y) const = 0;
     virtual void gelu(at::Tensor const& x, at::Tensor& y) const = 0;  ///< the exact one, by the error function
     /// Rotates the heads of x in place; cos and sin are [positions, head_dim / 2]. `inverse` is the backward pass.
-    virtual void rope(at::Tensor& x, std::span<std::int32_t const> positions, int heads, at::Tensor const& cos,
+    virtual void rope(at::Tensor& x, at::Tensor const& positions, int heads, at::Tensor const& cos,
                       at::Tensor const& sin, bool inverse) const = 0;
     virtual void swiglu(at::Tensor const& gate, at::Tensor const& up, at::Tensor& out) const = 0;  ///< silu(gate) · up
     virtual void swiglu_backward(at::Tensor const& gate, at::Tensor const& up, at::Tensor const& d_out,
@@ -104,23 +142,26 @@ public:
 
     virtual std::unique_ptr<KvCache> make_cache(kernel::AttentionShape const& shape, int layers,
                                                 std::int64_t blocks) const = 0;
-    virtual void store_kv(KvCache& cache, int layer, std::span<KvSlot const> slots, at::Tensor const& k,
+    /// Room for `count` rows that have at most `blocks` blocks each.
+    virtual std::unique_ptr<KvRows> make_rows(std::int64_t count, std::int64_t blocks) const;
+    /// Fills it with as many rows as it has room for.
+    virtual void set_rows(KvRows& rows, std::vector<KvSlot> slots, std::vector<kernel::AttentionRow> attention) const;
+    virtual void store_kv(KvCache& cache, int layer, KvRows const& rows, at::Tensor const& k,
                           at::Tensor const& v) const = 0;
     /// Copies what blocks of one cache hold, in all layers, to as many blocks of another one of the same shape.
     virtual void copy_kv(KvCache const& from, std::span<std::int32_t const> from_blocks, KvCache& to,
                          std::span<std::int32_t const> to_blocks) const = 0;
-    /// Row i attends to the positions that rows[i] names. What neighbours share (AttentionRow::shared) may be gone
-    /// through once for all of them.
-    virtual void attend(KvCache const& cache, int layer, std::span<kernel::AttentionRow const> rows,
-                        at::Tensor const& q, at::Tensor& out) const = 0;
+    /// Row i attends to the positions that rows.attention[i] names. What neighbours share (AttentionRow::shared) may be
+    /// gone through once for all of them.
+    virtual void attend(KvCache const& cache, int layer, KvRows const& rows, at::Tensor const& q,
+                        at::Tensor& out) const = 0;
 
-    /// Attention within each of several packed sequences; offsets are their starts and, last, the number of rows.
-    /// stats [rows, 2 heads], fp32, receives what the backward pass needs.
-    virtual void attention(kernel::AttentionShape const& shape, std::span<std::int32_t const> offsets, bool causal,
+    /// Attention within each of several packed sequences. @param stats  is made: what the backward pass needs
+    virtual void attention(kernel::AttentionShape const& shape, Sequences const& sequences, bool causal,
                            at::Tensor const& q, at::Tensor const& k, at::Tensor const& v, at::Tensor& out,
                            at::Tensor& stats) const = 0;
-    virtual void attention_backward(kernel::AttentionShape const& shape, std::span<std::int32_t const> offsets,
-                                    bool causal, at::Tensor const& q, at::Tensor const& k, at::Tensor const& v,
+    virtual void attention_backward(kernel::AttentionShape const& shape, Sequences const& sequences, bool causal,
+                                    at::Tensor const& q, at::Tensor const& k, at::Tensor const& v,
                                     at::Tensor const& out, at::Tensor const& stats, at::Tensor const& d_out,
                                     at::Tensor& dq, at::Tensor& dk, at::Tensor& dv) const = 0;
 
@@ -129,7 +170,7 @@ public:
                          at::Tensor& y, bool accumulate) const = 0;
 
     /// Replaces logits [rows, vocabulary] by the gradient of the summed cross-entropy. @return each row's loss, in nats
-    virtual std::vector<float> cross_entropy(at::Tensor& logits, std::span<std::int32_t const> targets) const = 0;
+    virtual std::vector<float> cross_entropy(at::Tensor& logits, at::Tensor const& targets) const = 0;
     /// One AdamW step (torch.optim.AdamW: decay first, bias correction by `step`, which counts from 1) on flat tensors,
     /// fp32 like those of the next two.
     virtual void adamw(at::Tensor& parameters, at::Tensor const& gradients, at::Tensor& first_moment,
@@ -137,8 +178,16 @@ public:
                        std::int64_t step) const = 0;
     virtual void scale(float factor, at::Tensor& x) const = 0;     ///< x *= factor
     virtual double sum_of_squares(at::Tensor const& x) const = 0;  ///< by one fixed tree
-    /// The largest logit's index a row; ties go to the lowest.
-    virtual std::vector<std::int32_t> argmax(at::Tensor const& logits) const = 0;
+    /// best [rows], int32: the largest logit's index a row, ties to the lowest.
+    virtual void argmax(at::Tensor const& logits, at::Tensor& best) const = 0;
+    /// What argmax left, on the host. @throws Error where a row held NaN
+    std::vector<std::int32_t> found(at::Tensor const& best, std::int64_t vocabulary) const;
+
+    /// Does `work`, and keeps it to do it again: the same operators on the same tensors, whatever these hold by then.
+    /// It may not read results to the host. On a GPU a CUDA graph, elsewhere the function.
+    virtual std::unique_ptr<Recording> record(std::function<void()> work) const;
+    /// Whether repeating a recording is faster than doing the work.
+    virtual bool gains_by_recording() const { return false; }
 };
 
 /// samner's own CPU kernels (module kernel).

@@ -1,11 +1,13 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
 #include <vector>
 
+#include "core/error.h"
 #include "kernel/attention.h"
 #include "kernel/elementwise.h"
 #include "kernel/gemm.h"
@@ -22,6 +24,9 @@ float* out(at::Tensor& tensor) {
 }
 std::int64_t width(at::Tensor const& tensor) {
     return tensor.size(1);
+}
+std::span<std::int32_t const> integers(at::Tensor const& tensor) {
+    return {tensor.const_data_ptr<std::int32_t>(), static_cast<std::size_t>(tensor.numel())};
 }
 
 struct CpuWeight : Weight {
@@ -49,6 +54,12 @@ public:
         return at::empty(shape, at::TensorOptions{}.dtype(at::kFloat));
     }
     at::Tensor floats(at::IntArrayRef shape) const override { return empty(shape); }
+
+    at::Tensor indices(std::span<std::int32_t const> values) const override {
+        auto tensor = at::Tensor{at::empty({std::ssize(values)}, at::TensorOptions{}.dtype(at::kInt))};
+        std::ranges::copy(values, tensor.mutable_data_ptr<std::int32_t>());
+        return tensor;
+    }
 
     std::unique_ptr<Weight> prepare(Values const& weight, bool with_backward, Placement& placement) const override {
         using kernel::PackedMatrix;
@@ -93,22 +104,22 @@ public:
                      out(c), width(c), accumulate);
     }
 
-    void embed(at::Tensor const& table, std::span<std::int32_t const> ids, at::Tensor& y) const override {
-        gather(table, ids, y);
-    }
+    void embed(at::Tensor const& table, at::Tensor const& ids, at::Tensor& y) const override { gather(table, ids, y); }
 
-    void gather(at::Tensor const& x, std::span<std::int32_t const> rows, at::Tensor& y) const override {
+    void gather(at::Tensor const& x, at::Tensor const& rows, at::Tensor& y) const override {
         auto const n = width(x);
-        for (std::size_t i = 0; i < rows.size(); ++i) {
-            std::copy_n(in(x) + rows[i] * n, n, out(y) + static_cast<std::int64_t>(i) * n);
+        auto const numbers = integers(rows);
+        for (std::size_t i = 0; i < numbers.size(); ++i) {
+            std::copy_n(in(x) + numbers[i] * n, n, out(y) + static_cast<std::int64_t>(i) * n);
         }
     }
 
-    void scatter_add(at::Tensor const& x, std::span<std::int32_t const> rows, at::Tensor& y) const override {
+    void scatter_add(at::Tensor const& x, at::Tensor const& rows, at::Tensor& y) const override {
         auto const n = width(x);
-        for (std::size_t i = 0; i < rows.size(); ++i) {
+        auto const numbers = integers(rows);
+        for (std::size_t i = 0; i < numbers.size(); ++i) {
             auto const* const from = in(x) + static_cast<std::int64_t>(i) * n;
-            auto* const to = out(y) + rows[i] * n;
+            auto* const to = out(y) + numbers[i] * n;
             for (std::int64_t j = 0; j < n; ++j) to[j] += from[j];
         }
     }
@@ -134,9 +145,10 @@ public:
     }
     void gelu(at::Tensor const& x, at::Tensor& y) const override { kernel::gelu(in(x), out(y), x.numel()); }
 
-    void rope(at::Tensor& x, std::span<std::int32_t const> positions, int heads, at::Tensor const& cos,
-              at::Tensor const& sin, bool inverse) const override {
-        kernel::rope(out(x), width(x), positions, heads, static_cast<int>(2 * width(cos)), in(cos), in(sin), inverse);
+    void rope(at::Tensor& x, at::Tensor const& positions, int heads, at::Tensor const& cos, at::Tensor const& sin,
+              bool inverse) const override {
+        kernel::rope(out(x), width(x), integers(positions), heads, static_cast<int>(2 * width(cos)), in(cos), in(sin),
+                     inverse);
     }
 
     void swiglu(at::Tensor const& gate, at::Tensor const& up, at::Tensor& y) const override {
@@ -160,12 +172,13 @@ public:
         return cache;
     }
 
-    void store_kv(KvCache& cache, int layer, std::span<KvSlot const> slots, at::Tensor const& k,
+    void store_kv(KvCache& cache, int layer, KvRows const& rows, at::Tensor const& k,
                   at::Tensor const& v) const override {
         auto const& ours = static_cast<CpuCache const&>(cache);
-        for (std::size_t i = 0; i < slots.size(); ++i) {
+        for (std::size_t i = 0; i < rows.slots.size(); ++i) {
             auto const row = static_cast<std::int64_t>(i);
-            kernel::store_kv(ours.shape, ours.layer(layer), slots[i].block, slots[i].slot, in(k) + row * width(k),
+            auto const& [block, slot] = rows.slots[i];
+            kernel::store_kv(ours.shape, ours.layer(layer), block, slot, in(k) + row * width(k),
                              in(v) + row * width(v));
         }
     }
@@ -186,26 +199,26 @@ public:
         }
     }
 
-    void attend(KvCache const& cache, int layer, std::span<kernel::AttentionRow const> rows, at::Tensor const& q,
+    void attend(KvCache const& cache, int layer, KvRows const& rows, at::Tensor const& q,
                 at::Tensor& y) const override {
         auto const& ours = static_cast<CpuCache const&>(cache);
-        kernel::paged_attention(ours.shape, ours.layer(layer), rows, in(q), width(q), out(y), width(y));
+        kernel::paged_attention(ours.shape, ours.layer(layer), rows.attention, in(q), width(q), out(y), width(y));
     }
 
-    void attention(kernel::AttentionShape const& shape, std::span<std::int32_t const> offsets, bool causal,
-                   at::Tensor const& q, at::Tensor const& k, at::Tensor const& v, at::Tensor& y,
-                   at::Tensor& stats) const override {
-        kernel::attention_forward(shape, offsets, causal, in(q), width(q), in(k), width(k), in(v), width(v), out(y),
-                                  width(y), out(stats));
+    void attention(kernel::AttentionShape const& shape, Sequences const& sequences, bool causal, at::Tensor const& q,
+                   at::Tensor const& k, at::Tensor const& v, at::Tensor& y, at::Tensor& stats) const override {
+        stats = empty({q.size(0), 2 * shape.heads});
+        kernel::attention_forward(shape, sequences.offsets, causal, in(q), width(q), in(k), width(k), in(v), width(v),
+                                  out(y), width(y), out(stats));
     }
 
-    void attention_backward(kernel::AttentionShape const& shape, std::span<std::int32_t const> offsets, bool causal,
+    void attention_backward(kernel::AttentionShape const& shape, Sequences const& sequences, bool causal,
                             at::Tensor const& q, at::Tensor const& k, at::Tensor const& v, at::Tensor const& y,
                             at::Tensor const& stats, at::Tensor const& d_out, at::Tensor& dq, at::Tensor& dk,
                             at::Tensor& dv) const override {
-        kernel::attention_backward(shape, offsets, causal, in(q), width(q), in(k), width(k), in(v), width(v), in(y),
-                                   width(y), in(stats), in(d_out), width(d_out), out(dq), width(dq), out(dk), width(dk),
-                                   out(dv), width(dv));
+        kernel::attention_backward(shape, sequences.offsets, causal, in(q), width(q), in(k), width(k), in(v), width(v),
+                                   in(y), width(y), in(stats), in(d_out), width(d_out), out(dq), width(dq), out(dk),
+                                   width(dk), out(dv), width(dv));
     }
 
     void dropout(std::uint64_t key, std::span<kernel::DropoutRow const> rows, double p, at::Tensor const& x,
@@ -213,9 +226,9 @@ public:
         kernel::dropout(key, rows, p, in(x), width(x), out(y), accumulate);
     }
 
-    std::vector<float> cross_entropy(at::Tensor& logits, std::span<std::int32_t const> targets) const override {
-        std::vector<float> loss(targets.size());
-        kernel::cross_entropy(out(logits), targets, width(logits), 1.0F, loss.data());
+    std::vector<float> cross_entropy(at::Tensor& logits, at::Tensor const& targets) const override {
+        std::vector<float> loss(static_cast<std::size_t>(targets.numel()));
+        kernel::cross_entropy(out(logits), integers(targets), width(logits), 1.0F, loss.data());
         return loss;
     }
 
@@ -228,11 +241,18 @@ public:
     void scale(float factor, at::Tensor& x) const override { kernel::scale(factor, out(x), x.numel()); }
     double sum_of_squares(at::Tensor const& x) const override { return kernel::sum_of_squares(in(x), x.numel()); }
 
-    std::vector<std::int32_t> argmax(at::Tensor const& logits) const override {
-        std::vector<std::int32_t> best(static_cast<std::size_t>(logits.size(0)));
-        kernel::argmax(in(logits), logits.size(0), width(logits), best.data());
-        return best;
+    void argmax(at::Tensor const& logits, at::Tensor& best) const override {
+        kernel::argmax(in(logits), logits.size(0), width(logits), best.mutable_data_ptr<std::int32_t>());
     }
+};
+
+class Repeated : public Recording {
+public:
+    explicit Repeated(std::function<void()> work) : work_{std::move(work)} {}
+    void replay() override { work_(); }
+
+private:
+    std::function<void()> work_;
 };
 
 }  // namespace
@@ -246,6 +266,46 @@ at::Tensor Ops::zeros(at::IntArrayRef shape) const {
 std::unique_ptr<Weight> Ops::prepare(at::Tensor const& weight, bool with_backward) const {
     OwnPlacement own;
     return prepare({weight.sizes().vec(), [&] { return weight; }}, with_backward, own);
+}
+
+Sequences Ops::sequences(std::vector<std::int32_t> offsets) const {
+    Sequences result{std::move(offsets), {}, 0};
+    result.on_device = indices(result.offsets);
+    for (std::size_t i = 1; i < result.offsets.size(); ++i)
+        result.longest = std::max(result.longest, result.offsets[i] - result.offsets[i - 1]);
+    return result;
+}
+
+void Ops::add_rms_norm(at::Tensor const& addend, at::Tensor& x, at::Tensor const& weight, float eps,
+                       at::Tensor& y) const {
+    add(addend, x);
+    rms_norm(x, weight, eps, y);
+}
+
+std::unique_ptr<KvRows> Ops::make_rows(std::int64_t /*count*/, std::int64_t /*blocks*/) const {
+    return std::make_unique<KvRows>();
+}
+
+void Ops::set_rows(KvRows& rows, std::vector<KvSlot> slots, std::vector<kernel::AttentionRow> attention) const {
+    rows.slots = std::move(slots);
+    rows.attention = std::move(attention);
+}
+
+std::vector<std::int32_t> Ops::found(at::Tensor const& best, std::int64_t vocabulary) const {
+    auto const host = best.cpu();
+    auto const* const data = host.const_data_ptr<std::int32_t>();
+    std::vector<std::int32_t> result{data, data + host.numel()};
+    for (std::size_t row = 0; row < result.size(); ++row) {
+        if (result[row] >= 0 && result[row] < vocabulary) continue;
+        throw Error{fmt::format("row {} of {} logits has no largest one: it holds NaN", row, vocabulary),
+                    "the model's weights are broken, or its training diverged"};
+    }
+    return result;
+}
+
+std::unique_ptr<Recording> Ops::record(std::function<void()> work) const {
+    work();
+    return std::make_unique<Repeated>(std::move(work));
 }
 
 std::unique_ptr<Ops> make_cpu_ops() {

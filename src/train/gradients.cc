@@ -60,6 +60,9 @@ public:
           ops_{ops},
           lora_{lora},
           packed_{packed},
+          ids_{ops.indices(packed.ids)},
+          positions_{ops.indices(packed.positions)},
+          sequences_{ops.sequences(packed.offsets)},
           tokens_{static_cast<std::int64_t>(packed.ids.size())} {
         if (dropout_.p == 0) return;
         for (std::size_t i = 0; i + 1 < packed.offsets.size(); ++i) {
@@ -70,7 +73,7 @@ public:
 
     double run() {
         auto x = matrix(model_.config.hidden_size);
-        ops_.embed(model_.embeddings, packed_.ids, x);
+        ops_.embed(model_.embeddings, ids_, x);
         saved_.resize(model_.layers.size());
         for (int layer = 0; layer < num_layers(); ++layer) x = forward(layer, x);
         auto dx = ops_.zeros(x.sizes());
@@ -169,17 +172,15 @@ private:
             saved.q_before_norm = std::exchange(saved.q, norm_heads(saved.q, parts.q_norm));
             saved.k_before_norm = std::exchange(saved.k, norm_heads(saved.k, parts.k_norm));
         }
-        ops_.rope(saved.q, packed_.positions, heads(), model_.rope_cos, model_.rope_sin, false);
-        ops_.rope(saved.k, packed_.positions, kv_heads(), model_.rope_cos, model_.rope_sin, false);
+        ops_.rope(saved.q, positions_, heads(), model_.rope_cos, model_.rope_sin, false);
+        ops_.rope(saved.k, positions_, kv_heads(), model_.rope_cos, model_.rope_sin, false);
         saved.attended = matrix(heads() * head_dim());
-        saved.stats = ops_.floats({tokens_, std::int64_t{2} * heads()});
-        ops_.attention(model_.attention_shape(), packed_.offsets, true, saved.q, saved.k, saved.v, saved.attended,
+        ops_.attention(model_.attention_shape(), sequences_, true, saved.q, saved.k, saved.v, saved.attended,
                        saved.stats);
         saved.middle = matrix(config.hidden_size);
         project(layer, model::o_proj, saved.attended, saved.middle);
-        ops_.add(x, saved.middle);
-
-        auto const mlp_input = norm(saved.middle, parts.mlp_norm);
+        auto mlp_input = ops_.empty(saved.middle.sizes());
+        ops_.add_rms_norm(x, saved.middle, parts.mlp_norm, eps(), mlp_input);
         saved.gate = matrix(config.intermediate_size);
         saved.up = matrix(config.intermediate_size);
         project(layer, model::gate_proj, mlp_input, saved.gate);
@@ -198,12 +199,12 @@ private:
         constexpr std::size_t chunk = 256;  // rows of logits held at a time
         for (std::size_t begin = 0; begin < packed_.answers.size(); begin += chunk) {
             auto const count = std::min(chunk, packed_.answers.size() - begin);
-            auto const rows = std::span{packed_.answer_rows}.subspan(begin, count);
+            auto const rows = ops_.indices(std::span{packed_.answer_rows}.subspan(begin, count));
+            auto const answers = ops_.indices(std::span{packed_.answers}.subspan(begin, count));
             auto hidden = ops_.empty({static_cast<std::int64_t>(count), model_.config.hidden_size});
             ops_.gather(x, rows, hidden);
             auto logits = model::logits(model_, ops_, hidden);
-            for (auto const value : ops_.cross_entropy(logits, std::span{packed_.answers}.subspan(begin, count)))
-                loss += static_cast<double>(value);
+            for (auto const value : ops_.cross_entropy(logits, answers)) loss += static_cast<double>(value);
             auto d_normed = ops_.empty(hidden.sizes());
             ops_.linear_backward(*model_.head, logits, d_normed, false);
             auto d_hidden = ops_.empty(hidden.sizes());
@@ -237,10 +238,10 @@ private:
         auto dq = matrix(heads() * head_dim());
         auto dk = matrix(kv_heads() * head_dim());
         auto dv = matrix(kv_heads() * head_dim());
-        ops_.attention_backward(model_.attention_shape(), packed_.offsets, true, saved.q, saved.k, saved.v,
-                                saved.attended, saved.stats, d_attended, dq, dk, dv);
-        ops_.rope(dq, packed_.positions, heads(), model_.rope_cos, model_.rope_sin, true);
-        ops_.rope(dk, packed_.positions, kv_heads(), model_.rope_cos, model_.rope_sin, true);
+        ops_.attention_backward(model_.attention_shape(), sequences_, true, saved.q, saved.k, saved.v, saved.attended,
+                                saved.stats, d_attended, dq, dk, dv);
+        ops_.rope(dq, positions_, heads(), model_.rope_cos, model_.rope_sin, true);
+        ops_.rope(dk, positions_, kv_heads(), model_.rope_cos, model_.rope_sin, true);
         if (parts.q_norm.defined()) {
             dq = norm_heads_backward(saved.q_before_norm, parts.q_norm, dq);
             dk = norm_heads_backward(saved.k_before_norm, parts.k_norm, dk);
@@ -261,6 +262,9 @@ private:
     Ops const& ops_;
     LoraParameters& lora_;
     Packed const& packed_;
+    at::Tensor ids_;
+    at::Tensor positions_;
+    model::Sequences sequences_;
     std::int64_t tokens_;
     std::vector<Saved> saved_;
 };

@@ -2,11 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "core/error.h"
 #include "core/hash.h"
 #include "core/parallel.h"
 #include "core/random.h"
 #include "golden.h"
+#include "model/recorded_steps.h"
 
 namespace samner::infer {
 namespace {
@@ -32,10 +35,13 @@ TEST_P(Decoding, GivesTheGreedyTokensOfTransformers) {
         options.max_new_tokens = 24;
         options.num_slots = 3;
         auto const on = generate(model, *ops, requests, options);
+        options.record_steps = true;
+        auto const repeated = generate(model, *ops, requests, options);
         options.end_tokens = expected["end_tokens"].get<Ids>();
         auto const until_end = generate(model, *ops, requests, options);
         for (std::size_t i = 0; i < requests.size(); ++i) {
             EXPECT_EQ(on[i].tokens, expected["greedy"][i]["continuation"].get<Ids>()) << name << i;
+            EXPECT_EQ(repeated[i].tokens, on[i].tokens) << name << i;
             EXPECT_FALSE(on[i].stopped);
             EXPECT_EQ(until_end[i].tokens, expected["greedy"][i]["until_end"].get<Ids>()) << name << i;
         }
@@ -163,6 +169,7 @@ TEST_F(Completions, AndTheirLogitsAreTheSameBitsAloneAndInAnyCompanyWithAnyOptio
                         options.num_slots = slots;
                         options.max_rows = rows;
                         options.draft_tokens = draft;
+                        options.record_steps = rows == 512;
                         auto const together = traced(model, *ops, all, options);
                         for (std::size_t i = 0; i < all.size(); ++i)
                             EXPECT_EQ(together[i], alone[i])
@@ -173,6 +180,18 @@ TEST_F(Completions, AndTheirLogitsAreTheSameBitsAloneAndInAnyCompanyWithAnyOptio
         }
     }
     set_num_threads(1);
+}
+
+TEST(RecordedSteps, AreOfFewSizesThatHoldAtMostHalfAgainAsManyRowsAsNeeded) {
+    std::set<std::int64_t> sizes;
+    for (std::int64_t rows = 1; rows <= 256; ++rows) {
+        auto const size = model::recorded_rows(rows);
+        sizes.insert(size);
+        EXPECT_GE(size, rows);
+        EXPECT_LE(2 * size, 3 * rows);
+        EXPECT_EQ(model::recorded_rows(size), size);
+    }
+    EXPECT_LE(sizes.size(), 16U);
 }
 
 TEST_F(Completions, OfOnePromptReadItOnceAndAreThoseOfEachSampleAlone) {

@@ -161,7 +161,9 @@ TEST_P(Models, AttendToWhatRowsShareOnceAndGiveWhatEachRowAloneGives) {
     for (std::int32_t i = 0; i < blocks * kernel::kv_block; ++i) slots.push_back({i / 16, i % 16});
     auto const k = numbers(std::ssize(slots), kv_width);
     auto const v = numbers(std::ssize(slots), kv_width);
-    ops->store_kv(*cache, 1, slots, k, v);
+    auto const all = ops->make_rows(std::ssize(slots), 1);
+    ops->set_rows(*all, slots, std::vector<kernel::AttentionRow>(slots.size(), {&slots[0].block, 1}));
+    ops->store_kv(*cache, 1, *all, k, v);
     // Three sequences behind three blocks, one of which ends with the third; two of another prompt; one alone.
     std::vector<std::vector<std::int32_t>> const tables{{4, 1, 7, 2, 5}, {4, 1, 7, 3}, {4, 1, 7},
                                                         {8, 9},          {8, 10, 11},  {12}};
@@ -171,9 +173,11 @@ TEST_P(Models, AttendToWhatRowsShareOnceAndGiveWhatEachRowAloneGives) {
     auto plain = rows;
     for (auto& row : plain) row.shared = 0;
     auto const q = numbers(std::ssize(rows), query_width);
-    auto const attended = [&](std::span<kernel::AttentionRow const> some, KvCache const& in) {
+    auto const attended = [&](std::vector<kernel::AttentionRow> const& some, KvCache const& in) {
         auto out = ops->empty({std::ssize(rows), query_width});
-        ops->attend(in, 1, some, q, out);
+        auto const read = ops->make_rows(std::ssize(some), 5);
+        ops->set_rows(*read, {slots.begin(), slots.begin() + std::ssize(some)}, some);
+        ops->attend(in, 1, *read, q, out);
         return std::vector<float>{out.const_data_ptr<float>(), out.const_data_ptr<float>() + out.numel()};
     };
     auto const together = attended(rows, *cache);
