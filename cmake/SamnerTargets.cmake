@@ -11,11 +11,12 @@ function(samner_add_module name)
   target_link_libraries(samner_${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE} samner_warnings)
 endfunction()
 
-# samner_add_test(NAME SOURCES file... LIBS library... [RANKS n...] [TIMEOUT seconds] [LABELS label...])
+# samner_add_test(NAME SOURCES file... LIBS library... [RANKS n...] [TIMEOUT seconds] [LABELS label...] [GPU_CASES])
 #   One executable of GoogleTest cases. With RANKS it is registered once a number of MPI ranks (and brings its own main,
-#   samner::mpi_test_main); otherwise once, with GoogleTest's main. Tests find tests/data through SAMNER_TEST_DATA.
+#   samner::mpi_test_main); otherwise once, with GoogleTest's main. With GPU_CASES those cases that have cuda in their
+#   name are registered once more, as NAME/gpu with the label gpu. Tests find tests/data through SAMNER_TEST_DATA.
 function(samner_add_test name)
-  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBS;RANKS;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "GPU_CASES" "TIMEOUT" "SOURCES;LIBS;RANKS;LABELS" ${ARGN})
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "samner_add_test(${name}): unknown arguments ${arg_UNPARSED_ARGUMENTS}")
   endif()
@@ -41,6 +42,10 @@ function(samner_add_test name)
     target_link_libraries(${name} PRIVATE GTest::gtest_main)
     add_test(NAME ${name} COMMAND ${name})
     list(APPEND entries ${name})
+  endif()
+  if(arg_GPU_CASES)
+    add_test(NAME ${name}/gpu COMMAND ${name} --gtest_filter=*cuda*)
+    set_tests_properties(${name}/gpu PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS gpu SKIP_REGULAR_EXPRESSION "no CUDA")
   endif()
   set_tests_properties(${entries} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}"
     ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMPI_MCA_rmaps_base_oversubscribe=1;OMPI_MCA_btl_vader_single_copy_mechanism=none")

@@ -10,6 +10,7 @@
 #include "core/random.h"
 #include "golden.h"
 #include "model/recorded_steps.h"
+#include "operators.h"
 
 namespace samner::infer {
 namespace {
@@ -20,7 +21,8 @@ class Decoding : public testing::TestWithParam<char const*> {
 protected:
     void SetUp() override {
         set_num_threads(2);
-        ops = GetParam() == std::string{"kernel"} ? model::make_cpu_ops() : model::make_aten_ops("cpu");
+        if (auto const why = obstacle(GetParam()); !why.empty()) GTEST_SKIP() << why;
+        ops = operators(GetParam());
     }
     std::unique_ptr<model::Ops> ops;
 };
@@ -69,7 +71,7 @@ TEST_P(Decoding, OfSeveralAdaptersInOneBatchGivesTheTokensOfPeft) {
     for (std::size_t i = 0; i < wanted.size(); ++i) EXPECT_EQ(completions[i].tokens, wanted[i]) << i;
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, Decoding, testing::Values("kernel", "libtorch"),
+INSTANTIATE_TEST_SUITE_P(Ops, Decoding, testing::Values("kernel", "libtorch", "cuda"),
                          [](auto const& parameter) { return std::string{parameter.param}; });
 
 class Completions : public testing::Test {

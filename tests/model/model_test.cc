@@ -9,6 +9,7 @@
 #include "golden.h"
 #include "model/encoder.h"
 #include "model/language_model.h"
+#include "operators.h"
 
 namespace samner::model {
 namespace {
@@ -24,12 +25,13 @@ void expect_near(std::vector<float> const& actual, std::vector<float> const& exp
     EXPECT_LE(worst, tolerance) << what;
 }
 
-/// Both implementations of the operators: samner's kernels and, as the path of other devices, libtorch's.
+/// The implementations of the operators: samner's kernels, libtorch's, and those of a GPU.
 class Models : public testing::TestWithParam<char const*> {
 protected:
     void SetUp() override {
         set_num_threads(2);
-        ops = GetParam() == std::string{"kernel"} ? make_cpu_ops() : make_aten_ops("cpu");
+        if (auto const why = obstacle(GetParam()); !why.empty()) GTEST_SKIP() << why;
+        ops = operators(GetParam());
     }
     std::unique_ptr<Ops> ops;
 };
@@ -151,9 +153,11 @@ TEST_P(Models, AttendToWhatRowsShareOnceAndGiveWhatEachRowAloneGives) {
     RandomStream const random{3, "attention"};
     std::uint64_t next = 0;
     auto const numbers = [&](std::int64_t rows, std::int64_t columns) {
-        auto x = ops->empty({rows, columns});
-        for (auto& value : std::span{x.mutable_data_ptr<float>(), static_cast<std::size_t>(x.numel())})
+        auto const host = make_cpu_ops()->empty({rows, columns});
+        for (auto& value : std::span{host.mutable_data_ptr<float>(), static_cast<std::size_t>(host.numel())})
             value = static_cast<float>(random.normal(next++));
+        auto x = ops->empty({rows, columns});
+        x.copy_(host);
         return x;
     };
     auto const cache = ops->make_cache(shape, 2, blocks);
@@ -178,6 +182,7 @@ TEST_P(Models, AttendToWhatRowsShareOnceAndGiveWhatEachRowAloneGives) {
         auto const read = ops->make_rows(std::ssize(some), 5);
         ops->set_rows(*read, {slots.begin(), slots.begin() + std::ssize(some)}, some);
         ops->attend(in, 1, *read, q, out);
+        out = out.cpu();
         return std::vector<float>{out.const_data_ptr<float>(), out.const_data_ptr<float>() + out.numel()};
     };
     auto const together = attended(rows, *cache);
@@ -207,7 +212,7 @@ TEST_P(Models, AttendToWhatRowsShareOnceAndGiveWhatEachRowAloneGives) {
     expect_near(together, attended(plain, *cache), bound, "attention");
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, Models, testing::Values("kernel", "libtorch"),
+INSTANTIATE_TEST_SUITE_P(Ops, Models, testing::Values("kernel", "libtorch", "cuda"),
                          [](auto const& parameter) { return std::string{parameter.param}; });
 
 double root_mean_square_difference(std::vector<float> const& a, std::vector<float> const& b) {
@@ -217,8 +222,16 @@ double root_mean_square_difference(std::vector<float> const& a, std::vector<floa
     return std::sqrt(sum / static_cast<double>(a.size()));
 }
 
-TEST(Bf16, IsAsNearToFp32AsTransformersIs) {
-    auto const ops = make_aten_ops("cpu", Precision::bf16);
+class Bf16 : public testing::TestWithParam<char const*> {
+protected:
+    void SetUp() override {
+        if (auto const why = obstacle(GetParam()); !why.empty()) GTEST_SKIP() << why;
+        ops = operators(GetParam(), Precision::bf16);
+    }
+    std::unique_ptr<Ops> ops;
+};
+
+TEST_P(Bf16, IsAsNearToFp32AsTransformersIs) {
     auto const model = load_language_model(weights::Checkpoint::open(golden("models/llama-tiny-bf16")), *ops, false);
     auto const expected = read_json(golden("models/llama-tiny-bf16.expected.json"));
     weights::SafetensorsFile const tensors{golden("models/llama-tiny-bf16.expected.safetensors")};
@@ -238,14 +251,16 @@ TEST(Bf16, IsAsNearToFp32AsTransformersIs) {
     }
 }
 
-TEST(Bf16, KeepsWeightsActivationsAndCacheInBf16AndStatisticsInFp32) {
-    auto const ops = make_aten_ops("cpu", Precision::bf16);
+TEST_P(Bf16, KeepsWeightsActivationsAndCacheInBf16AndStatisticsInFp32) {
     EXPECT_EQ(ops->empty({1, 1}).scalar_type(), at::kBFloat16);
     EXPECT_EQ(ops->floats({1, 1}).scalar_type(), at::kFloat);
     auto const model = load_language_model(weights::Checkpoint::open(golden("models/llama-tiny-bf16")), *ops, false);
     EXPECT_EQ(model.embeddings.scalar_type(), at::kBFloat16);
     EXPECT_EQ(model.rope_cos.scalar_type(), at::kFloat);
 }
+
+INSTANTIATE_TEST_SUITE_P(Ops, Bf16, testing::Values("libtorch", "cuda"),
+                         [](auto const& parameter) { return std::string{parameter.param}; });
 
 TEST(Encoding, OfATextIsTheSameBitsAloneAndInABatchOnAnyNumberOfThreads) {
     auto const ops = make_cpu_ops();
@@ -264,7 +279,9 @@ TEST(Encoding, OfATextIsTheSameBitsAloneAndInABatchOnAnyNumberOfThreads) {
 }
 
 TEST(Devices, ThatAreAbsentOrUnknownAreErrors) {
-    EXPECT_THROW(make_aten_ops("cuda"), InputError);
+    if (!obstacle("cuda").empty()) {
+        EXPECT_THROW(make_aten_ops("cuda"), InputError);
+    }
     EXPECT_THROW(make_aten_ops("tpu9"), InputError);
 }
 

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "golden_training.h"
+#include "operators.h"
 #include "train/trainer.h"
 
 namespace samner::train {
@@ -36,7 +37,9 @@ protected:
     void SetUp() override {
         set_num_threads(2);
         name = std::get<0>(GetParam());
-        ops = std::get<1>(GetParam()) == std::string{"kernel"} ? model::make_cpu_ops() : model::make_aten_ops("cpu");
+        auto const* const kind = std::get<1>(GetParam());
+        if (auto const why = obstacle(kind); !why.empty()) GTEST_SKIP() << why;
+        ops = operators(kind);
         language_model = model::load_language_model(weights::Checkpoint::open(golden("models/" + name)), *ops, true);
         folder = "training/" + name;
     }
@@ -71,7 +74,7 @@ TEST_P(PeftReference, GivesTheLossAndGradientsOfPeft) {
                 for (auto const& [suffix, gradient] :
                      {std::pair{".lora_A.weight", module->da}, std::pair{".lora_B.weight", module->db}}) {
                     auto const wanted = golden_tensor(tensors, prefix + suffix);
-                    auto const got = gradient.contiguous();
+                    auto const got = gradient.cpu().contiguous();
                     ASSERT_EQ(static_cast<std::size_t>(got.numel()), wanted.size());
                     for (std::size_t i = 0; i < wanted.size(); ++i) {
                         ASSERT_NEAR(got.const_data_ptr<float>()[i], wanted[i], 1e-5 + 1e-4 * std::abs(wanted[i]))
@@ -123,7 +126,7 @@ TEST_P(PeftReference, TakesTheSixStepsOfPeft) {
 
 INSTANTIATE_TEST_SUITE_P(Models, PeftReference,
                          testing::Combine(testing::Values("llama-tiny", "qwen2-tiny"),
-                                          testing::Values("kernel", "libtorch")),
+                                          testing::Values("kernel", "libtorch", "cuda")),
                          [](auto const& parameter) {
                              std::string label =
                                  std::string{std::get<0>(parameter.param)} + "_" + std::get<1>(parameter.param);
@@ -173,8 +176,15 @@ TEST(Gradients, OfMistralAndQwen3AreThoseOfPeft) {
     }
 }
 
-Loss gradients_in(Precision precision, at::Tensor& gradients) {
-    auto const ops = model::make_aten_ops("cpu", precision);
+class TrainingInBf16 : public testing::TestWithParam<char const*> {
+protected:
+    void SetUp() override {
+        if (auto const why = obstacle(GetParam()); !why.empty()) GTEST_SKIP() << why;
+    }
+};
+
+Loss gradients_in(std::string const& kind, Precision precision, at::Tensor& gradients) {
+    auto const ops = operators(kind, precision);
     auto const language_model = golden_model(*ops);
     auto examples = golden_examples();
     examples.resize(4);
@@ -182,16 +192,16 @@ Loss gradients_in(Precision precision, at::Tensor& gradients) {
     for (auto const& one : examples) batch.push_back(&one);
     LoraParameters lora{nonzero_adapter(), language_model.config, *ops};
     auto const loss = add_gradients(language_model, *ops, lora, batch);
-    gradients = lora.gradients;
+    gradients = lora.gradients.cpu();
     return loss;
 }
 
-TEST(TrainingInBf16, HasTheGradientOfFp32UpToItsRoundings) {
+TEST_P(TrainingInBf16, HasTheGradientOfFp32UpToItsRoundings) {
     set_num_threads(2);
     at::Tensor exact;
     at::Tensor rounded;
-    auto const loss = gradients_in(Precision::fp32, exact);
-    auto const loss_rounded = gradients_in(Precision::bf16, rounded);
+    auto const loss = gradients_in(GetParam(), Precision::fp32, exact);
+    auto const loss_rounded = gradients_in(GetParam(), Precision::bf16, rounded);
     ASSERT_EQ(rounded.scalar_type(), at::kFloat);
     double norm = 0;
     double distance = 0;
@@ -210,10 +220,10 @@ TEST(TrainingInBf16, HasTheGradientOfFp32UpToItsRoundings) {
     EXPECT_NEAR(loss_rounded.sum, loss.sum, loss.sum * std::sqrt(roundings) / 256);
 }
 
-TEST(TrainingInBf16, LearnsAsFp32Does) {
+TEST_P(TrainingInBf16, LearnsAsFp32Does) {
     set_num_threads(2);
     auto const losses = [](Precision precision) {
-        auto const ops = model::make_aten_ops("cpu", precision);
+        auto const ops = operators(GetParam(), precision);
         auto const language_model = golden_model(*ops);
         Options options;
         options.dtype = precision;
@@ -232,6 +242,9 @@ TEST(TrainingInBf16, LearnsAsFp32Does) {
     EXPECT_LT(rounded.back(), 0.9 * rounded.front());
     EXPECT_NEAR(rounded.front() - rounded.back(), exact.front() - exact.back(), 0.1 * (exact.front() - exact.back()));
 }
+
+INSTANTIATE_TEST_SUITE_P(Ops, TrainingInBf16, testing::Values("libtorch", "cuda"),
+                         [](auto const& parameter) { return std::string{parameter.param}; });
 
 TEST(TrainedAdapter, IsTheSameBitsOnAnyNumberOfThreads) {
     auto const ops = model::make_cpu_ops();
