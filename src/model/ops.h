@@ -91,6 +91,7 @@ public:
     Ops& operator=(Ops const&) = delete;
     virtual ~Ops() = default;
 
+    virtual std::string device_name() const { return "CPU"; }    ///< as its maker calls it, for reports
     virtual at::Tensor empty(at::IntArrayRef shape) const = 0;   ///< on the device, uninitialised
     virtual at::Tensor floats(at::IntArrayRef shape) const = 0;  ///< likewise, fp32 in every precision
     at::Tensor zeros(at::IntArrayRef shape) const;

@@ -1,8 +1,10 @@
 #include <ATen/Context.h>
+#include <ATen/cuda/CUDAContext.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <ATen/ops/_flash_attention_backward.h>
 #include <ATen/ops/_flash_attention_forward.h>
 #include <ATen/ops/empty.h>
+#include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
@@ -65,6 +67,8 @@ struct CudaRows : KvRows {
 class CudaOps : public AtenOps {
 public:
     CudaOps(at::Device device, Precision precision) : AtenOps{device, precision} {}
+
+    std::string device_name() const override { return at::cuda::getCurrentDeviceProperties()->name; }
 
     void rms_norm(at::Tensor const& x, at::Tensor const& weight, float eps, at::Tensor& y) const override {
         device::rms_norm(queue(), nullptr, x.data_ptr(), weight.const_data_ptr(), eps, x.size(0), x.size(1),
@@ -203,6 +207,7 @@ private:
 }  // namespace
 
 std::unique_ptr<Ops> make_cuda_ops(at::Device device, Precision precision) {
+    if (device.has_index()) c10::cuda::set_device(device.index());  // kernels go to the device that is current
     return std::make_unique<CudaOps>(device, precision);
 }
 
