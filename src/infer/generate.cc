@@ -196,13 +196,10 @@ private:
         if (options_.max_cached_tokens > 0)
             blocks = std::clamp(options_.max_cached_tokens / block, largest, std::max(blocks, largest));
         free_.emplace(prefix_blocks_, blocks);
-        bool const records = options_.record_steps || ops_.gains_by_recording();
         cache_ = ops_.make_cache(model_.attention_shape(), static_cast<int>(model_.config.num_layers),
-                                 prefix_blocks_ + blocks + (records ? 1 : 0));
-        if (records) {
-            recorded_.emplace(model_, ops_, *cache_, static_cast<std::int32_t>(prefix_blocks_ + blocks),
-                              prefix_blocks_ + largest);
-        }
+                                 prefix_blocks_ + blocks);
+        if (options_.record_steps || ops_.gains_by_recording())
+            recorded_.emplace(model_, ops_, *cache_, prefix_blocks_ + largest);
     }
 
     at::Tensor forward(std::span<model::Row const> rows) {
@@ -340,7 +337,7 @@ private:
         bool const alike = rows.front().adapter == rows.back().adapter;  // rows of one adapter are neighbours
         if (recorded_ && alike && wanted.size() == rows.size()) {
             if (observer_.pass) observer_.pass(rows.size());
-            auto const [logits, best] = recorded_->run(rows);
+            auto const [logits, best] = recorded_->run(rows, std::ssize(prefixes_.at(rows.front().adapter).blocks));
             choose(logits, best, choosing);
             return;
         }

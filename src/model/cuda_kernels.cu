@@ -116,13 +116,17 @@ __global__ void store_kv_kernel(T const* k, T const* v, std::int32_t const* plac
 
 template <class T, int width>
 __global__ void attend_kernel(AttendShape shape, Cache<T> cache, std::int32_t const* blocks, std::int64_t blocks_a_row,
-                              std::int32_t const* lengths, T const* q, T* out) {
+                              std::int32_t const* lengths, std::int32_t start, T const* before, float const* log_sums,
+                              T const* q, T* out) {
     extern __shared__ float scratch[];
     auto const row = std::int64_t{blockIdx.x};
     auto const head = static_cast<int>(blockIdx.y);
     auto const offset = (row * shape.kv_heads + head) * shape.group * shape.head_dim;
-    attend_row<width>(Block{}, shape, cache, head, blocks + row * blocks_a_row, lengths[row], q + offset, out + offset,
-                      scratch);
+    auto const rows = std::int64_t{gridDim.x};
+    Before<T> const earlier{before ? before + offset : nullptr,
+                            log_sums ? log_sums + head * shape.group * rows + row : nullptr, rows};
+    attend_row<width>(Block{}, shape, cache, head, blocks + row * blocks_a_row, start, lengths[row], earlier,
+                      q + offset, out + offset, scratch);
 }
 
 void check(cudaError_t code, char const* kernel) {
@@ -245,7 +249,7 @@ void store_kv(Queue const& queue, void const* k, void const* v, std::int32_t con
 
 void attend(Queue const& queue, kernel::AttentionShape const& shape, void const* keys, void const* values,
             std::int32_t const* blocks, std::int64_t blocks_a_row, std::int32_t const* lengths, std::int64_t rows,
-            void const* q, void* out) {
+            std::int32_t start, void const* before, float const* log_sums, void const* q, void* out) {
     if (rows == 0) return;
     AttendShape const heads{static_cast<int>(shape.heads / shape.kv_heads), static_cast<int>(shape.kv_heads),
                             static_cast<int>(shape.head_dim), shape.scale};
@@ -258,7 +262,8 @@ void attend(Queue const& queue, kernel::AttentionShape const& shape, void const*
                   "attend");
         }
         attend_kernel<T, width><<<size, attend_threads, scratch, queue.stream>>>(
-            heads, Cache<T>{as<T>(keys), as<T>(values)}, blocks, blocks_a_row, lengths, as<T>(q), as<T>(out));
+            heads, Cache<T>{as<T>(keys), as<T>(values)}, blocks, blocks_a_row, lengths, start, as<T>(before), log_sums,
+            as<T>(q), as<T>(out));
     });
 }
 

@@ -5,11 +5,9 @@
 
 #include "kernel/attention.h"
 
-// The arithmetic of the CUDA kernels (cuda_kernels.cu), as functions that the
-// host compiles too, so that tests without a device run it. A function that
-// works on a whole row or head is called by all lanes of a group, each of which
-// does a part; a group is the threads of a CUDA block there and whatever a test
-// makes of it here. A Group has
+// The arithmetic of the CUDA kernels (cuda_kernels.cu), as functions that the host compiles too, so that tests without
+// a device run it. A function that works on a whole row or head is called by all lanes of a group, each of which does a
+// part; a group is the threads of a CUDA block there and whatever a test makes of it here. A Group has
 //   int lane() const, lanes() const     this lane's number, and how many there
 //   are void barrier() const                waits for all lanes and makes what
 //   they wrote visible to each other float sum(float) const, max(float) const;
@@ -83,8 +81,7 @@ SAMNER_DEVICE float inverse_norm(Group const& group, T const* x, std::int64_t n,
     return 1.0F / sqrtf(group.sum(squares) / static_cast<float>(n) + eps);
 }
 
-/// x += addend, where there is one (it is null otherwise); y = x /
-/// sqrt(mean(x²) + eps), rounded, times the weight.
+/// x += addend, where there is one (it is null otherwise); y = x / sqrt(mean(x²) + eps), rounded, times the weight.
 template <int width, class Group, class T>
 SAMNER_DEVICE void rms_norm_row(Group const& group, T const* addend, T* x, T const* weight, std::int64_t n, float eps,
                                 T* y) {
@@ -139,8 +136,7 @@ SAMNER_DEVICE void rms_norm_backward_row(Group const& group, T const* x, T const
     }
 }
 
-/// Rotates pair `pair` of the half-rotation layout of a head of 2 `half`
-/// elements. @param sign  -1: backward
+/// Rotates pair `pair` of the half-rotation layout of a head of 2 `half` elements. @param sign  -1: backward
 template <class T>
 SAMNER_DEVICE void rope_pair(T* head, std::int64_t pair, std::int64_t half, float cos, float sin, float sign) {
     auto const first = wide(head[pair]);
@@ -204,8 +200,7 @@ SAMNER_DEVICE float cross_entropy_row(Group const& group, T* logits, std::int64_
     return largest - wanted + logf(sum);
 }
 
-/// The lowest index of the largest element of a row; n where the row holds NaN
-/// or nothing above minus infinity.
+/// The lowest index of the largest element of a row; n where the row holds NaN or nothing above minus infinity.
 template <int width, class Group, class T>
 SAMNER_DEVICE std::int32_t argmax_row(Group const& group, T const* x, std::int64_t n) {
     float largest = -INFINITY;
@@ -228,16 +223,14 @@ SAMNER_DEVICE std::int32_t argmax_row(Group const& group, T const* x, std::int64
     return broken > 0.0F ? static_cast<std::int32_t>(n) : lowest;
 }
 
-/// Keys and values of one layer: position s of the cache is [kv_heads,
-/// head_dim] at s · kv_heads · head_dim.
+/// Keys and values of one layer: position s of the cache is [kv_heads, head_dim] at s · kv_heads · head_dim.
 template <class T>
 struct Cache {
     T const* keys;
     T const* values;
 };
 
-/// What a group needs to attend one row with the query heads that share one
-/// head of keys.
+/// What a group needs to attend one row with the query heads that share one head of keys.
 struct AttendShape {
     int group;  ///< query heads to a head of keys
     int kv_heads;
@@ -249,13 +242,23 @@ constexpr std::int64_t attend_scratch(int group, int head_dim) {  ///< floats
     return std::int64_t{group} * (2 * head_dim + attend_chunk + 3);
 }
 
-/// Softmax attention of the query heads [group, head_dim] at `q` over the
-/// positions 0 … length - 1 of the cache, position p being in block blocks[p /
-/// kv_block], chunk after chunk with a running maximum and sum.
+/// What a row attended to before, by another way: results [group, head_dim] and the logarithms of their summed
+/// exponentials, `stride` apart. Null: nothing.
+template <class T>
+struct Before {
+    T const* out;
+    float const* log_sums;
+    std::int64_t stride;
+};
+
+/// Softmax attention of the query heads [group, head_dim] at `q` over the positions start … length - 1 of the cache,
+/// position p being in block blocks[p / kv_block], and over what they attended to before. Goes chunk by chunk, with a
+/// running maximum and sum.
 /// @param scratch  attend_scratch floats that all lanes see
 template <int width, class Group, class T>
 SAMNER_DEVICE void attend_row(Group const& group, AttendShape const& shape, Cache<T> const& cache, int kv_head,
-                              std::int32_t const* blocks, std::int32_t length, T const* q, T* out, float* scratch) {
+                              std::int32_t const* blocks, std::int32_t start, std::int32_t length,
+                              Before<T> const& before, T const* q, T* out, float* scratch) {
     auto const dim = shape.head_dim;
     auto* const query = scratch;
     auto* const sums = query + shape.group * dim;               // of weighted values
@@ -276,11 +279,10 @@ SAMNER_DEVICE void attend_row(Group const& group, AttendShape const& shape, Cach
             std::int64_t{blocks[position / kernel::kv_block]} * kernel::kv_block + position % kernel::kv_block;
         return (place * shape.kv_heads + kv_head) * dim;
     };
-    for (std::int32_t begin = 0; begin < length; begin += attend_chunk) {
+    for (auto begin = start; begin < length; begin += attend_chunk) {
         auto const count = length - begin < attend_chunk ? length - begin : attend_chunk;
         group.barrier();
-        // A lane takes the scores of one position with several heads after each
-        // other.
+        // A lane takes the scores of one position with several heads after each other.
         for (int i = group.lane(); i < shape.group * count; i += group.lanes()) {
             auto const head = i / count;
             auto const* const key = cache.keys + row(begin + i % count);
@@ -315,7 +317,16 @@ SAMNER_DEVICE void attend_row(Group const& group, AttendShape const& shape, Cach
             sums[i] = sum;
         }
     }
-    for (int i = group.lane(); i < shape.group * dim; i += group.lanes()) narrow(sums[i] / total[i / dim], out[i]);
+    for (int i = group.lane(); i < shape.group * dim; i += group.lanes()) {
+        auto const head = i / dim;
+        auto result = sums[i] / total[head];
+        if (before.out) {
+            // The share of what came before in the whole sum is e^a / (e^a + e^b).
+            auto const difference = before.log_sums[head * before.stride] - (largest[head] + logf(total[head]));
+            result += sigmoid(difference) * (wide(before.out[i]) - result);
+        }
+        narrow(result, out[i]);
+    }
 }
 
 }  // namespace samner::model::device

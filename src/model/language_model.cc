@@ -71,6 +71,17 @@ std::int32_t shared_blocks(Row const& a, Row const& b) {
     return static_cast<std::int32_t>(std::mismatch(a.blocks, a.blocks + count, b.blocks).first - a.blocks);
 }
 
+/// KvRows::common of these rows.
+std::int64_t common_blocks(std::span<Row const> rows) {
+    if (rows.size() < 2) return 0;
+    std::int64_t common = rows[0].position / kernel::kv_block;
+    for (std::size_t i = 1; i < rows.size() && common > 0; ++i) {
+        common = std::min({common, std::int64_t{rows[i].position / kernel::kv_block},
+                           std::int64_t{shared_blocks(rows[i - 1], rows[i])}});
+    }
+    return common;
+}
+
 }  // namespace
 
 std::string module_name(int layer, Projection projection) {
@@ -164,10 +175,10 @@ Pass::Pass(Ops const& ops, std::int64_t rows, std::int64_t blocks)
       kv_{ops.make_rows(rows, blocks)} {}
 
 Pass::Pass(Ops const& ops, std::span<Row const> rows) : Pass{ops, std::ssize(rows), most_blocks(rows)} {
-    set(ops, rows);
+    set(ops, rows, common_blocks(rows));
 }
 
-void Pass::set(Ops const& ops, std::span<Row const> rows) {
+void Pass::set(Ops const& ops, std::span<Row const> rows, std::int64_t common) {
     std::vector<std::int32_t> tokens;
     std::vector<std::int32_t> positions;
     std::vector<KvSlot> slots;
@@ -185,7 +196,7 @@ void Pass::set(Ops const& ops, std::span<Row const> rows) {
     }
     tokens_.copy_(ops.indices(tokens));
     positions_.copy_(ops.indices(positions));
-    ops.set_rows(*kv_, std::move(slots), std::move(attention));
+    ops.set_rows(*kv_, std::move(slots), std::move(attention), common);
 }
 
 at::Tensor forward_rows(LanguageModel const& model, Ops const& ops, KvCache& cache, std::span<Row const> rows) {

@@ -87,8 +87,8 @@ public:
     /// Room for rows that `set` gives. @param blocks  the most that a row's sequence may have
     Pass(Ops const& ops, std::int64_t rows, std::int64_t blocks);
 
-    /// Takes other rows, as many as there is room for.
-    void set(Ops const& ops, std::span<Row const> rows);
+    /// Takes other rows, as many as there is room for. @param common  as KvRows::common
+    void set(Ops const& ops, std::span<Row const> rows, std::int64_t common);
 
     std::int64_t size() const { return tokens_.size(0); }
     at::Tensor const& tokens() const { return tokens_; }

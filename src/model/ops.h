@@ -58,6 +58,7 @@ public:
 
     std::vector<KvSlot> slots;
     std::vector<kernel::AttentionRow> attention;
+    std::int64_t common = 0;  ///< first blocks that all rows have in common, before the block of any row's last position
 };
 
 /// Starts of several packed sequences, rising, and the number of rows as the last, on the host and on the device.
@@ -145,8 +146,9 @@ public:
                                                 std::int64_t blocks) const = 0;
     /// Room for `count` rows that have at most `blocks` blocks each.
     virtual std::unique_ptr<KvRows> make_rows(std::int64_t count, std::int64_t blocks) const;
-    /// Fills it with as many rows as it has room for.
-    virtual void set_rows(KvRows& rows, std::vector<KvSlot> slots, std::vector<kernel::AttentionRow> attention) const;
+    /// Fills it with as many rows as it has room for. @param common  as KvRows::common; 0 is always right
+    virtual void set_rows(KvRows& rows, std::vector<KvSlot> slots, std::vector<kernel::AttentionRow> attention,
+                          std::int64_t common) const;
     virtual void store_kv(KvCache& cache, int layer, KvRows const& rows, at::Tensor const& k,
                           at::Tensor const& v) const = 0;
     /// Copies what blocks of one cache hold, in all layers, to as many blocks of another one of the same shape.

@@ -286,7 +286,9 @@ std::unique_ptr<KvRows> Ops::make_rows(std::int64_t /*count*/, std::int64_t /*bl
     return std::make_unique<KvRows>();
 }
 
-void Ops::set_rows(KvRows& rows, std::vector<KvSlot> slots, std::vector<kernel::AttentionRow> attention) const {
+void Ops::set_rows(KvRows& rows, std::vector<KvSlot> slots, std::vector<kernel::AttentionRow> attention,
+                   std::int64_t common) const {
+    rows.common = common;
     rows.slots = std::move(slots);
     rows.attention = std::move(attention);
 }

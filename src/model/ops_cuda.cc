@@ -18,32 +18,37 @@
 namespace samner::model {
 namespace {
 
-/// Has libtorch choose kernels whose results do not change from one run to the next, where it has them.
+/// Has libtorch choose kernels whose results do not change from one run to the next. (If it only warned, flash attention
+/// would stay as it is.)
 class Repeatable {
 public:
-    Repeatable()
-        : algorithms_{at::globalContext().deterministicAlgorithms()},
-          only_warns_{at::globalContext().deterministicAlgorithmsWarnOnly()} {
-        at::globalContext().setDeterministicAlgorithms(true, true);
+    Repeatable() {
+        context_.setDeterministicAlgorithms(true, false);
+        context_.setDeterministicFillUninitializedMemory(false);
     }
-    ~Repeatable() { at::globalContext().setDeterministicAlgorithms(algorithms_, only_warns_); }
+    ~Repeatable() {
+        context_.setDeterministicAlgorithms(algorithms_, only_warns_);
+        context_.setDeterministicFillUninitializedMemory(fills_);
+    }
     Repeatable(Repeatable const&) = delete;
     Repeatable& operator=(Repeatable const&) = delete;
 
 private:
-    bool algorithms_;
-    bool only_warns_;
+    at::Context& context_ = at::globalContext();
+    bool algorithms_ = context_.deterministicAlgorithms();
+    bool only_warns_ = context_.deterministicAlgorithmsWarnOnly();
+    bool fills_ = context_.deterministicFillUninitializedMemory();
 };
 
 class Graph : public Recording {
 public:
-    /// Does the work once, so that libraries make ready what they make on first use, then captures it.
-    explicit Graph(std::function<void()> const& work) {
+    /// Does the work once on this stream, so that libraries make ready what they make on first use, then captures it.
+    Graph(std::function<void()> const& work, c10::cuda::CUDAStream stream) {
+        c10::cuda::getCurrentCUDAStream().synchronize();
+        c10::cuda::CUDAStreamGuard const guard{stream};
         work();
-        auto const current = c10::cuda::getCurrentCUDAStream();
-        current.synchronize();
-        c10::cuda::CUDAStreamGuard const guard{c10::cuda::getStreamFromPool(false, current.device_index())};
-        graph_.capture_begin();
+        stream.synchronize();
+        graph_.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
         try {
             work();
         } catch (...) {
@@ -62,11 +67,16 @@ struct CudaRows : KvRows {
     at::Tensor places;   ///< [rows]: positions of the cache that keys and values go to; int32, as all three
     at::Tensor blocks;   ///< [rows, most blocks]; what stands behind a row's own means nothing
     at::Tensor lengths;  ///< [rows]
+    // Where the rows have blocks in common:
+    at::Tensor common_places;   ///< [positions in them], in the cache
+    at::Tensor ends_of_rows;    ///< [0, rows]
+    at::Tensor ends_of_common;  ///< [0, positions in them]
 };
 
 class CudaOps : public AtenOps {
 public:
-    CudaOps(at::Device device, Precision precision) : AtenOps{device, precision} {}
+    CudaOps(at::Device device, Precision precision)
+        : AtenOps{device, precision}, recording_stream_{c10::cuda::getStreamFromPool()} {}
 
     std::string device_name() const override { return at::cuda::getCurrentDeviceProperties()->name; }
 
@@ -122,7 +132,8 @@ public:
         return rows;
     }
 
-    void set_rows(KvRows& rows, std::vector<KvSlot> slots, std::vector<kernel::AttentionRow> attention) const override {
+    void set_rows(KvRows& rows, std::vector<KvSlot> slots, std::vector<kernel::AttentionRow> attention,
+                  std::int64_t common) const override {
         auto& ours = static_cast<CudaRows&>(rows);
         auto const most = ours.blocks.size(1);
         std::vector<std::int32_t> places;
@@ -137,6 +148,16 @@ public:
         ours.places.copy_(indices(places));
         ours.lengths.copy_(indices(lengths));
         ours.blocks.copy_(indices(blocks).view(ours.blocks.sizes()));
+        ours.common = common;
+        if (common == 0) return;
+        std::vector<std::int32_t> common_places;
+        for (std::int64_t i = 0; i < common; ++i) {
+            for (std::int32_t slot = 0; slot < kernel::kv_block; ++slot)
+                common_places.push_back(attention[0].blocks[i] * kernel::kv_block + slot);
+        }
+        keep(ours.common_places, common_places);
+        keep(ours.ends_of_rows, {0, static_cast<std::int32_t>(slots.size())});
+        keep(ours.ends_of_common, {0, static_cast<std::int32_t>(common_places.size())});
     }
 
     void store_kv(KvCache& cache, int layer, KvRows const& rows, at::Tensor const& k,
@@ -152,15 +173,22 @@ public:
                 at::Tensor& y) const override {
         auto const& ours = static_cast<AtenCache const&>(cache);
         auto const& lists = static_cast<CudaRows const&>(rows);
-        device::attend(queue(), ours.shape, ours.keys.select(0, layer).const_data_ptr(),
-                       ours.values.select(0, layer).const_data_ptr(), lists.blocks.const_data_ptr<std::int32_t>(),
-                       lists.blocks.size(1), lists.lengths.const_data_ptr<std::int32_t>(), q.size(0),
+        auto const keys = ours.keys.select(0, layer);
+        auto const values = ours.values.select(0, layer);
+        auto const [before, log_sums] = attend_common(ours.shape, lists, keys, values, q);
+        bool const joins = before.defined();
+        device::attend(queue(), ours.shape, keys.const_data_ptr(), values.const_data_ptr(),
+                       lists.blocks.const_data_ptr<std::int32_t>(), lists.blocks.size(1),
+                       lists.lengths.const_data_ptr<std::int32_t>(), q.size(0),
+                       joins ? static_cast<std::int32_t>(lists.common * kernel::kv_block) : 0,
+                       joins ? before.const_data_ptr() : nullptr, joins ? log_sums.const_data_ptr<float>() : nullptr,
                        q.const_data_ptr(), y.data_ptr());
     }
 
     void attention(kernel::AttentionShape const& shape, Sequences const& sequences, bool causal, at::Tensor const& q,
                    at::Tensor const& k, at::Tensor const& v, at::Tensor& y, at::Tensor& stats) const override {
-        if (!has_flash(shape, sequences)) return AtenOps::attention(shape, sequences, causal, q, k, v, y, stats);
+        if (!has_flash(shape) || sequences.longest == 1)
+            return AtenOps::attention(shape, sequences, causal, q, k, v, y, stats);
         auto const [out, log_sums, random, unused, mask] = at::_flash_attention_forward(
             by_head(q, shape.heads), by_head(k, shape.kv_heads), by_head(v, shape.kv_heads), sequences.on_device,
             sequences.on_device, sequences.longest, sequences.longest, 0.0, causal, false,
@@ -173,7 +201,7 @@ public:
                             at::Tensor const& q, at::Tensor const& k, at::Tensor const& v, at::Tensor const& y,
                             at::Tensor const& stats, at::Tensor const& d_out, at::Tensor& dq, at::Tensor& dk,
                             at::Tensor& dv) const override {
-        if (!has_flash(shape, sequences))
+        if (!has_flash(shape) || sequences.longest == 1)
             return AtenOps::attention_backward(shape, sequences, causal, q, k, v, y, stats, d_out, dq, dk, dv);
         Repeatable const repeatable;
         auto const no_random = at::empty({2}, options(at::kUInt64));  // only read with dropout
@@ -187,21 +215,44 @@ public:
     }
 
     std::unique_ptr<Recording> record(std::function<void()> work) const override {
-        return std::make_unique<Graph>(work);
+        return std::make_unique<Graph>(work, recording_stream_);
     }
     bool gains_by_recording() const override { return true; }
 
 private:
     device::Queue queue() const { return {c10::cuda::getCurrentCUDAStream().stream(), precision()}; }
 
-    /// What libtorch's flash kernels take: bf16 (of fp32 and bf16) and heads of at most 256 elements, 8 by 8. Of
-    /// sequences of one token their statistics have another shape.
-    bool has_flash(kernel::AttentionShape const& shape, Sequences const& sequences) const {
-        return precision() == Precision::bf16 && shape.head_dim % 8 == 0 && shape.head_dim <= 256 &&
-               sequences.longest > 1;
+    /// Takes numbers into a tensor that stays where it is as long as their count does.
+    void keep(at::Tensor& tensor, std::vector<std::int32_t> const& values) const {
+        if (tensor.defined() && tensor.numel() == std::ssize(values)) {
+            tensor.copy_(indices(values));
+        } else {
+            tensor = indices(values);
+        }
+    }
+
+    /// Attention of all rows to the blocks that they have in common, by one product for all of them, with the
+    /// logarithms of the summed exponentials [heads, rows]. Undefined where there are none, or no kernel for it.
+    std::pair<at::Tensor, at::Tensor> attend_common(kernel::AttentionShape const& shape, CudaRows const& rows,
+                                                    at::Tensor const& keys, at::Tensor const& values,
+                                                    at::Tensor const& q) const {
+        if (rows.common == 0 || !has_flash(shape) || q.size(0) == 1) return {};
+        auto const [out, log_sums, random, unused, mask] = at::_flash_attention_forward(
+            by_head(q, shape.heads), keys.index_select(0, rows.common_places),
+            values.index_select(0, rows.common_places), rows.ends_of_rows, rows.ends_of_common, q.size(0),
+            rows.common_places.size(0), 0.0, false, false, static_cast<double>(shape.scale));
+        return {out, log_sums};
+    }
+
+    /// What libtorch's flash kernels take: bf16 (of fp32 and bf16) and heads of at most 256 elements, 8 by 8. With one
+    /// query to a sequence their statistics have another shape, so they are not asked then.
+    bool has_flash(kernel::AttentionShape const& shape) const {
+        return precision() == Precision::bf16 && shape.head_dim % 8 == 0 && shape.head_dim <= 256;
     }
 
     static at::Tensor by_head(at::Tensor const& x, std::int64_t heads) { return x.view({x.size(0), heads, -1}); }
+
+    c10::cuda::CUDAStream recording_stream_;
 };
 
 }  // namespace

@@ -326,14 +326,57 @@ TYPED_TEST(DeviceMath, AttendsOverBlocksAsTheCpuDoes) {
                 auto const offset = head * 3 * dim;
                 in_group(lanes, [&](Lane const& lane) {
                     attend_row<TypeParam::width>(lane, AttendShape{3, 2, dim, 0.25F},
-                                                 Cache<T>{keys.data(), values.data()}, head, table.data(), length,
-                                                 queries.data() + offset, out.data() + offset, scratch.data());
+                                                 Cache<T>{keys.data(), values.data()}, head, table.data(), 0, length,
+                                                 Before<T>{nullptr, nullptr, 0}, queries.data() + offset,
+                                                 out.data() + offset, scratch.data());
                 });
             }
             expect_near<T>(out.floats(6 * dim), expected, 1.1, 1.0, 64,
                            "length " + std::to_string(length) + ", element");
         }
     }
+}
+
+TYPED_TEST(DeviceMath, JoinsWhatWasAttendedToBefore) {
+    using T = typename TypeParam::Number;
+    constexpr int dim = 8;
+    constexpr std::int32_t start = 32;
+    constexpr std::int32_t length = 75;
+    AttendShape const shape{2, 1, dim, 0.5F};
+    std::vector<std::int32_t> const table{3, 0, 4, 1, 2};
+    Numbers<T> const keys{normal(5 * kernel::kv_block * dim, "k")};
+    Numbers<T> const values{normal(5 * kernel::kv_block * dim, "v")};
+    Numbers<T> const queries{normal(2 * dim, "q")};
+    auto const attend = [&](std::int32_t from, std::int32_t to, Before<T> const& before, Numbers<T>& out) {
+        std::vector<float> scratch(static_cast<std::size_t>(attend_scratch(2, dim)));
+        in_group(3, [&](Lane const& lane) {
+            attend_row<TypeParam::width>(lane, shape, Cache<T>{keys.data(), values.data()}, 0, table.data(), from, to,
+                                         before, queries.data(), out.data(), scratch.data());
+        });
+    };
+    Numbers<T> whole{2 * dim};
+    Numbers<T> first{2 * dim};
+    Numbers<T> joined{2 * dim};
+    attend(0, length, {nullptr, nullptr, 0}, whole);
+    attend(0, start, {nullptr, nullptr, 0}, first);
+    constexpr std::int64_t stride = 3;  // as behind the statistics of other rows
+    std::vector<float> log_sums(2 * stride);
+    for (int head = 0; head < 2; ++head) {
+        double sum = 0;
+        for (std::int32_t p = 0; p < start; ++p) {
+            auto const place =
+                table[static_cast<std::size_t>(p / kernel::kv_block)] * kernel::kv_block + p % kernel::kv_block;
+            double score = 0;
+            for (int d = 0; d < dim; ++d)
+                score += static_cast<double>(wide(queries.data()[head * dim + d])) *
+                         static_cast<double>(wide(keys.data()[place * dim + d]));
+            sum += std::exp(0.5 * score);
+        }
+        log_sums[static_cast<std::size_t>(head * stride)] = static_cast<float>(std::log(sum));
+    }
+    attend(start, length, {first.data(), log_sums.data(), stride}, joined);
+    // The first part is rounded once more.
+    expect_near<T>(joined.floats(2 * dim), whole.floats(2 * dim), 2.1, 1.0, 200, "joined");
 }
 
 TEST(DeviceBf16, RoundsToTheNearestAndTiesToEven) {

@@ -155,24 +155,29 @@ TEST_P(OnDevice, AttentionOverBlocksIsThatOfTheHost) {
     auto const v = twin({12 * 16, 128}, "v");
     std::vector<KvSlot> slots;
     for (std::int32_t i = 0; i < 12 * 16; ++i) slots.push_back({i / 16, i % 16});
-    std::vector<std::vector<std::int32_t>> const tables{{7, 2, 11, 0, 5}, {7, 2, 3}, {4}};
-    std::vector<kernel::AttentionRow> const rows{
+    std::vector<std::vector<std::int32_t>> const tables{{7, 2, 11, 0, 5}, {7, 2, 3}, {4}, {7, 2, 1}};
+    std::vector<kernel::AttentionRow> const apart{
         {tables[0].data(), 80}, {tables[1].data(), 33, 2}, {tables[2].data(), 1}};
+    std::vector<kernel::AttentionRow> const sharing{
+        {tables[0].data(), 80}, {tables[1].data(), 33, 2}, {tables[3].data(), 48, 2}};
     auto const q = twin({3, 6 * 64}, "q");
     auto out = empty({3, 6 * 64});
-    auto const run = [&](Ops const& ops, at::Tensor const& keys, at::Tensor const& values, at::Tensor const& queries,
+    auto const run = [&](Ops const& ops, std::vector<kernel::AttentionRow> const& rows, std::int64_t common,
+                         at::Tensor const& keys, at::Tensor const& values, at::Tensor const& queries,
                          at::Tensor& result) {
         auto const cache = ops.make_cache(shape, 2, 12);
         auto const stored = ops.make_rows(std::ssize(slots), 1);
-        ops.set_rows(*stored, slots, std::vector<kernel::AttentionRow>(slots.size(), {&slots[0].block, 1}));
+        ops.set_rows(*stored, slots, std::vector<kernel::AttentionRow>(slots.size(), {&slots[0].block, 1}), 0);
         ops.store_kv(*cache, 1, *stored, keys, values);
         auto const read = ops.make_rows(3, 6);
-        ops.set_rows(*read, {slots.begin(), slots.begin() + 3}, rows);
+        ops.set_rows(*read, {slots.begin(), slots.begin() + 3}, rows, common);
         ops.attend(*cache, 1, *read, queries, result);
     };
-    run(*device, k.on_device, v.on_device, q.on_device, out.on_device);
-    run(*host, k.on_host, v.on_host, q.on_host, out.on_host);
-    expect_alike(out, 1, 256, "attended");
+    for (auto const& [rows, common] : {std::pair{apart, 0}, {sharing, 0}, {sharing, 2}}) {
+        run(*device, rows, common, k.on_device, v.on_device, q.on_device, out.on_device);
+        run(*host, rows, common, k.on_host, v.on_host, q.on_host, out.on_host);
+        expect_alike(out, 2, 256, "attended");
+    }
 }
 
 TEST_P(OnDevice, AttentionWithinPackedSequencesIsThatOfTheHost) {
@@ -222,19 +227,19 @@ TEST_P(OnDevice, RecordedStepsGiveWhatStepsGive) {
     auto const recorded_cache = device->make_cache(model.attention_shape(), layers, 8);
     auto const plain_cache = device->make_cache(model.attention_shape(), layers, 8);
     std::vector<std::vector<std::int32_t>> const tables{{0, 1}, {2, 3}, {4, 5}};
-    RecordedSteps steps{model, *device, *recorded_cache, 7, 2};
+    RecordedSteps steps{model, *device, *recorded_cache, 2};
     for (std::int32_t position = 0; position < 20; ++position) {
         std::vector<Row> rows;
         auto const count = position % 3 == 2 ? 2U : 3U;  // two recordings, the first of them repeated
         for (std::size_t i = 0; i < count; ++i)
             rows.push_back({static_cast<std::int32_t>(7 * position + 3 * static_cast<int>(i)), position,
                             tables[i].data(), nullptr});
-        auto const found = steps.run(rows);
+        auto const found = steps.run(rows, 0);
         auto const expected = logits(model, *device, forward_rows(model, *device, *plain_cache, rows));
         auto best = device->indices(std::vector<std::int32_t>(count));
         device->argmax(expected, best);
         EXPECT_EQ(device->found(found.best, model.config.vocab_size), device->found(best, model.config.vocab_size));
-        expect_alike({found.logits, expected.to(at::kCPU)}, 8, 64, "logits");
+        expect_alike(Twin{found.logits, expected.to(at::kCPU)}, 8, 64, "logits");
     }
 }
 

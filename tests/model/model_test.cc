@@ -166,7 +166,7 @@ TEST_P(Models, AttendToWhatRowsShareOnceAndGiveWhatEachRowAloneGives) {
     auto const k = numbers(std::ssize(slots), kv_width);
     auto const v = numbers(std::ssize(slots), kv_width);
     auto const all = ops->make_rows(std::ssize(slots), 1);
-    ops->set_rows(*all, slots, std::vector<kernel::AttentionRow>(slots.size(), {&slots[0].block, 1}));
+    ops->set_rows(*all, slots, std::vector<kernel::AttentionRow>(slots.size(), {&slots[0].block, 1}), 0);
     ops->store_kv(*cache, 1, *all, k, v);
     // Three sequences behind three blocks, one of which ends with the third; two of another prompt; one alone.
     std::vector<std::vector<std::int32_t>> const tables{{4, 1, 7, 2, 5}, {4, 1, 7, 3}, {4, 1, 7},
@@ -180,7 +180,7 @@ TEST_P(Models, AttendToWhatRowsShareOnceAndGiveWhatEachRowAloneGives) {
     auto const attended = [&](std::vector<kernel::AttentionRow> const& some, KvCache const& in) {
         auto out = ops->empty({std::ssize(rows), query_width});
         auto const read = ops->make_rows(std::ssize(some), 5);
-        ops->set_rows(*read, {slots.begin(), slots.begin() + std::ssize(some)}, some);
+        ops->set_rows(*read, {slots.begin(), slots.begin() + std::ssize(some)}, some, 0);
         ops->attend(in, 1, *read, q, out);
         out = out.cpu();
         return std::vector<float>{out.const_data_ptr<float>(), out.const_data_ptr<float>() + out.numel()};
