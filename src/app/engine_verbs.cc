@@ -121,7 +121,8 @@ public:
                        {{"train/loss", step.loss},
                         {"train/grad_norm", step.grad_norm},
                         {"train/learning_rate", step.lr},
-                        {"train/tokens_per_second", static_cast<double>(step.tokens) / step.seconds}});
+                        {"train/tokens_per_second", static_cast<double>(step.tokens) / step.seconds},
+                        {"train/mfu", step.mfu}});
         } catch (StorageError const& error) {
             spdlog::warn("no more TensorBoard events: {}", describe(error));
             file_.reset();
@@ -154,9 +155,9 @@ void train_on_ranks(Options const& options, comm::Comm const& ranks) {
     training.on_step = [&](train::Step const& step) {
         metrics += step.json().dump() + "\n";
         if (events) events->add(step);
-        progress.update(
-            static_cast<std::size_t>(step.step),
-            fmt::format("loss {:.4f}, {:.0f} tokens/s", step.loss, static_cast<double>(step.tokens) / step.seconds));
+        progress.update(static_cast<std::size_t>(step.step),
+                        fmt::format("loss {:.4f}, {:.0f} tokens/s, MFU {:.0f} %", step.loss,
+                                    static_cast<double>(step.tokens) / step.seconds, 100 * step.mfu));
     };
     auto const trained = engine->train(settings, examples, training);
     if (!leads) return;

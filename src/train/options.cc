@@ -14,14 +14,18 @@
 namespace samner::train {
 namespace {
 
-constexpr auto schedules = std::to_array<std::pair<std::string_view, Schedule>>(
-    {{"cosine", Schedule::cosine}, {"linear", Schedule::linear}, {"constant", Schedule::constant}});
+constexpr auto schedules =
+    std::to_array<std::pair<std::string_view, Schedule>>({{"cosine", Schedule::cosine},
+                                                          {"linear", Schedule::linear},
+                                                          {"constant", Schedule::constant},
+                                                          {"constant_with_warmup", Schedule::constant_with_warmup}});
 
 Schedule parse_schedule(std::string const& name, std::string_view place) {
     for (auto const& [known, schedule] : schedules) {
         if (known == name) return schedule;
     }
-    throw InputError{fmt::format("lr_scheduler_type is '{}' ({})", name, place), "use cosine, linear or constant"};
+    throw InputError{fmt::format("lr_scheduler_type is '{}' ({})", name, place),
+                     "use cosine, linear, constant or constant_with_warmup"};
 }
 
 std::string_view name_of(Schedule schedule) {
@@ -101,7 +105,7 @@ Json Options::to_json() const {
                 {"target_modules", target_pattern.empty() ? Json(target_modules) : Json(target_pattern)},
                 {"learning_rate", learning_rate},
                 {"lr_scheduler_type", name_of(lr_scheduler_type)},
-                {"warmup_ratio", warmup_ratio},
+                {"warmup_ratio", lr_scheduler_type == Schedule::constant ? 0 : warmup_ratio},
                 {"weight_decay", weight_decay},
                 {"max_grad_norm", max_grad_norm},
                 {"num_train_epochs", num_train_epochs},
@@ -134,6 +138,7 @@ weights::LoraSettings Options::lora() const {
 }
 
 double learning_rate(Options const& options, std::int64_t step, std::int64_t steps) {
+    if (options.lr_scheduler_type == Schedule::constant) return options.learning_rate;
     auto const warmup = static_cast<std::int64_t>(std::ceil(options.warmup_ratio * static_cast<double>(steps)));
     if (step < warmup)
         return options.learning_rate * static_cast<double>(step) /
@@ -146,6 +151,7 @@ double learning_rate(Options const& options, std::int64_t step, std::int64_t ste
         case Schedule::linear:
             return options.learning_rate * std::max(0.0, 1.0 - progress);
         case Schedule::constant:
+        case Schedule::constant_with_warmup:
             return options.learning_rate;
     }
     throw Error{"a schedule without a formula"};

@@ -12,7 +12,7 @@
 
 namespace samner::train {
 
-enum class Schedule { cosine, linear, constant };
+enum class Schedule { cosine, linear, constant, constant_with_warmup };
 
 /// Settings of one training, named as in peft and transformers.
 struct Options {
@@ -31,7 +31,7 @@ struct Options {
     std::string target_pattern;
     double learning_rate = 2e-5;
     Schedule lr_scheduler_type = Schedule::cosine;
-    double warmup_ratio = 0.05;  ///< of all steps, rounded up
+    double warmup_ratio = 0.05;  ///< of all steps, rounded up; `constant` has no warm-up, as in transformers
     double weight_decay = 0;
     double max_grad_norm = 1.0;
     double num_train_epochs = 3;
@@ -48,11 +48,14 @@ struct Options {
 
     /// Reads the options that an object names. @throws InputError for an unknown key or a value out of range
     static Options from_json(Json const& object, std::string_view place);
-    Json to_json() const;  ///< lora_dropout, patterns and dtype only where they are in use
+    /// lora_dropout, patterns and dtype only where they are in use. With `constant` warmup_ratio is 0, so that a
+    /// training from when that name warmed up is never taken for one that does not.
+    Json to_json() const;
     weights::LoraSettings lora() const;
 };
 
-/// The learning rate of step `step` (from 0) of `steps`, after transformers' get_*_schedule_with_warmup.
+/// The learning rate of step `step` (from 0) of `steps`, after transformers' get_*_schedule and
+/// get_*_schedule_with_warmup.
 double learning_rate(Options const& options, std::int64_t step, std::int64_t steps);
 
 /// How many optimiser steps a training takes.

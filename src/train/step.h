@@ -15,6 +15,9 @@ struct Step {
     double lr = 0;
     std::int64_t tokens = 0;
     double seconds = 0;
+    /// Model FLOP utilisation: the step's training_flops a second over what the team's ranks together reach in products
+    /// (product_rate, measured once as the training starts); 0: not known.
+    double mfu = 0;
 
     /// As a line of metrics.jsonl.
     Json json() const;

@@ -17,6 +17,7 @@
 #include "core/random.h"
 #include "core/stop.h"
 #include "train/checkpoint.h"
+#include "train/flops.h"
 
 namespace samner::train {
 namespace {
@@ -169,6 +170,7 @@ public:
     weights::Adapter run() {
         resume();
         warn_of_idle_ranks();
+        rate_ = team_rate();
         try {
             while (done() < steps_) step();
             together(team_, [&] {
@@ -245,6 +247,30 @@ private:
         }
     }
 
+    /// What the ranks reach in products, all at once as in a step.
+    double team_rate() const {
+        auto const rates = together(team_, [&] {
+            auto const rate = product_rate(model_, ops_);
+            return std::string{reinterpret_cast<char const*>(&rate), sizeof rate};
+        });
+        double sum = 0;
+        for (auto const& bytes : rates) {
+            double rate = 0;
+            std::memcpy(&rate, bytes.data(), sizeof rate);
+            sum += rate;
+        }
+        return sum;
+    }
+
+    double flops_of(std::vector<std::size_t> const& chosen, Loss const& loss) const {
+        std::int64_t pairs = 0;
+        for (auto const i : chosen) {
+            auto const length = std::ssize(examples_[i].ids);
+            pairs += length * (length + 1) / 2;
+        }
+        return training_flops(model_.config, lora_.values.numel(), {loss.tokens, loss.answer, pairs});
+    }
+
     /// Tells of the steps that are done and writes a checkpoint when it is time for one.
     void report() {
         if (!leads()) return;
@@ -306,8 +332,8 @@ private:
         settings.weight_decay = options_.weight_decay;
         ops_.adamw(lora_.values, lora_.gradients, first_moment_, second_moment_, settings, rate, done() + 1);
         std::chrono::duration<double> const seconds = std::chrono::steady_clock::now() - start;
-        curve_.push_back(
-            {done() + 1, loss.sum / static_cast<double>(answer), norm, rate, loss.tokens, seconds.count()});
+        curve_.push_back({done() + 1, loss.sum / static_cast<double>(answer), norm, rate, loss.tokens, seconds.count(),
+                          flops_of(chosen, loss) / seconds.count() / rate_});
     }
 
     std::span<std::size_t const> chosen_of(std::vector<std::size_t> const& chosen, std::size_t leaf) const {
@@ -362,6 +388,7 @@ private:
     at::Tensor second_moment_;
     Batches batches_;
     std::int64_t steps_;
+    double rate_ = 0;           ///< FLOP/s that the team reaches in products
     std::vector<Step> curve_;   ///< of the steps that are done
     std::size_t reported_ = 0;  ///< of them, to on_step
     std::int64_t saved_ = 0;    ///< steps in the checkpoint

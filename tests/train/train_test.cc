@@ -9,6 +9,7 @@
 #include "core/parallel.h"
 #include "golden_training.h"
 #include "operators.h"
+#include "train/flops.h"
 #include "train/trainer.h"
 
 namespace samner::train {
@@ -358,8 +359,55 @@ TEST(LearningRate, FollowsTheSchedulesOfTransformers) {
     EXPECT_DOUBLE_EQ(learning_rate(options, 1, 8), 0.5);
     EXPECT_DOUBLE_EQ(learning_rate(options, 2, 8), 1);
     EXPECT_DOUBLE_EQ(learning_rate(options, 5, 8), 0.5);
-    options.lr_scheduler_type = Schedule::constant;
+    options.lr_scheduler_type = Schedule::constant_with_warmup;
+    EXPECT_DOUBLE_EQ(learning_rate(options, 1, 8), 0.5);
     EXPECT_DOUBLE_EQ(learning_rate(options, 7, 8), 1);
+    options.lr_scheduler_type = Schedule::constant;
+    EXPECT_DOUBLE_EQ(learning_rate(options, 0, 8), 1);
+    EXPECT_DOUBLE_EQ(learning_rate(options, 7, 8), 1);
+}
+
+TEST(TrainingOptions, OfAConstantRateNeverLookLikeThoseThatWarmedUp) {
+    auto const plain = Options::from_json({{"lr_scheduler_type", "constant"}, {"warmup_ratio", 0.1}}, "run.yaml");
+    EXPECT_EQ(plain.to_json().at("warmup_ratio"), 0);
+    auto const warmed = Options::from_json({{"lr_scheduler_type", "constant_with_warmup"}, {"warmup_ratio", 0.1}}, "f");
+    EXPECT_EQ(warmed.to_json().at("lr_scheduler_type"), "constant_with_warmup");
+    EXPECT_EQ(warmed.to_json().at("warmup_ratio"), 0.1);
+}
+
+TEST(TrainingFlops, CountEveryProductForwardAndBackward) {
+    weights::ModelConfig config;
+    config.vocab_size = 100;
+    config.hidden_size = 8;
+    config.intermediate_size = 12;
+    config.num_layers = 2;
+    config.num_heads = 2;
+    config.num_kv_heads = 1;
+    config.head_dim = 4;
+    // A layer: q and o 8 x 8, k and v 4 x 8, gate, up and down 12 x 8.
+    constexpr double frozen = 2 * (2 * 64 + 2 * 32 + 3 * 96);
+    EXPECT_DOUBLE_EQ(training_flops(config, 50, {.tokens = 10}), 10 * (4 * frozen + 6 * 50));
+    // A pair takes two products of 8 values a layer forward, four backward.
+    EXPECT_DOUBLE_EQ(training_flops(config, 50, {.pairs = 3}), 3 * 2 * (2 + 4) * 2 * 8);
+    EXPECT_DOUBLE_EQ(training_flops(config, 50, {.answer = 7}), 7 * 4 * 100 * 8);
+}
+
+TEST(Training, TellsOfEachStepWhichShareOfTheMachinesProductsItReached) {
+    auto const ops = model::make_cpu_ops();
+    auto const language_model = golden_model(*ops);
+    Options options;
+    options.max_steps = 3;
+    options.batch_size = 6;
+    std::vector<Step> steps;
+    Context context;
+    context.on_step = [&](Step const& step) { steps.push_back(step); };
+    train(language_model, *ops, options, golden_examples(), nonzero_adapter(), context);
+    ASSERT_EQ(steps.size(), 3U);
+    for (auto const& step : steps) {
+        EXPECT_TRUE(std::isfinite(step.mfu));
+        EXPECT_GT(step.mfu, 0);
+        EXPECT_EQ(Step::from_json(step.json(), "again").mfu, step.mfu);
+    }
 }
 
 TEST(TrainingData, WithoutAnAnswerTokenIsAnError) {
