@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/error.h"
 #include "core/file.h"
 #include "temporary_folder.h"
 
@@ -40,6 +41,20 @@ TEST(JsonMember, SaysWhatIsMissingAndWhere) {
                 ThrowsMessage<InputError>(HasSubstr("'r' is missing (adapter_config.json)")));
     EXPECT_THROW(member<int>(Json{{"r", "x"}}, "r", "f"), InputError);
     EXPECT_EQ(member<int>(Json{{"r", 3}}, "r", "f"), 3);
+}
+
+TEST(JsonMember, OfAnIntegerIsAWholeNumberInItsRange) {
+    using Ids = std::vector<std::int32_t>;
+    for (auto const* broken :
+         {"2.5", "1e30", "-1e300", "3000000000", "-3000000000", "18446744073709551615", "true", "null"}) {
+        auto const object = Json{{"n", Json::parse(broken)}, {"list", Json::array({1, Json::parse(broken)})}};
+        EXPECT_THROW(member<std::int32_t>(object, "n", "f"), InputError) << broken;
+        EXPECT_THROW(member<Ids>(object, "list", "f"), InputError) << broken;
+    }
+    EXPECT_EQ(member<std::int32_t>(Json{{"n", 16.0}}, "n", "f"), 16);
+    EXPECT_EQ(member<std::uint64_t>(Json::parse(R"({"n": 18446744073709551615})"), "n", "f"), 18446744073709551615U);
+    EXPECT_THROW(member<std::uint64_t>(Json{{"n", -1}}, "n", "f"), InputError);
+    EXPECT_EQ(member<Ids>(Json{{"list", {1, -2, 3.0}}}, "list", "f"), (Ids{1, -2, 3}));
 }
 
 }  // namespace
