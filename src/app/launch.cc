@@ -14,6 +14,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -42,6 +43,15 @@ std::vector<std::string> arguments_without_ranks() {
 }
 
 }  // namespace
+
+bool is_launched_as_rank() {
+    for (auto const* const* variable = environ; *variable != nullptr; ++variable) {
+        std::string_view const text{*variable};
+        for (auto const* prefix : {"OMPI_COMM_WORLD_", "PMIX_", "PMI_"})
+            if (text.starts_with(prefix)) return true;
+    }
+    return false;
+}
 
 int launch_ranks(int ranks) {
     std::vector<std::string> words{"mpirun", "-n", std::to_string(ranks), "--oversubscribe", "--bind-to", "none"};

@@ -9,4 +9,8 @@ namespace samner::app {
 /// @throws InputError when mpirun is not there
 int launch_ranks(int ranks);
 
+/// Whether a launcher (mpirun, or srun with PMI) started this process as a rank. One that is alone needs no MPI, whose
+/// start takes longer than a small task.
+bool is_launched_as_rank();
+
 }  // namespace samner::app

@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include <memory>
+#include <optional>
 
 #include "app/launch.h"
 #include "app/shared_options.h"
@@ -102,15 +103,17 @@ ExitCode merge_verb(Options& options) {
 
     int argc = 0;
     char** argv = nullptr;
-    comm::Session const session{argc, argv};
-    bool const leads = session.rank() == 0;
-    use_threads(options.threads, session.local_size());
+    std::optional<comm::Session> session;
+    if (is_launched_as_rank()) session.emplace(argc, argv);
+    auto const* const ranks = session ? &session->teams() : nullptr;
+    bool const leads = !session || session->rank() == 0;
+    use_threads(options.threads, session ? session->local_size() : 1);
     try {
         if (folds) {
-            task::fold_adapters(merge, options.base, options.out, &session.teams());
+            task::fold_adapters(merge, options.base, options.out, ranks);
             return ExitCode::done;
         }
-        auto const merged = task::merge_adapters(merge, &session.teams());
+        auto const merged = task::merge_adapters(merge, ranks);
         if (!leads) return ExitCode::done;
         weights::write_adapter(options.out, merged.adapter, merged.provenance, false, dtype);
         if (!options.report.empty()) write_atomically(options.report, merged.report.dump(1) + "\n");

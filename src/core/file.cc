@@ -80,11 +80,19 @@ MappedFile::~MappedFile() {
     if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
+void MappedFile::prefetch(std::span<std::byte const> part) const noexcept {
+    advise(part, MADV_WILLNEED);
+}
+
 void MappedFile::release(std::span<std::byte const> part) const noexcept {
+    advise(part, MADV_DONTNEED);
+}
+
+void MappedFile::advise(std::span<std::byte const> part, int advice) const noexcept {
     auto const page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
     auto const first = static_cast<std::size_t>(part.data() - data_) / page * page;
     auto const last = static_cast<std::size_t>(part.data() - data_) + part.size();
-    if (!part.empty()) ::madvise(const_cast<std::byte*>(data_) + first, last - first, MADV_DONTNEED);
+    if (!part.empty()) ::madvise(const_cast<std::byte*>(data_) + first, last - first, advice);
 }
 
 std::string read_text(std::filesystem::path const& path) {

@@ -26,12 +26,17 @@ public:
 
     std::span<std::byte const> bytes() const noexcept { return {data_, size_}; }
 
+    /// Starts to read these of the file's bytes, which will be asked for soon.
+    void prefetch(std::span<std::byte const> part) const noexcept;
+
     /// Gives back the memory that reading these of the file's bytes took; reading them again is allowed.
     void release(std::span<std::byte const> part) const noexcept;
     std::string_view text() const noexcept { return {reinterpret_cast<char const*>(data_), size_}; }
     std::filesystem::path const& path() const noexcept { return path_; }
 
 private:
+    void advise(std::span<std::byte const> part, int advice) const noexcept;
+
     std::filesystem::path path_;
     std::byte const* data_ = nullptr;
     std::size_t size_ = 0;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -124,20 +125,26 @@ Contribution contribution(Recipe const& recipe, MergeOptions const& options, Mod
     return one;
 }
 
-/// Merges, and adds what happened to the context's counts, in the order in which the experts were given.
-void merge_and_count(Device device, Recipe const& recipe, std::string const& name, Experts const& experts,
-                     std::span<Contribution const> contributions, ModuleContext const& context, std::span<float> out) {
-    if (device == Device::cuda) {
-        if (context.counts) throw InputError{"a report on a merge on a CUDA device", "ask for it on the CPU"};
-        return merge_tensor_on_device(recipe, name, contributions, out);
-    }
-    Counts counts;
-    merge_tensor(recipe, name, contributions, out, context.counts ? &counts : nullptr);
-    if (!context.counts) return;
+/// Adds what happened to an experts' tensor to the context's counts, in the order in which the experts were given.
+void add_counts(Experts const& experts, Counts counts, Counts& sum) {
     std::vector<std::uint64_t> kept(experts.all.size());
     for (std::size_t i = 0; i < experts.size(); ++i) kept[experts.origin[experts.found[i]]] = counts.kept[i];
     counts.kept = std::move(kept);
-    *context.counts += counts;
+    sum += counts;
+}
+
+void merge_and_count(Device device, Recipe const& recipe, std::string const& name, Experts const& experts,
+                     std::span<Contribution const> contributions, ModuleContext const& context, std::span<float> out,
+                     TakePart const& take = {}) {
+    if (device == Device::cuda) {
+        if (context.counts) throw InputError{"a report on a merge on a CUDA device", "ask for it on the CPU"};
+        merge_tensor_on_device(recipe, name, contributions, out);
+        if (take) take(0, out);
+        return;
+    }
+    Counts counts;
+    merge_tensor(recipe, name, contributions, out, context.counts ? &counts : nullptr, take);
+    if (context.counts) add_counts(experts, std::move(counts), *context.counts);
 }
 
 double signed_root(double value) {
@@ -225,21 +232,103 @@ std::vector<double> times_scaling(std::vector<double> coefficients, Experts cons
     return coefficients;
 }
 
+/// s B A, some rows at a time.
+class Product {
+public:
+    explicit Product(Factors const& factors) : factors_{factors} {
+        if (factors.rank == 0) return;
+        auto const rank = static_cast<std::size_t>(factors.rank);
+        columns_ = factors.a.size() / rank;
+        panels_.resize((columns_ + loops::panel - 1) / loops::panel * loops::panel * rank);
+        for (std::size_t begin = 0; begin < columns_; begin += loops::panel)
+            for (std::size_t k = 0; k < rank; ++k)
+                std::copy_n(factors.a.data() + k * columns_ + begin, std::min(loops::panel, columns_ - begin),
+                            panels_.data() + begin * rank + k * loops::panel);
+    }
+
+    /// Rows from `first` on, as many as `out` holds.
+    void rows(std::size_t first, std::span<float> out) const {
+        auto const rank = static_cast<std::size_t>(factors_.rank);
+        loops::multiply_rows(factors_.b.data() + first * rank, panels_.data(), out.size() / columns_, rank, columns_,
+                             static_cast<float>(factors_.scaling), out.data());
+    }
+
+private:
+    Factors factors_;
+    std::size_t columns_ = 0;
+    std::vector<float> panels_;  ///< of A, see loops::multiply_rows
+};
+
+/// Calls body(first row, elements) for parts of about 16,000 elements of a matrix, on several threads.
+template <class Body>
+void for_row_blocks(Shape const& shape, Body const& body) {
+    constexpr std::int64_t least = 1 << 14;
+    constexpr std::int64_t tile = 6;  // rows that loops::multiply_rows takes together
+    auto const rows = (least / shape.in + tile) / tile * tile;
+    parallel_for(0, (shape.out + rows - 1) / rows, 1, [&](std::int64_t first, std::int64_t last) {
+        for (auto row = first * rows; row < std::min(last * rows, shape.out); row += rows)
+            body(static_cast<std::size_t>(row), static_cast<std::size_t>(std::min(rows, shape.out - row) * shape.in));
+    });
+}
+
+/// Merges some rows of all updates at a time, which is all that a merge needs to know where it drops nothing.
+void merge_by_rows(Recipe const& recipe, std::string const& name, Experts const& experts,
+                   std::span<Contribution const> contributions, Counts* counts, TakePart const& take) {
+    std::vector<Product> products;
+    for (std::size_t i = 0; i < experts.size(); ++i) products.emplace_back(experts.at(i));
+    std::mutex mutex;
+    auto const columns = static_cast<std::size_t>(experts.shape.in);
+    for_row_blocks(experts.shape, [&](std::size_t row, std::size_t elements) {
+        thread_local std::vector<float> updates;  // kept: fresh memory costs as much as what is done in it
+        updates.resize(std::max(updates.size(), elements * products.size()));
+        std::vector<Contribution> parts{contributions.begin(), contributions.end()};
+        for (std::size_t i = 0; i < products.size(); ++i) {
+            auto const part = std::span{updates}.subspan(i * elements, elements);
+            products[i].rows(row, part);
+            parts[i].values = part;
+        }
+        auto const out = std::span{updates}.first(elements);
+        Counts here;
+        merge_tensor(recipe, name, parts, out, counts ? &here : nullptr);
+        take(row * columns, out);
+        std::lock_guard const lock{mutex};
+        if (counts) add_counts(experts, std::move(here), *counts);
+    });
+}
+
 void merge_updates(MergeOptions const& options, std::string_view module, Experts const& experts,
-                   ModuleContext const& context, std::span<float> out) {
-    auto const recipe = recipe_for(options, experts, context);
-    auto const coefficients = update_coefficients(options, recipe, experts);
-    std::vector<std::vector<float>> deltas(experts.size());
+                   ModuleContext const& context, TakePart const& take) {
+    auto const given = recipe_for(options, experts, context);
+    auto const recipe = without_division(given);
+    auto const coefficients = update_coefficients(options, given, experts);
+    auto const name = fmt::format("{}.delta", module);
     std::vector<Contribution> contributions;
     for (std::size_t i = 0; i < experts.size(); ++i) {
-        deltas[i].resize(out.size());
-        expand(experts.at(i), deltas[i]);
-        auto& one = contributions.emplace_back(contribution(recipe, options, context, experts.at(i), deltas[i]));
+        auto& one = contributions.emplace_back(contribution(recipe, options, context, experts.at(i), {}));
         one.coefficient = static_cast<float>(coefficients[experts.found[i]]);
         one.row = static_cast<std::size_t>(experts.shape.in);
     }
-    merge_and_count(options.device, without_division(recipe), fmt::format("{}.delta", module), experts, contributions,
-                    context, out);
+    bool const drops = std::ranges::any_of(contributions, [](auto const& one) { return one.density < 1.0; });
+    if (!drops && options.device == Device::cpu)
+        return merge_by_rows(recipe, name, experts, contributions, context.counts, take);
+    UpdateMemory own;
+    auto& memory = context.memory ? *context.memory : own;
+    if (memory.size() < experts.size()) memory.resize(experts.size());
+    auto const size = static_cast<std::size_t>(experts.shape.out * experts.shape.in);
+    for (std::size_t i = 0; i < experts.size(); ++i) {
+        if (memory[i].size() < size) memory[i].resize(size);
+        auto const update = std::span{memory[i]}.first(size);
+        expand(experts.at(i), update);
+        contributions[i].values = update;
+    }
+    merge_and_count(options.device, recipe, name, experts, contributions, context,
+                    std::span{memory.front()}.first(size), take);
+}
+
+TakePart copy_to(std::span<float> out) {
+    return [out](std::size_t begin, std::span<float const> values) {
+        std::copy(values.begin(), values.end(), out.begin() + static_cast<std::ptrdiff_t>(begin));
+    };
 }
 
 void merge_truncated(MergeOptions const& options, std::string_view module, Experts const& experts,
@@ -257,7 +346,7 @@ void merge_truncated(MergeOptions const& options, std::string_view module, Exper
         low = truncate_product(b, a, shape.out, sum_of_ranks(experts), shape.in, out.rank);
     } else {
         std::vector<float> delta(static_cast<std::size_t>(shape.out * shape.in));
-        merge_updates(options, module, experts, context, delta);
+        merge_updates(options, module, experts, context, copy_to(delta));
         low = truncate(delta, shape.out, shape.in, out.rank);
     }
     out.a = std::move(low.a);
@@ -304,15 +393,25 @@ void merge_factors(MergeOptions const& options, std::string_view module, std::sp
 }
 
 void merge_delta(MergeOptions const& options, std::string_view module, std::span<Factors const> given,
-                 std::span<float> out, ModuleContext const& context) {
+                 TakePart const& take, ModuleContext const& context) {
     validate(options);
     if (context.counts) *context.counts = {.kept = std::vector<std::uint64_t>(given.size())};
     auto const experts = canonical(module, given);
-    if (std::ssize(out) != experts.shape.out * experts.shape.in)
-        throw InputError{fmt::format("merging {}: an update of shape [{}, {}] for {} weights", module,
-                                     experts.shape.out, experts.shape.in, out.size())};
-    merge_updates(options, module, experts, context, out);
-    if (options.lambda != 1.0) loops::multiply(out.data(), out.size(), static_cast<float>(options.lambda));
+    if (options.lambda == 1.0) return merge_updates(options, module, experts, context, take);
+    auto const lambda = static_cast<float>(options.lambda);
+    merge_updates(options, module, experts, context, [&](std::size_t begin, std::span<float> values) {
+        loops::multiply(values.data(), values.size(), lambda);
+        take(begin, values);
+    });
+}
+
+void merge_delta(MergeOptions const& options, std::string_view module, std::span<Factors const> given,
+                 std::span<float> out, ModuleContext const& context) {
+    auto const shape = canonical(module, given).shape;
+    if (std::ssize(out) != shape.out * shape.in)
+        throw InputError{fmt::format("merging {}: an update of shape [{}, {}] for {} weights", module, shape.out,
+                                     shape.in, out.size())};
+    merge_delta(options, module, given, copy_to(out), context);
 }
 
 void expand(Factors const& factors, std::span<float> out) {
@@ -320,16 +419,10 @@ void expand(Factors const& factors, std::span<float> out) {
     auto const rows = factors.rank == 0 ? 0 : std::ssize(factors.b) / factors.rank;
     if (std::ssize(out) != rows * in)
         throw InputError{fmt::format("an update of shape [{}, {}] for {} weights", rows, in, out.size())};
-    auto const grain = std::max<std::int64_t>(1, (1 << 18) / std::max<std::int64_t>(1, in * factors.rank));
-    parallel_for(0, rows, grain, [&](std::int64_t first, std::int64_t last) {
-        for (std::int64_t row = first; row < last; ++row) {
-            auto const product = out.subspan(static_cast<std::size_t>(row * in), static_cast<std::size_t>(in));
-            std::fill(product.begin(), product.end(), 0.0F);
-            for (std::int64_t k = 0; k < factors.rank; ++k)
-                loops::add_scaled(product.data(), factors.a.data() + k * in, product.size(),
-                                  factors.b[static_cast<std::size_t>(row * factors.rank + k)]);
-            loops::multiply(product.data(), product.size(), static_cast<float>(factors.scaling));
-        }
+    if (out.empty()) return;
+    Product const product{factors};
+    for_row_blocks({rows, in}, [&](std::size_t row, std::size_t elements) {
+        product.rows(row, out.subspan(row * static_cast<std::size_t>(in), elements));
     });
 }
 

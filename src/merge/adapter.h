@@ -38,10 +38,14 @@ struct ModelTrim {
     bool negative_majority = false;                ///< what an elected sum of 0 counts as
 };
 
+/// Memory for updates in full size, which module after module can use.
+using UpdateMemory = std::vector<std::vector<float>>;
+
 /// What else goes into and comes out of the merge of a module.
 struct ModuleContext {
     ModelTrim const* trim = nullptr;  ///< needed with TrimOver::model and majority_decides
     Counts* counts = nullptr;         ///< where not null, of all tensors merged element by element; 0 elements if none
+    UpdateMemory* memory = nullptr;   ///< of merge_delta; its own where null
 };
 
 /// Merges one module in factor space (the operator on the A factors and, by itself, on the B factors, with
@@ -59,9 +63,15 @@ void merge_factors(MergeOptions const& options, std::string_view module, std::sp
                    MergedFactors& out, ModuleContext const& context = {});
 
 /// Merges one module in delta space: the operator on D_i = s_i B_i A_i with the weights as coefficients. `cat`,
-/// `linear` and `svd` are the same sum here, and an svd method's result is not truncated.
-/// @param out  row-major [out, in]; memory: the size of `out` for each expert that has the module
-/// @throws InputError when shapes disagree with each other or with `out`
+/// `linear` and `svd` are the same sum here, and an svd method's result is not truncated. The result comes part by
+/// part. Memory: where elements are dropped, which asks for whole updates, the size of the result for each expert that
+/// has the module; elsewhere some rows of each.
+/// @param take  see TakePart; the result is row-major [out, in]
+/// @throws InputError when shapes disagree
+void merge_delta(MergeOptions const& options, std::string_view module, std::span<Factors const> experts,
+                 TakePart const& take, ModuleContext const& context = {});
+
+/// The same with the result as a whole. @throws InputError when shapes disagree with each other or with `out`
 void merge_delta(MergeOptions const& options, std::string_view module, std::span<Factors const> experts,
                  std::span<float> out, ModuleContext const& context = {});
 

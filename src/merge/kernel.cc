@@ -386,7 +386,7 @@ Recipe recipe_of(MergeOptions const& options) {
 }
 
 void merge_tensor(Recipe const& recipe, std::string_view name, std::span<Contribution const> contributions,
-                  std::span<float> out, Counts* counts) {
+                  std::span<float> out, Counts* counts, TakePart const& take) {
     auto const order = checked_order(name, contributions, out.size());
     std::vector<Contribution> sorted;
     std::vector<Sparsifier> sparsifiers;
@@ -412,6 +412,7 @@ void merge_tensor(Recipe const& recipe, std::string_view name, std::span<Contrib
             else
                 combine_agreeing(recipe, sorted, kept, piece.size(), piece.data());
             if (counts) count_block(order, kept, piece, here);
+            if (take) take(begin, piece);
         }
         std::lock_guard const lock{mutex};
         if (counts) *counts += here;

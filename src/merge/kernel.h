@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -70,13 +71,18 @@ float share_of(Recipe const& recipe, Contribution const& one);
 /// k of trimming.
 std::size_t num_kept(Recipe const& recipe, Contribution const& one);
 
+/// Takes the part of a result that begins at a flat index; it may change the values. Called by several threads, for
+/// parts that do not overlap and together are the whole.
+using TakePart = std::function<void(std::size_t begin, std::span<float> values)>;
+
 /// Merges one tensor. float32 arithmetic in a fixed order: by identity, so that permuting the contributions changes no
 /// bit, on any number of threads.
 /// @param name  tensor name with its factor: with seed and identity it keys the DARE mask
 /// @param out   as many elements as each contribution; may be one of the contributions' own memory
 /// @param counts  where not null, becomes what happened
+/// @param take    where given, gets every part of `out` as soon as it is there
 /// @throws InputError when sizes differ, a density is outside (0, 1], or one of several contributions has no identity
 void merge_tensor(Recipe const& recipe, std::string_view name, std::span<Contribution const> contributions,
-                  std::span<float> out, Counts* counts = nullptr);
+                  std::span<float> out, Counts* counts = nullptr, TakePart const& take = {});
 
 }  // namespace samner::merge

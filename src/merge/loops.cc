@@ -1,19 +1,85 @@
 #include "merge/loops.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 
-// The build's baseline is SSE2; the loader picks the widest version that the machine runs. Sanitizers instrument the
-// function that picks, which runs before they are ready, so they get the baseline; so does clang, which names the
-// instruction sets differently.
-#if defined(__x86_64__) && defined(__ELF__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define SAMNER_CLONES __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#else
-#define SAMNER_CLONES
-#endif
+#include "core/clones.h"
 
 namespace samner::merge::loops {
+namespace {
+
+/// `rows` rows and `columns` (at most a panel) columns of multiply_rows, in registers of `width` bytes. The loops are
+/// unrolled so that the sums stay there.
+template <std::size_t width, std::size_t rows>
+[[gnu::always_inline]] inline void multiply_tile(float const* left, float const* right, std::size_t rank, float scale,
+                                                 float* out, std::size_t stride, std::size_t columns) {
+    using Vector [[gnu::vector_size(width)]] = float;
+    constexpr std::size_t lanes = width / sizeof(float);
+    constexpr std::size_t vectors = panel / lanes;
+    Vector sum[rows][vectors] = {};
+    for (std::size_t k = 0; k < rank; ++k) {
+        Vector terms[vectors];
+#pragma GCC unroll 8
+        for (std::size_t v = 0; v < vectors; ++v) std::memcpy(&terms[v], right + k * panel + v * lanes, sizeof(Vector));
+#pragma GCC unroll 8
+        for (std::size_t r = 0; r < rows; ++r)
+#pragma GCC unroll 8
+            for (std::size_t v = 0; v < vectors; ++v) sum[r][v] += left[r * rank + k] * terms[v];
+    }
+#pragma GCC unroll 8
+    for (std::size_t r = 0; r < rows; ++r) {
+#pragma GCC unroll 8
+        for (std::size_t v = 0; v < vectors; ++v) sum[r][v] *= scale;
+        if (columns == panel) {
+#pragma GCC unroll 8
+            for (std::size_t v = 0; v < vectors; ++v)
+                std::memcpy(out + r * stride + v * lanes, &sum[r][v], sizeof(Vector));
+        } else {
+            std::memcpy(out + r * stride, sum[r], columns * sizeof(float));
+        }
+    }
+}
+
+template <std::size_t width, std::size_t tile>
+[[gnu::always_inline]] inline void multiply_all(float const* left, float const* panels, std::size_t rows,
+                                                std::size_t rank, std::size_t columns, float scale, float* out) {
+    for (std::size_t begin = 0; begin < columns; begin += panel, panels += rank * panel) {
+        auto const here = std::min(panel, columns - begin);
+        std::size_t r = 0;
+        for (; r + tile <= rows; r += tile)
+            multiply_tile<width, tile>(left + r * rank, panels, rank, scale, out + r * columns + begin, columns, here);
+        for (; r < rows; ++r)
+            multiply_tile<width, 1>(left + r * rank, panels, rank, scale, out + r * columns + begin, columns, here);
+    }
+}
+
+// One version an instruction set, each with as many sums as its registers hold.
+#if SAMNER_HAS_CLONES
+__attribute__((target("arch=x86-64-v4"))) void multiply_rows_v4(float const* left, float const* panels,
+                                                                std::size_t rows, std::size_t rank, std::size_t columns,
+                                                                float scale, float* out) {
+    multiply_all<64, 6>(left, panels, rows, rank, columns, scale, out);
+}
+
+__attribute__((target("avx2"))) void multiply_rows_avx2(float const* left, float const* panels, std::size_t rows,
+                                                        std::size_t rank, std::size_t columns, float scale,
+                                                        float* out) {
+    multiply_all<32, 3>(left, panels, rows, rank, columns, scale, out);
+}
+#endif
+
+}  // namespace
+
+void multiply_rows(float const* left, float const* panels, std::size_t rows, std::size_t rank, std::size_t columns,
+                   float scale, float* out) {
+#if SAMNER_HAS_CLONES
+    if (__builtin_cpu_supports("x86-64-v4")) return multiply_rows_v4(left, panels, rows, rank, columns, scale, out);
+    if (__builtin_cpu_supports("avx2")) return multiply_rows_avx2(left, panels, rows, rank, columns, scale, out);
+#endif
+    multiply_all<16, 1>(left, panels, rows, rank, columns, scale, out);
+}
 
 SAMNER_CLONES void keep_at_least(float const* in, float* out, std::size_t size, std::uint32_t threshold) {
     for (std::size_t i = 0; i < size; ++i) {

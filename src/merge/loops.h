@@ -39,4 +39,13 @@ void rank_by_comparing(std::uint32_t const* key, std::uint32_t* rank, std::size_
 /// out = left - right
 void subtract(float* out, float const* left, float const* right, std::size_t size);
 
+inline constexpr std::size_t panel = 32;  ///< columns of the right side of multiply_rows that lie together
+
+/// out[r][c] = scale * sum of left[r][k] * right[k][c] over k < rank, from 0 up in the order of k.
+/// @param left    row-major [rows, rank]
+/// @param panels  the right side in panels of columns, each row-major [rank, panel]; the last one filled up
+/// @param out     row-major [rows, columns]
+void multiply_rows(float const* left, float const* panels, std::size_t rows, std::size_t rank, std::size_t columns,
+                   float scale, float* out);
+
 }  // namespace samner::merge::loops

@@ -184,4 +184,9 @@ void ModelMerge::delta(std::size_t module, std::span<float> out, ModuleReport* r
     report->merged_norm = inner_products(std::span{&merged, 1}).norm(0);
 }
 
+void ModelMerge::delta(std::size_t module, TakePart const& take, UpdateMemory& memory) const {
+    Loaded const loaded{modules_, module, read_};
+    merge_delta(options_, modules_[module].name, loaded.experts, take, {.trim = &trim_, .memory = &memory});
+}
+
 }  // namespace samner::merge

@@ -69,10 +69,13 @@ public:
     std::vector<std::vector<std::size_t>> shards(int ranks) const;  ///< of the modules; see assign_shards
 
     /// As merge_factors and merge_delta, for one module. Calls may run on several threads at once. Memory beside the
-    /// result: the experts' factors where `read` allocates them; for `delta` the update of each expert.
+    /// result: the experts' factors where `read` allocates them; for `delta` see merge_delta.
     /// @param report  where not null, becomes what the merge did to the module
     void factors(std::size_t module, MergedFactors& out, ModuleReport* report = nullptr) const;
     void delta(std::size_t module, std::span<float> out, ModuleReport* report = nullptr) const;
+
+    /// As merge_delta, which gives the result part by part. @param memory  for whole updates, used again
+    void delta(std::size_t module, TakePart const& take, UpdateMemory& memory) const;
 
 private:
     void find_cuts(Space space);

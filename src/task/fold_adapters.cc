@@ -1,14 +1,20 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <deque>
+#include <future>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "comm/comm.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/parallel.h"
+#include "merge/loops.h"
 #include "task/merger.h"
 #include "task/together.h"
 #include "weights/checkpoint.h"
@@ -62,7 +68,10 @@ public:
     /// Reads the factors of a rank's share of the modules, for what reading refuses.
     void check_values(int rank, int ranks) const {
         auto const shards = merger_.merge().shards(ranks);
-        for (auto const module : shards[static_cast<std::size_t>(rank)]) merger_.check(module);
+        auto const& shard = shards[static_cast<std::size_t>(rank)];
+        parallel_for(0, std::ssize(shard), 1, [&](std::int64_t first, std::int64_t last) {
+            for (auto i = first; i < last; ++i) merger_.check(shard[static_cast<std::size_t>(i)]);
+        });
     }
 
     /// Copies what is no tensor, and makes the files that the ranks fill.
@@ -78,22 +87,43 @@ public:
         }
     }
 
-    /// Writes a rank's share of the tensors. @return the bytes written
+    /// Writes a rank's share of the tensors: one is written while the next ones are read and computed.
+    /// @return the bytes written
     std::uint64_t write(fs::path const& folder, int rank, int ranks) const {
         std::vector<merge::Share> items;
         for (auto const& piece : pieces_) items.push_back({piece.tensor->name, piece.tensor->bytes.size()});
+        auto const shard = merge::assign_shards(items, ranks)[static_cast<std::size_t>(rank)];
         std::map<std::size_t, RangeFile> outputs;
         std::uint64_t bytes = 0;
-        Room room;
-        auto const shards = merge::assign_shards(items, ranks);
-        for (auto const index : shards[static_cast<std::size_t>(rank)]) {
+        std::uint64_t ahead = 0;
+        auto next = shard.begin();
+        merge::UpdateMemory updates;
+        std::array<std::vector<std::byte>, 2> folded;
+        std::future<void> written;  // ends before what it uses
+        for (auto const index : shard) {
             auto const& piece = pieces_[index];
             auto const& file = files_[piece.file];
-            auto& output = outputs.try_emplace(piece.file, folder / file.path().filename()).first->second;
-            output.write(piece.offset, piece.module ? fold(piece, room) : piece.tensor->bytes);
-            file.release(*piece.tensor);
+            for (; next != shard.end() && ahead < read_ahead; ++next) {
+                auto const& coming = pieces_[*next];
+                files_[coming.file].prefetch(*coming.tensor);
+                ahead += coming.tensor->bytes.size();
+            }
+            ahead -= piece.tensor->bytes.size();
             bytes += piece.tensor->bytes.size();
+            auto& output = outputs.try_emplace(piece.file, folder / file.path().filename()).first->second;
+            auto content = piece.tensor->bytes;
+            if (piece.module) {
+                fold(piece, updates, folded[0]);
+                content = folded[0];
+            }
+            if (written.valid()) written.get();
+            written = std::async(std::launch::async, [&output, &file, &piece, content] {
+                output.write(piece.offset, content);
+                file.release(*piece.tensor);
+            });
+            std::swap(folded[0], folded[1]);
         }
+        if (written.valid()) written.get();
         for (auto& [file, output] : outputs) output.sync();
         return bytes;
     }
@@ -106,32 +136,37 @@ private:
         std::optional<std::size_t> module = {};  ///< whose update it takes
     };
 
-    /// Memory that is used again.
-    struct Room {
-        std::vector<float> delta;
-        std::vector<std::byte> bytes;
-    };
+    static constexpr std::uint64_t read_ahead = std::uint64_t{32} << 20;  ///< bytes of tensors to come
 
-    std::span<std::byte const> fold(Piece const& piece, Room& room) const {
+    /// A tensor's sum with its update, rounded.
+    void fold(Piece const& piece, merge::UpdateMemory& memory, std::vector<std::byte>& out) const {
         auto const& tensor = *piece.tensor;
         auto const width = weights::size_of(tensor.dtype);
-        room.delta.resize(static_cast<std::size_t>(tensor.elements()));
-        room.bytes.resize(tensor.bytes.size());
-        merger_.merge().delta(*piece.module, room.delta);
+        out.resize(tensor.bytes.size());
+        std::mutex mutex;
+        std::optional<std::pair<std::size_t, float>> too_large;  // the first
+        auto const add_base = [&](std::size_t begin, std::span<float> sum) {
+            auto const place = begin * width;
+            std::array<float, 2048> base;
+            auto const values = std::span{base}.first(sum.size());
+            weights::to_float(tensor.dtype, tensor.bytes.subspan(place, sum.size() * width), values);
+            merge::loops::add(sum.data(), values.data(), sum.size());
+            weights::from_float(tensor.dtype, sum, std::span{out}.subspan(place, sum.size() * width));
+            auto const found = weights::find_too_large(tensor.dtype, sum);
+            if (!found) return;
+            std::lock_guard const lock{mutex};
+            std::pair const here{begin + *found, sum[*found]};
+            if (!too_large || here.first < too_large->first) too_large = here;
+        };
+        merger_.merge().delta(
+            *piece.module,
+            [&](std::size_t begin, std::span<float> part) {
+                for (std::size_t done = 0; done < part.size(); done += 2048)
+                    add_base(begin + done, part.subspan(done, std::min<std::size_t>(2048, part.size() - done)));
+            },
+            memory);
         merger_.release(*piece.module);
-        constexpr std::int64_t block = 1 << 14;
-        parallel_for(0, (std::ssize(room.delta) + block - 1) / block, 4, [&](std::int64_t first, std::int64_t last) {
-            std::vector<float> base(block);
-            for (auto number = first; number < last; ++number) {
-                auto const begin = static_cast<std::size_t>(number * block);
-                auto const sum = std::span{room.delta}.subspan(begin, std::min(base.size(), room.delta.size() - begin));
-                auto const values = std::span{base}.first(sum.size());
-                weights::to_float(tensor.dtype, tensor.bytes.subspan(begin * width, sum.size() * width), values);
-                for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += values[i];
-            }
-        });
-        weights::narrow(tensor.name, tensor.dtype, room.delta, room.bytes);
-        return room.bytes;
+        if (too_large) weights::throw_too_large(tensor.name, tensor.dtype, too_large->first, too_large->second);
     }
 
     Merger const& merger_;

@@ -45,6 +45,12 @@ void to_float(Dtype type, std::span<std::byte const> bytes, std::span<float> out
 /// @throws InputError as to_float
 void from_float(Dtype type, std::span<float const> values, std::span<std::byte> out);
 
+/// Index of the first finite value that from_float makes infinite.
+std::optional<std::size_t> find_too_large(Dtype type, std::span<float const> values);
+
+/// @throws InputError naming the tensor, the index and the value that is too large for the type
+[[noreturn]] void throw_too_large(std::string_view tensor, Dtype type, std::size_t index, float value);
+
 /// from_float for a tensor of a file. @throws InputError naming the tensor, the index and the value when a finite one
 /// becomes infinite
 void narrow(std::string_view tensor, Dtype type, std::span<float const> values, std::span<std::byte> out);

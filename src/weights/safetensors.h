@@ -44,6 +44,9 @@ public:
     std::filesystem::path const& path() const noexcept { return file_.path(); }
     std::span<std::byte const> bytes() const noexcept { return file_.bytes(); }
 
+    /// Starts to read the tensor's bytes.
+    void prefetch(TensorView const& tensor) const noexcept { file_.prefetch(tensor.bytes); }
+
     /// Gives back the memory that reading the tensor's bytes took.
     void release(TensorView const& tensor) const noexcept { file_.release(tensor.bytes); }
 

@@ -1,6 +1,8 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -52,19 +54,30 @@ MergedFactors merged(MergeOptions const& options, std::span<Factors const> exper
     return out;
 }
 
-TEST(Merge, PermutingTheExpertsWithTheirWeightsChangesNoBit) {
+std::vector<float> merged_delta(MergeOptions const& options, std::span<Factors const> experts) {
+    std::vector<float> out(30 * 50);
+    merge_delta(options, "layer.q", experts, out);
+    return out;
+}
+
+TEST(Merge, PermutingTheExpertsWithTheirWeightsChangesNoBitInEitherSpace) {
     for (auto const method : all_methods()) {
-        if (method == Method::model_stock) continue;  // refused in factor space
-        MergeOptions const options{.method = method, .density = 0.4};
-        Experts experts{operator_of(method) == Method::slerp ? 2U : 4U};
-        if (is_geometric(method))
-            for (auto& expert : experts.factors) expert.weight = std::fabs(expert.weight) + 0.25;
-        auto const expected = merged(options, experts.factors);
-        for (std::size_t i = 0; i < 3; ++i) {
-            std::rotate(experts.factors.begin(), experts.factors.begin() + 1, experts.factors.end());
-            auto const permuted = merged(options, experts.factors);
-            EXPECT_EQ(permuted.a, expected.a) << to_string(method);
-            EXPECT_EQ(permuted.b, expected.b) << to_string(method);
+        bool const has_factors = method != Method::model_stock;  // refused in factor space
+        for (auto const follows : {Compatibility::samner, Compatibility::mergekit}) {
+            auto const options = follow(follows, {.method = method, .density = 0.4});
+            Experts experts{operator_of(method) == Method::slerp ? 2U : 4U};
+            if (is_geometric(method))
+                for (auto& expert : experts.factors) expert.weight = std::fabs(expert.weight) + 0.25;
+            auto const expected = has_factors ? merged(options, experts.factors) : MergedFactors{};
+            auto const delta = merged_delta(options, experts.factors);
+            std::ranges::sort(experts.factors, {}, &Factors::weight);
+            do {
+                EXPECT_EQ(merged_delta(options, experts.factors), delta) << to_string(method);
+                if (!has_factors) continue;
+                auto const permuted = merged(options, experts.factors);
+                EXPECT_EQ(permuted.a, expected.a) << to_string(method);
+                EXPECT_EQ(permuted.b, expected.b) << to_string(method);
+            } while (std::ranges::next_permutation(experts.factors, {}, &Factors::weight).found);
         }
     }
 }
@@ -110,6 +123,24 @@ TEST(Merge, TiesOfFullDensityOnAgreeingSignsIsTheMean) {
         merge_tensor(recipe_of({.method = Method::ties, .sign = sign}), "t", contributions, out);
         for (std::size_t i = 0; i < out.size(); ++i)
             ASSERT_EQ(out[i], (tensors[0][i] + tensors[1][i] + tensors[2][i]) / 3.0F);
+    }
+}
+
+TEST(Merge, ExactlyKElementsOfEveryTensorAreKeptAlsoWhereMagnitudesAreEqual) {
+    Experts experts{3};
+    for (auto* factors : {&experts.a, &experts.b})
+        for (auto& values : *factors)
+            for (auto& value : values)
+                value = std::copysign(std::ceil(std::fabs(value) * 2.0F), value);  // 1 to about 8
+    for (auto const method : {Method::magnitude_prune, Method::ties, Method::breadcrumbs, Method::breadcrumbs_ties}) {
+        for (double const density : {0.001, 0.1, 0.29, 0.5, 0.77, 0.999}) {
+            MergeOptions const options{.method = method, .density = density};
+            Counts counts;
+            MergedFactors out;
+            merge_factors(options, "layer.q", experts.factors, out, {.counts = &counts});
+            auto const k = static_cast<std::uint64_t>(density * 200) + static_cast<std::uint64_t>(density * 120);
+            EXPECT_THAT(counts.kept, testing::Each(k)) << to_string(method) << " " << density;
+        }
     }
 }
 
@@ -218,6 +249,57 @@ TEST(Merge, SvdOfALinearMergeEqualsTheTruncationOfItsDenseSum) {
     expand({low.a, low.b, low.rank, 1.0, 1.0, "x"}, left);
     expand({dense.a, dense.b, dense.rank, 1.0, 1.0, "x"}, right);
     for (std::size_t i = 0; i < left.size(); ++i) ASSERT_NEAR(left[i], right[i], 2e-5);
+}
+
+using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+template <class Values>
+Matrix as_matrix(Values const& values, std::int64_t rows, std::int64_t columns) {
+    Matrix matrix{rows, columns};
+    std::copy(values.begin(), values.end(), matrix.data());
+    return matrix;
+}
+
+/// Frobenius norm of the singular values from `rank` on: the least error of a matrix of that rank (Eckart and Young).
+double least_error(Matrix const& update, std::int64_t rank) {
+    Eigen::VectorXd const values = Eigen::JacobiSVD<Eigen::MatrixXd>{update}.singularValues();
+    return rank >= values.size() ? 0.0 : values.tail(values.size() - rank).norm();
+}
+
+TEST(Merge, EverySvdVariantReachesTheLeastErrorOfItsRank) {
+    static constexpr std::string_view identities[] = {"f3", "0a", "77"};
+    constexpr std::int64_t ranks[] = {4, 7, 2};
+    constexpr double scaling = 0.5;
+    for (auto const& [out, in] : {std::pair{30, 50}, std::pair{50, 30}, std::pair{24, 24}, std::pair{3, 40}}) {
+        std::vector<std::vector<float>> a;
+        std::vector<std::vector<float>> b;
+        std::vector<Factors> all;
+        double terms = 0.0;  // at least the norm of the sums of magnitudes in the dense update
+        for (std::size_t i = 0; i < 3; ++i) {
+            a.push_back(normal_values(static_cast<std::size_t>(ranks[i] * in), fmt::format("svd a{}", i)));
+            b.push_back(normal_values(static_cast<std::size_t>(out * ranks[i]), fmt::format("svd b{}", i)));
+            terms += scaling * as_matrix(b[i], out, ranks[i]).norm() * as_matrix(a[i], ranks[i], in).norm();
+        }
+        for (std::size_t i = 0; i < 3; ++i) all.push_back({a[i], b[i], ranks[i], scaling, 1.0, identities[i]});
+        for (auto const method : all_methods()) {
+            if (!is_svd(method)) continue;
+            auto const experts = std::span{all}.first(operator_of(method) == Method::slerp ? 2 : 3);
+            std::vector<float> dense(static_cast<std::size_t>(out * in));
+            merge_delta({.method = operator_of(method), .density = 0.6}, "layer.q", experts, dense);
+            auto const update = as_matrix(dense, out, in);
+            for (std::int64_t const rank : {1, 2, 5, 13}) {
+                auto const low = merged({.method = method, .density = 0.6, .rank = rank}, experts);
+                ASSERT_EQ(low.rank, rank);
+                Matrix const product = low.scaling * as_matrix(low.b, out, rank) * as_matrix(low.a, rank, in);
+                // Rounding both factors, and twice the roundings of the dense update: of at most 7 products and sums,
+                // a scaling, a weight and 3 sums.
+                double const bound =
+                    unit_roundoff * (2.1 * std::sqrt(static_cast<double>(rank)) * update.norm() + 2 * 12 * terms);
+                EXPECT_NEAR((update - product).norm(), least_error(update, rank), bound)
+                    << to_string(method) << ", " << out << " x " << in << ", rank " << rank;
+            }
+        }
+    }
 }
 
 TEST(Merge, AnSvdOfFullRankIsTheSum) {
