@@ -146,6 +146,7 @@ void train_on_ranks(Options const& options, comm::Comm const& ranks) {
         return std::string{};
     });
     auto const& [settings, engine, examples] = prepared;
+    if (ranks.size() > 1) engine->load_together(ranks, true);
     Progress progress{"training", static_cast<std::size_t>(train::count_steps(settings, examples.size()))};
     std::string metrics;
     task::Engine::Training training;

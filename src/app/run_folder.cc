@@ -126,6 +126,23 @@ RunFolder::RunFolder(fs::path const& folder, plan::Plan plan, std::string frozen
     for (auto const& path : left) fs::remove(path);
 }
 
+std::vector<plan::Task> RunFolder::left() const {
+    auto plan = plan_;
+    std::vector<plan::Task> left;
+    for (auto tasks = plan.take_new(); !tasks.empty(); tasks = plan.take_new()) {
+        for (auto const& task : tasks) {
+            auto const found = records_.find(task.key);
+            bool const failed = found != records_.end() && found->second["kind"] == "failed";
+            if (found == records_.end() || (failed && retry_failed_)) {
+                left.push_back(task);
+            } else if (!failed) {
+                plan.finished(task.key, found->second.value("result", Json{}));
+            }
+        }
+    }
+    return left;
+}
+
 std::vector<sched::Task> RunFolder::take_new() {
     auto tasks = settle_known(plan_, records_, artifacts_, retry_failed_);
     // What is settled will not come as a result: those that wait for it need not.

@@ -37,6 +37,9 @@ public:
     plan::Plan const& plan() const { return plan_; }
     store::Artifacts const& artifacts() const { return artifacts_; }
 
+    /// Tasks that are known so far and that the journal does not settle. Artifacts are not looked at.
+    std::vector<plan::Task> left() const;
+
     std::vector<sched::Task> take_new() override;
     void finished(sched::TaskResult const& result) override;
     void failed(sched::TaskResult const& result) override;

@@ -100,6 +100,15 @@ std::string summary(plan::Plan const& plan) {
     return text;
 }
 
+/// What the tasks that are left will ask of the base model.
+Json need_of_base(std::vector<plan::Task> const& left) {
+    auto const has = [&](std::string_view kind) {
+        return std::ranges::find(left, kind, &plan::Task::kind) != left.end();
+    };
+    bool const trains = has("train");
+    return {{"any", trains || has("infer") || has("select")}, {"training", trains}};  // selections name predictions
+}
+
 /// Runs on this rank; the others do the same. Rank 0 reads the configuration and sends it.
 ExitCode run_on_ranks(Options const& options) {
     int argc = 0;
@@ -113,7 +122,7 @@ ExitCode run_on_ranks(Options const& options) {
         try {
             auto setup = set_up(options);
             folder = std::make_unique<RunFolder>(options.out, setup.plan(), setup.frozen, options.retry_failed);
-            message = {{"run", plan::to_yaml(setup.run)}};
+            message = {{"run", plan::to_yaml(setup.run)}, {"base", need_of_base(folder->left())}};
         } catch (std::exception const& error) {
             failure = std::current_exception();
             message = {{"code", static_cast<int>(exit_code(error))}};
@@ -133,6 +142,8 @@ ExitCode run_on_ranks(Options const& options) {
         use_threads(static_cast<int>(run.threads), session.local_size());
         store::Artifacts const artifacts{options.out / "artifacts"};
         task::Executor executor{run, artifacts, checkpoint_folder(options.out)};
+        if (session.size() > 1 && message["base"]["any"].get<bool>())
+            executor.load_base(session.teams(), message["base"]["training"].get<bool>());
         auto const execute = [&](std::vector<plan::Task> const& tasks, comm::Comm const*) {
             std::vector<sched::TaskResult> results;
             for (auto const& task : tasks) {

@@ -52,6 +52,7 @@ private:
     struct Impl;
     friend class Session;
     friend class Messenger;
+    friend class Nodes;
     explicit Comm(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };

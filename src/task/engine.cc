@@ -1,15 +1,18 @@
 #include "task/engine.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <map>
 
 #include "comm/comm.h"
 #include "core/error.h"
+#include "core/together.h"
 #include "infer/generate.h"
 #include "model/encoder.h"
 #include "model/language_model.h"
+#include "task/load_together.h"
 #include "token/tokenizer.h"
 #include "train/trainer.h"
 #include "weights/adapter.h"
@@ -122,6 +125,22 @@ Engine::Tokens Engine::tokenize(Answered const& example) const {
     tokens.ids.insert(tokens.ids.end(), answer.begin(), answer.end());
     tokens.labels.insert(tokens.labels.end(), answer.begin(), answer.end());
     return tokens;
+}
+
+void Engine::load_together(comm::Comm const& ranks, bool for_training) {
+    impl_->model.reset();
+    auto loaded = task::load_together(impl_->checkpoint, *impl_->ops, for_training, ranks);
+    impl_->model = std::move(loaded.model);
+    impl_->with_backward = for_training;
+    if (ranks.rank() == 0) {
+        spdlog::info("{} ranks on {} node{} share the base model: {:.2f} GB a node, of which rank 0 prepared {:.2f}",
+                     ranks.size(), loaded.nodes, loaded.nodes == 1 ? "" : "s", static_cast<double>(loaded.bytes) / 1e9,
+                     static_cast<double>(loaded.filled) / 1e9);
+    }
+    if (!for_training) return;
+    auto const all_gather = [&](std::string_view bytes) { return ranks.all_gather(bytes); };
+    impl_->loaded_hash =
+        together(ranks.size(), all_gather, [&] { return ranks.rank() == 0 ? impl_->hash() : ""; }).front();
 }
 
 weights::Adapter Engine::train(train::Options const& options, std::vector<Tokens> const& examples,

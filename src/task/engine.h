@@ -58,6 +58,12 @@ public:
         std::vector<std::int32_t> ids;
         std::vector<std::int32_t> labels;
     };
+    /// Loads the model on all ranks at once, which then share it node by node (task/load_together.h): what comes after
+    /// finds it there. Without this each rank loads its own when it first needs it. Collective.
+    /// @param for_training  also prepare what `train` needs, and hash the model on rank 0 for all
+    /// @throws InputError, Error
+    void load_together(comm::Comm const& ranks, bool for_training);
+
     /// Prompt and answer as training tokens: the answer and the end token after it are learnt.
     Tokens tokenize(Answered const& example) const;
 

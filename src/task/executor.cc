@@ -260,6 +260,10 @@ Executor::Executor(plan::RunFile run, store::Artifacts const& artifacts, std::fi
     : impl_{std::make_unique<Impl>(std::move(run), artifacts, std::move(checkpoints))} {}
 Executor::~Executor() = default;
 
+void Executor::load_base(comm::Comm const& ranks, bool for_training) {
+    impl_->engine().load_together(ranks, for_training);
+}
+
 std::pair<std::string, Json> Executor::run(plan::Task const& task) {
     if (task.kind == "train") return impl_->train(task);
     if (task.kind == "cluster") return impl_->cluster(task);

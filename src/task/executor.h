@@ -10,6 +10,10 @@
 #include "plan/task.h"
 #include "store/artifacts.h"
 
+namespace samner::comm {
+class Comm;
+}
+
 namespace samner::task {
 
 /// Does the tasks of a plan (payloads: plan/planner.h) on one rank. Models are loaded when first needed and kept.
@@ -21,6 +25,10 @@ public:
     ~Executor();
     Executor(Executor const&) = delete;
     Executor& operator=(Executor const&) = delete;
+
+    /// Loads the base model on all ranks at once, which then share it (Engine::load_together). Collective; without it
+    /// each rank loads its own when a task needs it.
+    void load_base(comm::Comm const& ranks, bool for_training);
 
     /// @return the artifact's SHA-256 (empty where there is none) and what the run keeps of the task
     /// @throws what goes wrong

@@ -25,14 +25,14 @@ constexpr char const* index_file = "model.safetensors.index.json";
 
 class SafetensorsSource : public Checkpoint::Source {
 public:
-    SafetensorsSource(TensorView const& tensor, fs::path const& file) : tensor_{tensor} {
+    SafetensorsSource(TensorView const& tensor, fs::path const& file) : Source{tensor.bytes}, tensor_{tensor} {
         auto const type = tensor.dtype;
         if (type == Dtype::f32 || type == Dtype::f16 || type == Dtype::bf16 || type == Dtype::f64) return;
         throw InputError{fmt::format("tensor '{}' is of type {} ({})", shown(tensor.name), name(type), file.string()),
                          "supported are F32, F16, BF16 and F64"};
     }
     std::vector<std::int64_t> const& shape() const override { return tensor_.shape; }
-    void read(std::span<float> out) const override { to_float(tensor_.dtype, tensor_.bytes, out); }
+    void read(std::span<float> out) const override { to_float(tensor_.dtype, bytes, out); }
 
 private:
     TensorView const& tensor_;
@@ -40,9 +40,9 @@ private:
 
 class GgufSource : public Checkpoint::Source {
 public:
-    explicit GgufSource(GgufTensor const& tensor) : tensor_{tensor} {}
+    explicit GgufSource(GgufTensor const& tensor) : Source{tensor.bytes}, tensor_{tensor} {}
     std::vector<std::int64_t> const& shape() const override { return tensor_.shape; }
-    void read(std::span<float> out) const override { dequantise(tensor_.type, tensor_.bytes, out); }
+    void read(std::span<float> out) const override { dequantise(tensor_.type, bytes, out); }
 
 private:
     GgufTensor const& tensor_;
@@ -52,7 +52,8 @@ private:
 /// layout (LlamaModel.permute in llama.cpp's convert_hf_to_gguf.py).
 class PermutedGgufSource : public Checkpoint::Source {
 public:
-    PermutedGgufSource(GgufTensor const& tensor, std::int64_t head_dim) : tensor_{tensor}, head_dim_{head_dim} {}
+    PermutedGgufSource(GgufTensor const& tensor, std::int64_t head_dim)
+        : Source{tensor.bytes}, tensor_{tensor}, head_dim_{head_dim} {}
     std::vector<std::int64_t> const& shape() const override { return tensor_.shape; }
     void read(std::span<float> out) const override;
 
@@ -63,7 +64,7 @@ private:
 
 void PermutedGgufSource::read(std::span<float> out) const {
     std::vector<float> file_order(out.size());
-    dequantise(tensor_.type, tensor_.bytes, file_order);
+    dequantise(tensor_.type, bytes, file_order);
     auto const rows = tensor_.shape.front();
     auto const width = static_cast<std::int64_t>(out.size()) / rows;
     auto const half = head_dim_ / 2;
@@ -259,6 +260,19 @@ std::vector<float> Checkpoint::read(std::string_view name) const {
     std::vector<float> values(static_cast<std::size_t>(*checked_product(shape(name))));
     read(name, values);
     return values;
+}
+
+std::span<std::byte const> Checkpoint::stored(std::string_view name) const {
+    return source(name).bytes;
+}
+
+void Checkpoint::read_from(std::string_view name, std::span<std::byte const> copy) {
+    auto const size = source(name).bytes.size();
+    if (copy.size() != size) {
+        throw InputError{fmt::format("a copy of {} bytes of tensor '{}', which has {} ({})", copy.size(), shown(name),
+                                     size, path_.string())};
+    }
+    sources_.find(name)->second->bytes = copy;
 }
 
 std::string Checkpoint::content_hash() const {

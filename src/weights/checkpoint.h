@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -40,6 +41,12 @@ public:
     void read(std::string_view name, std::span<float> out) const;
     std::vector<float> read(std::string_view name) const;
 
+    /// A tensor's bytes as the file has them.
+    std::span<std::byte const> stored(std::string_view name) const;
+    /// From now on the tensor is read from these bytes, a copy of those of the file, which the caller keeps.
+    /// @throws InputError for an unknown name or another size
+    void read_from(std::string_view name, std::span<std::byte const> copy);
+
     /// SHA-256 that identifies weights and configuration: of the SHA-256 of every file that open read, with their
     /// roles as names, so it does not depend on where the model lies. Reads all bytes, at every call.
     std::string content_hash() const;
@@ -50,9 +57,12 @@ public:
     /// A tensor wherever it is stored.
     class Source {
     public:
+        explicit Source(std::span<std::byte const> stored) : bytes{stored} {}
         virtual ~Source() = default;
         virtual std::vector<std::int64_t> const& shape() const = 0;
         virtual void read(std::span<float> out) const = 0;
+
+        std::span<std::byte const> bytes;  ///< as the file has them
     };
 
 private:
