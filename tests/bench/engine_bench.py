@@ -5,9 +5,13 @@
 Needs torch, transformers, peft, gguf and sentence-transformers, and build/samner with build/tests/bench/kernel_bench
 (-DSAMNER_BENCH=ON). Both sides: SmolLM2-135M from the same GGUF, the same prompts, fp32, two threads. samner's times are
 of whole processes, with start and loading; those of the peer leave both out, but in the row `load`, where they are what
-is measured. Of several repeats the best counts, on both sides. Sentences come from SAMNER_DATA, or from tests/data/corpora.
+is measured. Of several repeats the best counts, on both sides. Behind each row stands the share of the machine's product
+rate (of its copying rate for `load`), measured in the same run, that samner's time makes of the work: what the model's
+size and the tokens ask for, with a shared instruction counted once. Sentences come from SAMNER_DATA, or from tests/data/corpora.
 """
 import argparse, json, os, pathlib, shutil, subprocess, sys, time
+
+import roofline
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SAMNER = ROOT / "build/samner"
@@ -142,7 +146,9 @@ class Bench:
                           NEW_TOKENS, "--threads", THREADS) for _ in range(repeats))
         folded = PeftModel.from_pretrained(copy.deepcopy(self.model()), adapter).merge_and_unload().eval()
         theirs, expected = best(repeats, lambda: self.generate_by_peer(folded, ids, 16))
-        return ours, theirs, agreement(completions(out), expected)
+        shared = len(os.path.commonprefix(ids))
+        work = roofline.decoding_gflop(ids, completions(out), shared, roofline.FACTORS)
+        return ours, theirs, work, agreement(completions(out), expected)
 
     def predict_long(self, repeats):
         return self.predict(self.instruction(), repeats)
@@ -174,7 +180,10 @@ class Bench:
             return results
 
         theirs, expected = best(repeats, all_adapters)
-        return ours, theirs, agreement(completions(out), expected)
+        answers = completions(out)
+        work = sum(roofline.decoding_gflop(ids, answers[i:i + 10], len(os.path.commonprefix(ids)), roofline.FACTORS)
+                   for i in range(0, len(answers), 10))
+        return ours, theirs, work, agreement(answers, expected)
 
     def encode(self, repeats):
         from sentence_transformers import SentenceTransformer
@@ -190,7 +199,10 @@ class Bench:
         model = SentenceTransformer(str(MINILM), device="cpu")
         theirs, expected = best(repeats, lambda: model.encode(texts, normalize_embeddings=True))
         error = np.abs(load_file(out)["embeddings"] - expected).max()
-        return ours, theirs, f"largest difference {error:.1e}"
+        lengths = [len(ids) for ids in model.tokenizer(texts, truncation=True, max_length=model.max_seq_length)["input_ids"]]
+        layer = 4 * 384**2 + 2 * 384 * 1536
+        work = sum(6 * (2 * layer * n + 4 * 384 * n * n) for n in lengths) / 1e9
+        return ours, theirs, work, f"largest difference {error:.1e}"
 
     def load(self, repeats):
         file = write_lines(self.work / "prompts.jsonl", [{"id": 0, "prompt": "The capital of France is"}])
@@ -203,7 +215,7 @@ class Bench:
                    f"ids = torch.tensor([{self.tokens(['The capital of France is'])[0]}])\n"
                    "print(m.generate(ids, max_new_tokens=1, do_sample=False)[0, -1].item())")
         theirs, token = best(repeats, lambda: int(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout))
-        return ours, theirs, agreement(completions(out), [[token]])
+        return ours, theirs, None, agreement(completions(out), [[token]])
 
 
 def best(repeats, work):
@@ -220,26 +232,22 @@ def agreement(ours, theirs):
     return f"{equal} of {len(ours)} answers equal, {sum(map(len, ours))} tokens"
 
 
-def roofline():
-    out = subprocess.run([ROOT / "build/tests/bench/kernel_bench", "--benchmark_format=json",
-                          "--benchmark_filter=product_in_cache|read_memory|copy_memory|linear/(1|32|600)/1536/576"],
-                         env={**os.environ, "SAMNER_BENCH_THREADS": THREADS}, check=True, capture_output=True)
-    for row in json.loads(out.stdout)["benchmarks"]:
-        rates = ", ".join(f"{row[key]:.0f} {key}" for key in ("GFLOP/s", "GB/s") if row[key] > 0)
-        print(f"{row['name'].removesuffix('/real_time'):<24} {rates}", flush=True)
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path("/tmp/samner-engine-bench"))
     parser.add_argument("--rows", default=",".join(BARS))
     parser.add_argument("--repeats", type=int, default=1)
     options = parser.parse_args()
-    roofline()
+    rates = roofline.measure(ROOT / "build", THREADS)
     bench = Bench(options.work)
     for row in options.rows.split(","):
-        ours, theirs, note = getattr(bench, row)(options.repeats)
-        print(f"{row:<14} samner {ours:7.2f} s  peer {theirs:7.2f} s  {theirs / ours:5.2f} times (bar {BARS[row]})  {note}", flush=True)
+        ours, theirs, work, note = getattr(bench, row)(options.repeats)
+        if work is None:  # reads the file and writes the weights as fp32
+            moved = (GGUF.stat().st_size + 4 * (roofline.LINEAR + roofline.HEAD)) / 1e9
+            share = f"{moved / ours:.1f} of {rates['copy']:.0f} GB/s"
+        else:
+            share = f"{work / ours:.0f} of {rates['product']:.0f} GFLOP/s, {100 * work / ours / rates['product']:.0f} %"
+        print(f"{row:<14} samner {ours:7.2f} s  peer {theirs:7.2f} s  {theirs / ours:5.2f} times (bar {BARS[row]})  {share}  {note}", flush=True)
 
 
 if __name__ == "__main__":

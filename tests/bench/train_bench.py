@@ -3,7 +3,8 @@
 
   python tests/bench/train_bench.py [--rounds 3] [--steps 12] [--threads 2] [--json OUT]
 
-Needs torch, transformers, peft and gguf, the built program (--samner) and SmolLM2-135M (--model, .deps after ./bootstrap).
+Needs torch, transformers, peft and gguf, the built program (--build, with -DSAMNER_BENCH=ON for the machine's limits, which
+are measured first) and SmolLM2-135M (--model, .deps after ./bootstrap).
 A step is 8 sequences of about 76 tokens, of which the last fifth is learnt; r 32 on all linear layers, AdamW, clipping.
 The peer pads its batch; both count real tokens. Memory is the largest resident set of the whole process.
 """
@@ -18,6 +19,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import roofline
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 WARM_UP = 2  # steps that are not timed
@@ -96,7 +99,7 @@ def rate(steps: list[dict]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samner", default="build/samner")
+    parser.add_argument("--build", type=Path, default="build")
     parser.add_argument("--model", default=".deps/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=12)
@@ -109,6 +112,7 @@ def main() -> None:
         peer(arguments)
         return
     environment = os.environ | {"OMP_NUM_THREADS": str(arguments.threads)}
+    limits = roofline.measure(arguments.build, arguments.threads)
     rounds = []
     with tempfile.TemporaryDirectory() as folder:
         examples = Path(folder) / "examples.jsonl"
@@ -116,7 +120,7 @@ def main() -> None:
         for number in range(arguments.rounds):
             out = Path(folder) / f"adapter{number}"
             _, memory = run(
-                [arguments.samner, "train", "--model", arguments.model, "--data", str(examples), "--out", str(out)]
+                [str(arguments.build / "samner"), "train", "--model", arguments.model, "--data", str(examples), "--out", str(out)]
                 + ["--threads", str(arguments.threads), "r=32", "batch_size=8", "micro_batch_size=8", "shuffle=false"]
                 + [f"max_steps={arguments.steps}", "lr_scheduler_type=constant", "warmup_ratio=0"],
                 environment,
@@ -142,11 +146,16 @@ def main() -> None:
     speed = statistics.median(one["samner"] / one["peft"] for one in rounds)
     memory = statistics.median(one["samner_mb"] / one["peft_mb"] for one in rounds)
     # Forward and backward through the frozen linear layers, the factors, and the head at a fifth of the positions.
-    flops = 4 * 106.2e6 + 6 * 9.77e6 + 4 * 49152 * 576 / 5
-    best = max(one["samner"] for one in rounds)
+    flops = 4 * roofline.LINEAR + 6 * roofline.FACTORS + 4 * roofline.HEAD / 5
     product = max(one["gemm_gflops"] for one in rounds)
     print(f"tokens/s: {speed:.2f} times peft's (bar 1.6); peak memory: {memory:.2f} times (bar 0.5)")
-    print(f"samner's best round: {best * flops / 1e9:.0f} GFLOP/s of the {product:.0f} that torch's product reaches here")
+    for name in ("samner", "peft"):
+        reached = max(one[name] for one in rounds) * flops / 1e9
+        print(
+            f"{name}'s best round: {reached:.0f} GFLOP/s, {100 * reached / limits['product']:.0f} % of the "
+            f"{limits['product']:.0f} that products in the cache reach ({limits['linear']:.0f} with the gate projection, "
+            f"torch's product {product:.0f}; memory is copied at {limits['copy']:.0f} GB/s)"
+        )
     if arguments.json:
         Path(arguments.json).write_text(json.dumps({"rounds": rounds, "speed": speed, "memory": memory}, indent=1))
 
