@@ -34,7 +34,7 @@ public:
             throw InputError{fmt::format("'{}' is no folder of safetensors", base.string()),
                              "fold into a Hugging Face folder; quantised weights cannot take a small update"};
         }
-        for (auto const& expert : merger.experts()) weights::check_fits(expert, checkpoint.config());
+        for (auto const& expert : merger.experts()) weights::check_folds(expert, checkpoint.config());
         std::set<fs::path> paths;
         for (auto const& entry : fs::directory_iterator{base})
             if (entry.path().extension() == ".safetensors") paths.insert(entry.path());

@@ -124,13 +124,42 @@ void check_consistent(Adapter const& adapter) {
     }
 }
 
+constexpr std::string_view head = "lm_head";
+
+/// @throws InputError when the module is one of those that belong to the vocabulary
+void refuse_vocabulary(std::string_view module, std::string_view base, ModelConfig const& config) {
+    auto const place = fmt::format("(its base: '{}')", shown(base));
+    if (module == head && config.tie_word_embeddings) {
+        throw InputError{fmt::format("the adapter changes 'lm_head', which this model ties to its embedding: an update "
+                                     "of one would change both {}",
+                                     place),
+                         "use a model whose tie_word_embeddings is false, or train the adapter without lm_head"};
+    }
+    if (module == head) {
+        throw InputError{
+            fmt::format("the adapter changes 'lm_head', which is not supported beside a running model {}", place),
+            "fold it into the model first, with samner merge --space delta"};
+    }
+    if (module == "model.embed_tokens") {
+        throw InputError{
+            fmt::format("the adapter changes the embedding '{}', which is not supported {}", module, place),
+            "train it on linear layers only"};
+    }
+}
+
+/// What an adapter is checked for.
+enum class AdapterUse { run, fold };
+
 template <class Modules>
-void check_each_fits(Modules const& modules, std::string_view base, ModelConfig const& config) {
+void check_each_fits(Modules const& modules, std::string_view base, ModelConfig const& config, AdapterUse use) {
     std::map<std::string, LinearSpec> known;
     for (auto& linear : linear_modules(config)) known.emplace(linear.name, linear);
+    if (use == AdapterUse::fold && !config.tie_word_embeddings)
+        known.emplace(head, LinearSpec{std::string{head}, config.vocab_size, config.hidden_size});
     constexpr char const* remedy = "the adapter belongs to another base model: name its own base";
     for (auto const& module : modules) {
         auto const found = known.find(module.name);
+        if (found == known.end()) refuse_vocabulary(module.name, base, config);
         if (found == known.end()) {
             throw InputError{
                 fmt::format("the model has no linear layer '{}' for the adapter to sit on (its base: '{}')",
@@ -209,9 +238,10 @@ std::span<float const> AdapterFile::values(TensorView const& tensor, NonFinite n
     }
     auto const bad = nonfinite == NonFinite::refuse ? find_nonfinite(values) : std::nullopt;
     if (bad) {
-        throw InputError{fmt::format("tensor '{}' is {} at index {} ({})", shown(tensor.name), values[*bad], *bad,
-                                     file_.path().string()),
-                         "train the adapter again with a smaller learning rate"};
+        throw InputError{
+            fmt::format("tensor '{}' is {} at index {} ({})", shown(tensor.name), values[*bad], *bad,
+                        file_.path().string()),
+            "train the adapter again with a smaller learning rate; samner merge goes on with --allow-nonfinite"};
     }
     return values;
 }
@@ -247,11 +277,11 @@ void write_adapter(fs::path const& folder, Adapter const& adapter, std::map<std:
 }
 
 void check_fits(Adapter const& adapter, ModelConfig const& config) {
-    check_each_fits(adapter.modules, adapter.settings.base_model_name_or_path, config);
+    check_each_fits(adapter.modules, adapter.settings.base_model_name_or_path, config, AdapterUse::run);
 }
 
-void check_fits(AdapterFile const& adapter, ModelConfig const& config) {
-    check_each_fits(adapter.modules(), adapter.settings().base_model_name_or_path, config);
+void check_folds(AdapterFile const& adapter, ModelConfig const& config) {
+    check_each_fits(adapter.modules(), adapter.settings().base_model_name_or_path, config, AdapterUse::fold);
 }
 
 std::string adapter_hash(fs::path const& folder) {

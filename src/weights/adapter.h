@@ -119,9 +119,13 @@ void write_adapter(std::filesystem::path const& folder, Adapter const& adapter,
                    std::map<std::string, std::string> const& provenance = {}, bool replace = false,
                    Dtype dtype = Dtype::f32);
 
+/// Whether the adapter can be applied to a model that runs: to the linear layers of its blocks.
 /// @throws InputError naming the first module of the adapter that the model lacks or has in another shape
 void check_fits(Adapter const& adapter, ModelConfig const& config);
-void check_fits(AdapterFile const& adapter, ModelConfig const& config);
+
+/// Whether the adapter can be added to the model's weights: those layers and lm_head, unless that is tied to the
+/// embedding. @throws InputError as check_fits
+void check_folds(AdapterFile const& adapter, ModelConfig const& config);
 
 /// SHA-256 of the two files of a PEFT folder. @throws InputError when one cannot be read
 std::string adapter_hash(std::filesystem::path const& folder);

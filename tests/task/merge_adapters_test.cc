@@ -220,6 +220,49 @@ TEST(FoldAdapters, LeavesNothingBehindWhenARankFails) {
     for (auto const* name : {"out", "out.partial"}) EXPECT_FALSE(std::filesystem::exists(folder / name)) << name;
 }
 
+/// llama-tiny with a head of its own: the embedding's values, halved.
+void make_untied_base(std::filesystem::path const& base) {
+    auto const source = golden("models/llama-tiny");
+    std::filesystem::create_directories(base);
+    auto config = Json::parse(read_text(source / "config.json"));
+    config["tie_word_embeddings"] = false;
+    write_atomically(base / "config.json", config.dump());
+    weights::SafetensorsFile const whole{source / "model.safetensors"};
+    auto tensors = whole.tensors();
+    auto head = whole.floats("model.embed_tokens.weight");
+    for (auto& value : head) value *= 0.5F;
+    tensors.push_back({"lm_head.weight", weights::Dtype::f32, {300, 64}, std::as_bytes(std::span<float const>{head})});
+    weights::write_safetensors(base / "model.safetensors", tensors);
+}
+
+TEST(FoldAdapters, AddsAnUpdateOfTheHeadToItAndRefusesOneThatIsTied) {
+    if (mpi_session().rank() != 0) return;
+    TemporaryFolder const folder;
+    weights::Adapter adapter;
+    adapter.settings.r = 1;
+    adapter.settings.lora_alpha = 2;
+    adapter.settings.target_modules = {"lm_head"};
+    weights::LoraModule module{"lm_head", 1, 2.0, 64, 300, std::vector<float>(64), std::vector<float>(300)};
+    module.a[3] = 0.25F;
+    module.b[17] = 3.0F;
+    adapter.modules = {module};
+    weights::write_adapter(folder / "adapter", adapter);
+    AdapterMerge one;
+    one.adapters = {folder / "adapter"};
+    make_untied_base(folder / "base");
+    fold_adapters(one, folder / "base", folder / "out");
+    weights::SafetensorsFile const before{folder / "base/model.safetensors"};
+    weights::SafetensorsFile const after{folder / "out/model.safetensors"};
+    auto expected = before.floats("lm_head.weight");
+    expected[17 * 64 + 3] += 1.5F;
+    EXPECT_EQ(after.floats("lm_head.weight"), expected);
+    EXPECT_EQ(after.floats("model.embed_tokens.weight"), before.floats("model.embed_tokens.weight"));
+
+    EXPECT_THAT([&] { fold_adapters(one, golden("models/llama-tiny"), folder / "tied"); },
+                ThrowsMessage<InputError>(HasSubstr("'lm_head', which this model ties to its embedding")));
+    EXPECT_FALSE(std::filesystem::exists(folder / "tied"));
+}
+
 TEST(MergeAdapters, RefusesWeightsThatDoNotFitTheAdapters) {
     auto one = request({"e0", "e1"}, "ties");
     one.weights = {1};

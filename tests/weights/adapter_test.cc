@@ -347,6 +347,18 @@ TEST(CheckFits, AcceptsAnAdapterOfTheModelAndNamesTheFirstMisfitOfAnotherOne) {
     EXPECT_THAT(input_error([&] { check_fits(adapter, llama); }), HasSubstr("no linear layer"));
 }
 
+TEST(CheckFits, NamesTheModulesOfTheVocabularyAndWhyTheyDoNotFit) {
+    auto model = read_config(golden("models/llama-tiny"));
+    auto adapter = read_adapter(golden("adapters/llama-tiny/all-linear"));
+    adapter.modules.back().name = "lm_head";
+    EXPECT_THAT(input_error([&] { check_fits(adapter, model); }), HasSubstr("'lm_head', which this model ties"));
+    model.tie_word_embeddings = false;
+    EXPECT_THAT(input_error([&] { check_fits(adapter, model); }),
+                HasSubstr("'lm_head', which is not supported beside"));
+    adapter.modules.back().name = "model.embed_tokens";
+    EXPECT_THAT(input_error([&] { check_fits(adapter, model); }), HasSubstr("embedding 'model.embed_tokens'"));
+}
+
 TEST(LinearModules, AreTheSevenOfEachLayerWithTheShapesOfTheWeights) {
     auto const config = read_config(golden("models/llama3rope-tiny"));
     auto const modules = linear_modules(config);
