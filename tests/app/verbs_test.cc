@@ -525,5 +525,48 @@ TEST_F(Verbs, DataStatsShowsTable11BesideWhatIsThere) {
     EXPECT_EQ(samner_command("data stats --root tests/data/corpora --table nowhere.yaml").code, 2);
 }
 
+/// llama-tiny with a vocabulary and a head of its own that make the tensors take some time to write.
+void make_large_base(fs::path const& base) {
+    constexpr std::int64_t vocabulary = 200'000;
+    auto const source = golden("models/llama-tiny");
+    fs::create_directories(base);
+    auto config = read_json(source / "config.json");
+    config["tie_word_embeddings"] = false;
+    config["vocab_size"] = vocabulary;
+    write_atomically(base / "config.json", config.dump());
+    weights::SafetensorsFile const whole{source / "model.safetensors"};
+    std::vector<float> const values(static_cast<std::size_t>(vocabulary * 64), 0.25F);
+    std::vector<weights::TensorView> tensors;
+    for (auto const& tensor : whole.tensors())
+        if (tensor.name != "model.embed_tokens.weight") tensors.push_back(tensor);
+    for (auto const* name : {"lm_head.weight", "model.embed_tokens.weight"})
+        tensors.push_back({name, weights::Dtype::f32, {vocabulary, 64}, std::as_bytes(std::span{values})});
+    weights::write_safetensors(base / "model.safetensors", tensors);
+}
+
+TEST_F(Verbs, MergeWhoseRankIsKilledLeavesNoFolderThatLooksFinishedAndTheSameMergeSucceedsAfterwards) {
+    make_large_base(folder / "base");
+    auto const merge = fmt::format("merge {} --space delta --base {} --out {}",
+                                   golden("adapters/llama-tiny/all-linear").string(), path("base"), path("out"));
+    // The second rank is killed as soon as the first one has made the folder, which both then fill.
+    auto const rank = in("rank.sh", fmt::format("{} {} &\n"
+                                                "rank=$!\n"
+                                                "while [ ! -e {} ] && kill -0 $rank; do :; done\n"
+                                                "kill -9 $rank\n"
+                                                "wait $rank\n",
+                                                SAMNER_BINARY, merge, path("out.partial")));
+    auto const killed = run_command(
+        fmt::format("mpirun --oversubscribe --bind-to none -n 1 {} {} : -n 1 sh {}", SAMNER_BINARY, merge, rank));
+    EXPECT_NE(killed.code, 0) << killed.output;
+    EXPECT_FALSE(fs::exists(folder / "out")) << killed.output;
+    EXPECT_TRUE(fs::exists(folder / "out.partial")) << "it was not killed in the middle\n" << killed.output;
+
+    succeed(merge + " -n 2");
+    EXPECT_FALSE(fs::exists(folder / "out.partial"));
+    fs::rename(folder / "out", folder / "two");
+    succeed(merge);
+    EXPECT_EQ(sha256_file(folder / "two/model.safetensors"), sha256_file(folder / "out/model.safetensors"));
+}
+
 }  // namespace
 }  // namespace samner
