@@ -42,7 +42,15 @@ void* operator new(std::size_t size, std::align_val_t alignment) {
     auto const step = static_cast<std::size_t>(alignment);
     return count(std::aligned_alloc(step, (size + step - 1) / step * step));
 }
+// The library's calls operator new; AddressSanitizer's does not.
+void* operator new(std::size_t size, std::nothrow_t const&) noexcept {
+    auto* const memory = std::malloc(size);
+    return memory == nullptr ? nullptr : count(memory);
+}
 void operator delete(void* memory) noexcept {
+    release(memory);
+}
+void operator delete(void* memory, std::nothrow_t const&) noexcept {
     release(memory);
 }
 void operator delete(void* memory, std::size_t) noexcept {
