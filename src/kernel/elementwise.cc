@@ -145,19 +145,23 @@ void argmax(float const* x, std::int64_t rows, std::int64_t n, std::int32_t* bes
     });
 }
 
+DropoutRule dropout_rule(double p) {
+    constexpr double halves = 65536;
+    auto const threshold = std::clamp(std::round(p * halves), 0.0, halves - 1);
+    return {static_cast<std::uint32_t>(threshold), static_cast<float>(halves / (halves - threshold))};
+}
+
 void dropout(std::uint64_t key, std::span<DropoutRow const> rows, double p, float const* x, std::int64_t n, float* y,
              bool accumulate) {
     auto const& kernels = table();
-    constexpr double halves = 65536;
-    auto const threshold = std::clamp(std::round(p * halves), 0.0, halves - 1);
-    auto const scale = static_cast<float>(halves / (halves - threshold));
+    auto const rule = dropout_rule(p);
     for_rows(std::ssize(rows), n, [&](std::int64_t row) {
         auto const& [sequence, position] = rows[static_cast<std::size_t>(row)];
         DropoutArguments const arguments{{static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)},
                                          {static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(sequence),
                                           static_cast<std::uint32_t>(sequence >> 32)},
-                                         static_cast<std::uint32_t>(threshold),
-                                         scale,
+                                         rule.threshold,
+                                         rule.scale,
                                          accumulate};
         kernels.dropout(arguments, x + row * n, y + row * n, n);
     });

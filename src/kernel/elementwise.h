@@ -57,6 +57,13 @@ struct DropoutRow {
 void dropout(std::uint64_t key, std::span<DropoutRow const> rows, double p, float const* x, std::int64_t n, float* y,
              bool accumulate);
 
+/// What p comes to there: a half below `threshold` drops its element, the others are multiplied by `scale`.
+struct DropoutRule {
+    std::uint32_t threshold;
+    float scale;
+};
+DropoutRule dropout_rule(double p);
+
 struct AdamW {
     double beta1 = 0.9;
     double beta2 = 0.999;

@@ -91,6 +91,14 @@ __global__ void swiglu_backward_kernel(T const* gate, T const* up, T const* d_ou
     }
 }
 
+template <class T>
+__global__ void dropout_kernel(std::uint64_t key, std::uint32_t const* rows_of, kernel::DropoutRule rule, T const* x,
+                               std::int64_t n, T* y, bool accumulate) {
+    auto const row = blockIdx.x * n;
+    for (auto i = std::int64_t{threadIdx.x}; i < (n + 7) / 8; i += blockDim.x)
+        drop_eight(key, rows_of + 3 * blockIdx.x, rule.threshold, rule.scale, i, x + row, n, y + row, accumulate);
+}
+
 template <class T, int width>
 __global__ void cross_entropy_kernel(T* logits, std::int32_t const* targets, std::int64_t n, float* loss) {
     auto const value = cross_entropy_row<width>(Block{}, logits + blockIdx.x * n, n, targets[blockIdx.x]);
@@ -219,6 +227,15 @@ void swiglu_backward(Queue const& queue, void const* gate, void const* up, void 
     dispatch(queue, count, {gate, up, d_out, d_gate, d_up}, "swiglu_backward", [&]<class T, int width>() {
         swiglu_backward_kernel<T, width><<<grid_for(count / width), row_threads, 0, queue.stream>>>(
             as<T>(gate), as<T>(up), as<T>(d_out), as<T>(d_gate), as<T>(d_up), count / width);
+    });
+}
+
+void dropout(Queue const& queue, std::uint64_t key, std::uint32_t const* rows_of, kernel::DropoutRule const& rule,
+             void const* x, std::int64_t rows, std::int64_t n, void* y, bool accumulate) {
+    if (rows == 0) return;
+    dispatch(queue, 1, {}, "dropout", [&]<class T, int>() {
+        dropout_kernel<T>
+            <<<grid(rows), row_threads, 0, queue.stream>>>(key, rows_of, rule, as<T>(x), n, as<T>(y), accumulate);
     });
 }
 

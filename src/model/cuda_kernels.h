@@ -4,6 +4,7 @@
 
 #include "core/precision.h"
 #include "kernel/attention.h"
+#include "kernel/elementwise.h"
 
 struct CUstream_st;
 
@@ -29,6 +30,9 @@ void rope(Queue const& queue, void* x, std::int32_t const* positions, std::int64
 void swiglu(Queue const& queue, void const* gate, void const* up, void* out, std::int64_t count);
 void swiglu_backward(Queue const& queue, void const* gate, void const* up, void const* d_out, void* d_gate, void* d_up,
                      std::int64_t count);
+/// kernel::dropout. @param rows_of  [rows, 3]: position, low and high half of the number of the sequence
+void dropout(Queue const& queue, std::uint64_t key, std::uint32_t const* rows_of, kernel::DropoutRule const& rule,
+             void const* x, std::int64_t rows, std::int64_t n, void* y, bool accumulate);
 /// The logits [rows, n] become the gradient; loss [rows]. Targets are in [0, n).
 void cross_entropy(Queue const& queue, void* logits, std::int32_t const* targets, std::int64_t rows, std::int64_t n,
                    float* loss);

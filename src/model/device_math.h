@@ -172,6 +172,32 @@ SAMNER_DEVICE void swiglu_backward(Pack<T, width> const& gate, Pack<T, width> co
     }
 }
 
+/// kernel::dropout of the eight elements from 8 · `eight` on of a row of n, as far as they are there.
+/// @param row  the row's position, low and high half of its sequence's number
+template <class T>
+SAMNER_DEVICE void drop_eight(std::uint64_t key, std::uint32_t const* row, std::uint32_t threshold, float scale,
+                              std::int64_t eight, T const* x, std::int64_t n, T* y, bool accumulate) {
+    // Philox-4x32-10 (core/random.h).
+    std::uint32_t words[4] = {static_cast<std::uint32_t>(eight), row[0], row[1], row[2]};
+    std::uint32_t keys[2] = {static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)};
+    for (int round = 0; round < 10; ++round) {
+        auto const first = std::uint64_t{0xD2511F53U} * words[0];
+        auto const second = std::uint64_t{0xCD9E8D57U} * words[2];
+        words[0] = static_cast<std::uint32_t>(second >> 32) ^ words[1] ^ keys[0];
+        words[2] = static_cast<std::uint32_t>(first >> 32) ^ words[3] ^ keys[1];
+        words[1] = static_cast<std::uint32_t>(second);
+        words[3] = static_cast<std::uint32_t>(first);
+        keys[0] += 0x9E3779B9U;
+        keys[1] += 0xBB67AE85U;
+    }
+    for (int j = 0; j < 8 && 8 * eight + j < n; ++j) {
+        auto const half = (words[j / 2] >> (16 * (j % 2))) & 0xFFFFU;
+        auto const i = 8 * eight + j;
+        auto const value = wide(x[i]) * (half < threshold ? 0.0F : scale);
+        narrow(accumulate ? wide(y[i]) + value : value, y[i]);
+    }
+}
+
 /// Replaces a row of logits by the gradient of its cross-entropy with `target`.
 /// @return the loss, in nats
 template <int width, class Group, class T>

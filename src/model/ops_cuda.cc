@@ -18,8 +18,8 @@
 namespace samner::model {
 namespace {
 
-/// Has libtorch choose kernels whose results do not change from one run to the next. (If it only warned, flash attention
-/// would stay as it is.)
+/// Has libtorch choose kernels whose results do not change from one run to the next. (If it only warned, flash
+/// attention would stay as it is.)
 class Repeatable {
 public:
     Repeatable() {
@@ -108,6 +108,19 @@ public:
                          at::Tensor& d_up) const override {
         device::swiglu_backward(queue(), gate.const_data_ptr(), up.const_data_ptr(), d_out.const_data_ptr(),
                                 d_gate.data_ptr(), d_up.data_ptr(), d_out.numel());
+    }
+
+    void dropout(std::uint64_t key, std::span<kernel::DropoutRow const> rows, double p, at::Tensor const& x,
+                 at::Tensor& y, bool accumulate) const override {
+        std::vector<std::int32_t> rows_of;
+        for (auto const& [sequence, position] : rows) {
+            rows_of.push_back(position);
+            rows_of.push_back(static_cast<std::int32_t>(static_cast<std::uint32_t>(sequence)));
+            rows_of.push_back(static_cast<std::int32_t>(static_cast<std::uint32_t>(sequence >> 32)));
+        }
+        auto const there = indices(rows_of);
+        device::dropout(queue(), key, static_cast<std::uint32_t const*>(there.const_data_ptr()),
+                        kernel::dropout_rule(p), x.const_data_ptr(), x.size(0), x.size(1), y.data_ptr(), accumulate);
     }
 
     std::vector<float> cross_entropy(at::Tensor& logits, at::Tensor const& targets) const override {

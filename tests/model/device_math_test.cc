@@ -247,6 +247,30 @@ TYPED_TEST(DeviceMath, GatesAsTheCpuDoes) {
     expect_near<T>(d_up.floats(n), expected_up, 1.1, 1e-3, 16, "gradient of up");
 }
 
+TYPED_TEST(DeviceMath, DropsTheElementsThatTheCpuDrops) {
+    using T = typename TypeParam::Number;
+    constexpr auto n = TypeParam::row;
+    constexpr std::uint64_t key = 0x123456789ABCDEF0U;
+    std::vector<kernel::DropoutRow> const rows{{(std::uint64_t{7} << 32) + 5, 11}};
+    std::vector<std::uint32_t> const numbers{11, 5, 7};
+    auto const x = rounded<T>(normal(n, "x"));
+    auto const before = rounded<T>(normal(n, "before"));
+    for (bool const accumulate : {false, true}) {
+        auto expected = before;
+        kernel::dropout(key, rows, 0.4, x.data(), n, expected.data(), accumulate);
+        auto const rule = kernel::dropout_rule(0.4);
+        Numbers<T> const values{x};
+        Numbers<T> out{before};
+        for (std::int64_t eight = 0; eight < (std::ssize(x) + 7) / 8; ++eight) {
+            drop_eight(key, numbers.data(), rule.threshold, rule.scale, eight, values.data(), n, out.data(),
+                       accumulate);
+        }
+        expect_near<T>(out.floats(n), expected, 1.1, 1.0, 2, "dropped");
+        if (accumulate) continue;
+        for (std::size_t i = 0; i < n; ++i) EXPECT_EQ(out.floats(n)[i] == 0, expected[i] == 0) << i;
+    }
+}
+
 TYPED_TEST(DeviceMath, HasTheLossAndGradientOfTheCpu) {
     using T = typename TypeParam::Number;
     constexpr auto n = TypeParam::row;
