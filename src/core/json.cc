@@ -27,6 +27,8 @@ Json parse_json(std::string_view text, std::string_view place) {
     try {
         return Json::parse(text, check);
     } catch (Json::parse_error const& error) {
+        if (std::string_view{error.what()}.find("ill-formed UTF-8") != std::string_view::npos)
+            throw InputError{fmt::format("not valid UTF-8 at byte {} ({})", error.byte, place), "convert it to UTF-8"};
         throw InputError{fmt::format("not valid JSON at byte {} ({})", error.byte, place), "mend or replace the file"};
     } catch (Json::out_of_range const&) {
         throw InputError{fmt::format("JSON with a number that is too large ({})", place), "mend or replace the file"};

@@ -18,7 +18,8 @@ TEST(Json, RefusesDuplicateKeysDeepNestingAndBrokenText) {
                 ThrowsMessage<InputError>(HasSubstr("'a' stands twice")));
     EXPECT_THROW(parse_json(std::string(1000, '[') + std::string(1000, ']'), "x.json"), InputError);
     EXPECT_THAT([] { parse_json("{", "x.json"); }, ThrowsMessage<InputError>(HasSubstr("x.json")));
-    EXPECT_THROW(parse_json("{\"a\": \"\xff\"}", "x.json"), InputError);
+    EXPECT_THAT([] { parse_json("{\"a\": \"\xff\"}", "x.jsonl:3"); },
+                ThrowsMessage<InputError>(HasSubstr("not valid UTF-8 at byte 8 (x.jsonl:3)")));
 }
 
 TEST(Json, RefusesNumbersThatADoubleCannotHold) {
