@@ -42,6 +42,7 @@ struct Options {
     fs::path tensorboard;
     int ranks = 0;
     infer::Options infer;
+    std::string fold = "never";
     std::uint64_t samples = 1;  ///< completions of each prompt
 };
 
@@ -284,6 +285,11 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
                      "guessed by prompt lookup and verified; 0: none. Changes no result")
         ->capture_default_str()
         ->check(CLI::NonNegativeNumber);
+    generate
+        ->add_option(
+            "--fold", options->fold,
+            "add the adapter of all prompts to the base's weights first: never, auto (from 32 prompts on) or always")
+        ->capture_default_str();
     generate->add_option("--temperature", options->infer.sampling.temperature, "0: greedy")->capture_default_str();
     generate->add_option("--top-p", options->infer.sampling.top_p, "draw among the most likely tokens of this sum")
         ->capture_default_str();
@@ -292,6 +298,7 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
         ->check(CLI::PositiveNumber);
     generate->add_option("--seed", options->infer.sampling.seed, "of the drawn tokens")->capture_default_str();
     generate->callback([options] {
+        options->infer.fold = infer::parse_fold(options->fold);
         use_threads(options->model.threads);
         generate_verb(*options);
     });

@@ -34,6 +34,7 @@ struct Options {
     std::string layout = "full";
     std::string format = "json";
     infer::Options infer;
+    std::string fold = "never";
     // select
     fs::path encoder;
     std::vector<fs::path> experts;
@@ -161,7 +162,12 @@ void add_predict_verbs(CLI::App& app) {
     add_dtype_option(*predict_verb, options->model);
     add_text_options(*predict_verb, *options);
     predict_verb->add_option("--out", options->out, "PREDICTIONS.jsonl")->required();
+    predict_verb
+        ->add_option("--fold", options->fold,
+                     "add the adapter to the base's weights first: never, auto (from 32 sentences on) or always")
+        ->capture_default_str();
     predict_verb->callback([options] {
+        options->infer.fold = infer::parse_fold(options->fold);
         use_threads(options->model.threads);
         predict(*options);
     });

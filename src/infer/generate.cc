@@ -437,6 +437,13 @@ private:
 
 }  // namespace
 
+Fold parse_fold(std::string_view name) {
+    if (name == "never") return Fold::never;
+    if (name == "auto") return Fold::automatic;
+    if (name == "always") return Fold::always;
+    throw InputError{fmt::format("infer.fold is '{}'", name), "use never, auto or always"};
+}
+
 std::vector<Completion> generate(model::LanguageModel const& model, model::Ops const& ops,
                                  std::span<Request const> requests, Options const& options, Observer const& observer,
                                  PrefixCache* kept) {

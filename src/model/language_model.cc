@@ -9,13 +9,17 @@
 
 #include "core/error.h"
 #include "core/hash.h"
+#include "kernel/gemm.h"
 
 namespace samner::model {
 namespace {
 
+at::Tensor floats(at::IntArrayRef shape) {
+    return at::empty(shape, at::TensorOptions{}.dtype(at::kFloat));
+}
+
 at::Tensor read_tensor(weights::Checkpoint const& checkpoint, std::string const& name) {
-    auto const& shape = checkpoint.shape(name);
-    auto tensor = at::empty(shape, at::TensorOptions{}.dtype(at::kFloat));
+    auto tensor = floats(checkpoint.shape(name));
     checkpoint.read(name, {tensor.mutable_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())});
     return tensor;
 }
@@ -32,7 +36,7 @@ Values rope_table(weights::ModelConfig const& config, Function const& function) 
     auto const positions = config.max_position_embeddings;
     std::vector<std::int64_t> const shape{positions, std::ssize(frequencies)};
     return {shape, [=] {
-                auto table = at::Tensor{at::empty(shape, at::TensorOptions{}.dtype(at::kFloat))};
+                auto table = floats(shape);
                 auto* out = table.mutable_data_ptr<float>();
                 for (std::int64_t position = 0; position < positions; ++position) {
                     for (float const frequency : frequencies) {
@@ -46,13 +50,23 @@ Values rope_table(weights::ModelConfig const& config, Function const& function) 
 
 void apply_linear(Ops const& ops, LanguageModel::Linear const& linear, at::Tensor const& x, at::Tensor& y,
                   std::vector<Pass::Segment> const& segments, int layer, Projection projection) {
-    ops.linear(*linear.weight, x, y, false);
-    for (auto const& [begin, size, adapter] : segments) {
-        auto const* const factors = adapter ? adapter->find(layer, projection) : nullptr;
-        if (!factors) continue;
-        auto part_y = y.narrow(0, begin, size);
-        auto low_rank = ops.empty({size, factors->a->out()});
-        ops.linear(*factors->a, x.narrow(0, begin, size), low_rank, false);
+    auto const factors_of = [&](Pass::Segment const& segment) {
+        return segment.adapter ? segment.adapter->find(layer, projection) : nullptr;
+    };
+    bool const folded = std::ranges::any_of(segments, [&](Pass::Segment const& segment) {
+        auto const* const factors = factors_of(segment);
+        return factors && factors->folded;
+    });
+    if (!folded) ops.linear(*linear.weight, x, y, false);
+    for (auto const& segment : segments) {
+        auto const* const factors = factors_of(segment);
+        if (!folded && !factors) continue;
+        auto const part_x = x.narrow(0, segment.begin, segment.size);
+        auto part_y = y.narrow(0, segment.begin, segment.size);
+        if (folded) ops.linear(factors && factors->folded ? *factors->folded : *linear.weight, part_x, part_y, false);
+        if (!factors || factors->folded) continue;
+        auto low_rank = ops.empty({segment.size, factors->a->out()});
+        ops.linear(*factors->a, part_x, low_rank, false);
         ops.linear(*factors->b, low_rank, part_y, true);
     }
     if (linear.bias.defined()) ops.add_bias(linear.bias, y);
@@ -136,9 +150,37 @@ LanguageModel load_language_model(weights::Checkpoint const& checkpoint, Ops con
     return load_language_model(checkpoint, ops, with_backward, own);
 }
 
-PreparedAdapter::PreparedAdapter(weights::Adapter const& adapter, weights::ModelConfig const& config, Ops const& ops) {
+PreparedAdapter::PreparedAdapter(weights::Adapter const& adapter, weights::ModelConfig const& config, Ops const& ops)
+    : PreparedAdapter{adapter, config, "factors", [&](weights::LoraModule const& module) {
+                          auto const tensor = [](std::vector<float> const& values, std::int64_t rows, float scale) {
+                              auto result = floats({rows, std::ssize(values) / rows});
+                              std::ranges::transform(values, result.mutable_data_ptr<float>(),
+                                                     [&](float value) { return scale * value; });
+                              return result;
+                          };
+                          return Factors{
+                              ops.prepare(tensor(module.a, module.rank, 1.0F), false),
+                              ops.prepare(tensor(module.b, module.out, static_cast<float>(module.scaling)), false),
+                              nullptr};
+                      }} {}
+
+PreparedAdapter PreparedAdapter::fold(weights::Adapter const& adapter, weights::Checkpoint const& base,
+                                      Ops const& ops) {
+    return {adapter, base.config(), "folded", [&](weights::LoraModule const& module) {
+                auto const weight = read_tensor(base, module.name + ".weight");
+                kernel::gemm(kernel::Op::none, kernel::Op::none, module.out, module.in, module.rank,
+                             static_cast<float>(module.scaling), module.b.data(), module.rank, module.a.data(),
+                             module.in, weight.mutable_data_ptr<float>(), module.in, true);
+                return Factors{nullptr, nullptr, ops.prepare(weight, false)};
+            }};
+}
+
+PreparedAdapter::PreparedAdapter(weights::Adapter const& adapter, weights::ModelConfig const& config,
+                                 std::string const& form,
+                                 std::function<Factors(weights::LoraModule const&)> const& prepare) {
     weights::check_fits(adapter, config);
     Sha256 content;
+    content.update(form);
     for (auto const& module : adapter.modules) {
         content.update(fmt::format("{} {} {} {} {};", module.name, module.rank, module.scaling, module.in, module.out))
             .update(std::as_bytes(std::span{module.a}))
@@ -146,21 +188,13 @@ PreparedAdapter::PreparedAdapter(weights::Adapter const& adapter, weights::Model
     }
     content_ = content.hex();
     factors_.resize(static_cast<std::size_t>(config.num_layers) * num_projections);
-    auto const tensor = [&](std::vector<float> const& values, std::int64_t rows, float scale) {
-        auto result =
-            at::empty({rows, static_cast<std::int64_t>(values.size()) / rows}, at::TensorOptions{}.dtype(at::kFloat));
-        std::ranges::transform(values, result.mutable_data_ptr<float>(), [&](float value) { return scale * value; });
-        return result;
-    };
     for (int layer = 0; layer < config.num_layers; ++layer) {
         for (int p = 0; p < num_projections; ++p) {
             auto const name = module_name(layer, static_cast<Projection>(p));
             auto const found = std::ranges::find(adapter.modules, name, &weights::LoraModule::name);
             if (found == adapter.modules.end()) continue;
-            auto factors = std::make_unique<Factors>();
-            factors->a = ops.prepare(tensor(found->a, found->rank, 1.0F), false);
-            factors->b = ops.prepare(tensor(found->b, found->out, static_cast<float>(found->scaling)), false);
-            factors_[static_cast<std::size_t>(layer * num_projections + p)] = std::move(factors);
+            factors_[static_cast<std::size_t>(layer * num_projections + p)] =
+                std::make_unique<Factors>(prepare(*found));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -59,15 +60,24 @@ public:
     /// @throws InputError when the adapter does not fit the model
     PreparedAdapter(weights::Adapter const& adapter, weights::ModelConfig const& config, Ops const& ops);
 
+    /// The same, added to the base's weights: one product a linear layer in place of three, for as much memory as these
+    /// weights take. Other bits than from factors. @throws InputError as above
+    static PreparedAdapter fold(weights::Adapter const& adapter, weights::Checkpoint const& base, Ops const& ops);
+
+    /// Either the factors or what they make of the weight.
     struct Factors {
-        std::unique_ptr<Weight> a;  ///< [rank, in]
-        std::unique_ptr<Weight> b;  ///< [out, rank], multiplied by the scaling
+        std::unique_ptr<Weight> a;       ///< [rank, in]
+        std::unique_ptr<Weight> b;       ///< [out, rank], multiplied by the scaling
+        std::unique_ptr<Weight> folded;  ///< [out, in]
     };
     /// The factors of a module, or null where the adapter leaves it alone.
     Factors const* find(int layer, Projection projection) const;
     std::string const& content() const { return content_; }  ///< a hash of what it computes with
 
 private:
+    PreparedAdapter(weights::Adapter const& adapter, weights::ModelConfig const& config, std::string const& form,
+                    std::function<Factors(weights::LoraModule const&)> const& prepare);
+
     std::vector<std::unique_ptr<Factors>> factors_;
     std::string content_;
 };

@@ -213,13 +213,14 @@ std::string Plan::infer(Model const& model, Context const& context, std::int64_t
     Json const sample = k > 0 ? Json{{"k", k}, {"seed", context.seed}} : Json(nullptr);
     auto const sentences =
         k > 0 ? std::min(k, inputs_.sentences.at(context.target)) : inputs_.sentences.at(context.target);
-    Json const identity{{"base", inputs_.base},
-                        {"adapter", adapter},
-                        {"data", inputs_.data.at(target.dataset + "/" + target.split)},
-                        {"sentences", target.sentences},
-                        {"sample", sample},
-                        {"prompt", prompt},
-                        {"max_new_tokens", run_.infer.max_new_tokens}};
+    Json identity{{"base", inputs_.base},
+                  {"adapter", adapter},
+                  {"data", inputs_.data.at(target.dataset + "/" + target.split)},
+                  {"sentences", target.sentences},
+                  {"sample", sample},
+                  {"prompt", prompt},
+                  {"max_new_tokens", run_.infer.max_new_tokens}};
+    if (model.adapter && run_.infer.fold != "never") identity["fold"] = run_.infer.fold;
     std::vector<std::string> after;
     if (model.adapter) after.push_back(*model.adapter);
     return add("infer", identity,

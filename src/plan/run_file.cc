@@ -109,6 +109,10 @@ Json RunFile::json() const {
                 {"threads", threads},
                 {"device", device},
                 {"dtype", dtype}};
+    RunFile const defaults;  // newer settings are left out where they have their default: earlier runs go on
+    if (infer.max_kept_tokens != defaults.infer.max_kept_tokens)
+        result["infer"]["max_kept_tokens"] = infer.max_kept_tokens;
+    if (infer.fold != defaults.infer.fold) result["infer"]["fold"] = infer.fold;
     for (auto const& [name, expert] : experts) {
         result["experts"][name] = {{"datasets", expert.datasets},
                                    {"samples", expert.samples > 0 ? Json(expert.samples) : Json("auto")}};
@@ -214,9 +218,15 @@ RunFile parse_run_file(std::string const& text, std::string const& place, std::v
     auto infer = map.map("infer");
     run.infer.max_new_tokens = infer.get("max_new_tokens", run.infer.max_new_tokens);
     run.infer.num_slots = infer.get("num_slots", run.infer.num_slots);
+    run.infer.max_kept_tokens = infer.get("max_kept_tokens", run.infer.max_kept_tokens);
+    run.infer.fold = infer.get("fold", run.infer.fold);
     infer.finish();
     demand(run.infer.max_new_tokens > 0, infer, fmt::format("infer.max_new_tokens is {}", run.infer.max_new_tokens),
            "give it 1 or more");
+    demand(run.infer.max_kept_tokens >= 0, infer, fmt::format("infer.max_kept_tokens is {}", run.infer.max_kept_tokens),
+           "give it 0 (none) or more");
+    demand(run.infer.fold == "never" || run.infer.fold == "auto" || run.infer.fold == "always", infer,
+           fmt::format("infer.fold is '{}'", run.infer.fold), "use never, auto or always");
     demand(run.infer.num_slots > 0, infer, fmt::format("infer.num_slots is {}", run.infer.num_slots),
            "give it 1 or more");
     auto merge = map.map("merge");
@@ -265,6 +275,7 @@ std::string frozen(std::vector<Experiment> const& experiments, RunFile const& ru
     auto settings = run.json();
     settings.erase("threads");
     settings["infer"].erase("num_slots");
+    settings["infer"].erase("max_kept_tokens");
     settings["train"].erase("checkpoint_every");
     auto tables = Json::object();
     for (auto const& experiment : experiments) {

@@ -53,6 +53,8 @@ struct RunFile {
     struct Infer {
         std::int64_t max_new_tokens = 256;
         std::int64_t num_slots = 32;
+        std::int64_t max_kept_tokens = 2048;  ///< of instructions, from one task to the next
+        std::string fold = "never";           ///< or auto, always: add adapters to the base's weights (infer::Fold)
     } infer;
     struct Merge {
         std::string space = "factor";

@@ -91,10 +91,13 @@ struct Engine::Impl {
         return *model;
     }
 
-    std::unique_ptr<model::PreparedAdapter> adapter(std::filesystem::path const& folder) const {
+    std::unique_ptr<model::PreparedAdapter> adapter(std::filesystem::path const& folder, bool fold = false) const {
         if (folder.empty()) return nullptr;
         try {
-            return std::make_unique<model::PreparedAdapter>(weights::read_adapter(folder), checkpoint.config(), *ops);
+            auto const adapter = weights::read_adapter(folder);
+            return std::make_unique<model::PreparedAdapter>(
+                fold ? model::PreparedAdapter::fold(adapter, checkpoint, *ops)
+                     : model::PreparedAdapter{adapter, checkpoint.config(), *ops});
         } catch (...) {
             std::throw_with_nested(Error{fmt::format("adapter '{}'", folder.string())});
         }
@@ -178,11 +181,15 @@ train::Team team_of(comm::Comm const& ranks) {
 std::vector<Engine::Completion> Engine::generate(std::vector<Prompt> const& prompts, infer::Options options,
                                                  std::function<void(std::size_t)> const& progress) {
     if (prompts.empty()) return {};
+    bool const alike = std::ranges::all_of(
+        prompts, [&](auto const& adapter) { return adapter == prompts.front().adapter; }, &Prompt::adapter);
+    bool const fold = alike && (options.fold == infer::Fold::always ||
+                                (options.fold == infer::Fold::automatic && prompts.size() >= infer::fold_from));
     std::map<std::filesystem::path, std::unique_ptr<model::PreparedAdapter>> adapters;
     std::vector<infer::Request> requests;
     for (auto const& [text, adapter, sample, name] : prompts) {
         auto const [prepared, is_new] = adapters.try_emplace(adapter);
-        if (is_new) prepared->second = impl_->adapter(adapter);
+        if (is_new) prepared->second = impl_->adapter(adapter, fold);
         requests.push_back({impl_->tokenizer().encode(text, true), prepared->second.get(), sample, name});
     }
     if (options.end_tokens.empty()) options.end_tokens = impl_->checkpoint.config().end_tokens;

@@ -202,6 +202,8 @@ struct Executor::Impl {
         infer::Options options;
         options.max_new_tokens = task.payload.at("max_new_tokens").get<std::int64_t>();
         options.num_slots = run.infer.num_slots;
+        options.max_kept_tokens = run.infer.max_kept_tokens;
+        options.fold = infer::parse_fold(run.infer.fold);
         auto const& adapter = task.payload.at("adapter");
         auto const predicted =
             predict(engine(), target_sentences(task.payload), dataset, prompt_options(task.payload),

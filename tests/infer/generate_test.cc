@@ -71,6 +71,40 @@ TEST_P(Decoding, OfSeveralAdaptersInOneBatchGivesTheTokensOfPeft) {
     for (std::size_t i = 0; i < wanted.size(); ++i) EXPECT_EQ(completions[i].tokens, wanted[i]) << i;
 }
 
+TEST_P(Decoding, WithFoldedWeightsGivesTheTokensOfPeftAlsoBesideOtherAdapters) {
+    auto const base = weights::Checkpoint::open(golden("models/qwen2-tiny"));
+    auto const model = model::load_language_model(base, *ops, false);
+    std::vector<std::unique_ptr<model::PreparedAdapter>> adapters;
+    std::vector<Request> requests;
+    std::vector<Ids> wanted;
+    for (std::string const name : {"all-linear", "qv-only", "rslora-patterns"}) {
+        auto const adapter = weights::read_adapter(golden("adapters/qwen2-tiny/" + name));
+        auto const expected = read_json(golden("adapters/qwen2-tiny/" + name + ".expected.json"));
+        for (bool const fold : {true, false}) {
+            adapters.push_back(
+                std::make_unique<model::PreparedAdapter>(fold ? model::PreparedAdapter::fold(adapter, base, *ops)
+                                                              : model::PreparedAdapter{adapter, model.config, *ops}));
+            for (auto const& greedy : expected["greedy"]) {
+                requests.push_back({greedy["prompt"].get<Ids>(), adapters.back().get()});
+                wanted.push_back(greedy["continuation"].get<Ids>());
+            }
+        }
+    }
+    EXPECT_NE(adapters[0]->content(), adapters[1]->content());
+    Options options;
+    options.max_new_tokens = 24;
+    options.num_slots = 7;
+    auto const completions = generate(model, *ops, requests, options);
+    for (std::size_t i = 0; i < wanted.size(); ++i) EXPECT_EQ(completions[i].tokens, wanted[i]) << i;
+}
+
+TEST(FoldNames, AreNeverAutoAndAlways) {
+    EXPECT_EQ(parse_fold("never"), Fold::never);
+    EXPECT_EQ(parse_fold("auto"), Fold::automatic);
+    EXPECT_EQ(parse_fold("always"), Fold::always);
+    EXPECT_THROW(parse_fold("yes"), InputError);
+}
+
 INSTANTIATE_TEST_SUITE_P(Ops, Decoding, testing::Values("kernel", "libtorch", "cuda"),
                          [](auto const& parameter) { return std::string{parameter.param}; });
 

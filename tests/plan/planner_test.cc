@@ -212,9 +212,16 @@ TEST_F(Planning, KeysChangeWithWhatIsAskedAndWithNothingElse) {
         return std::string{};
     };
     for (auto const* kind : {"train", "merge", "infer"}) {
-        EXPECT_EQ(key({}, kind), key({"threads=7", "infer.num_slots=3", "train.checkpoint_every=9"}, kind));
+        EXPECT_EQ(key({}, kind), key({"threads=7", "infer.num_slots=3", "infer.max_kept_tokens=0", "infer.fold=never",
+                                      "train.checkpoint_every=9"},
+                                     kind));
         EXPECT_NE(key({}, kind), key({"train.learning_rate=2.0e-3"}, kind)) << kind;
     }
+    EXPECT_EQ(key({}, "train"), key({"infer.fold=auto"}, "train"));
+    EXPECT_NE(key({}, "infer"), key({"infer.fold=auto"}, "infer"));
+    EXPECT_NE(key({"infer.fold=always"}, "infer"), key({"infer.fold=auto"}, "infer"));
+    EXPECT_THAT([&] { key({"infer.fold=yes"}, "infer"); }, ThrowsMessage<InputError>(HasSubstr("fold is 'yes'")));
+    EXPECT_THAT([&] { key({"infer.max_kept_tokens=-1"}, "infer"); }, ThrowsMessage<InputError>(HasSubstr("-1")));
     EXPECT_EQ(key({}, "train"), key({"merge.density=0.7"}, "train"));
     EXPECT_NE(key({}, "merge"), key({"merge.density=0.7"}, "merge"));
 }
