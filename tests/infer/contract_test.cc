@@ -1,6 +1,7 @@
 // The contract of decoding in fp32 on the CPU, with a real model and real sentences: the same bits of every logit
-// whatever the batch, the threads, the ranks, the sharing of prompts and the guesses. SAMNER_CONTRACT_PROMPTS sets how
-// many prompts are compared (default 10, at most 524).
+// whatever the batch, the threads, the ranks, the sharing of prompts, within a call and between calls, and the guesses.
+// SAMNER_CONTRACT_PROMPTS sets how many prompts are compared (default 10, at most 524); for 50 on two ranks:
+//   SAMNER_CONTRACT_PROMPTS=50 mpirun -n 2 build/tests/infer/decoding_contract_test
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
@@ -65,14 +66,15 @@ protected:
     static void TearDownTestSuite() { model.reset(); }
 
     /// Of each request a hash of its tokens and of the logits that chose them.
-    static std::vector<std::string> traced(std::span<Request const> some, Options options) {
+    static std::vector<std::string> traced(std::span<Request const> some, Options options,
+                                           PrefixCache* kept = nullptr) {
         options.max_new_tokens = 16;
         std::vector<Sha256> hashes(some.size());
         Observer observer;
         observer.logits = [&](std::size_t request, std::size_t, std::span<float const> logits) {
             hashes[request].update(std::as_bytes(logits));
         };
-        auto const completions = generate(*model, *ops, some, options, observer);
+        auto const completions = generate(*model, *ops, some, options, observer, kept);
         std::vector<std::string> traces;
         for (std::size_t i = 0; i < some.size(); ++i)
             traces.push_back(fmt::format("{} {}", fmt::join(completions[i].tokens, " "), hashes[i].hex()));
@@ -105,9 +107,10 @@ TEST_F(Contract, EveryLogitHasTheSameBitsInAnyBatchOnAnyThreadsAndRanksWithAndWi
     cases[2].options.num_slots = 5;
     cases[2].options.max_rows = 48;
     cases[2].options.draft_rows = 25;
+    PrefixCache kept;  // from the second case on the instruction comes from here
     for (auto const& [threads, options] : cases) {
         set_num_threads(threads);
-        auto const together = traced(requests, options);
+        auto const together = traced(requests, options, &kept);
         for (auto i = rank; i < requests.size(); i += ranks)
             EXPECT_EQ(together[i], alone[i])
                 << "prompt " << i << ", " << options.num_slots << " slots, " << threads << " threads";
