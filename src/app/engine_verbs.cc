@@ -206,7 +206,8 @@ void generate_verb(Options const& options) {
         auto const id = member<Json>(line, "id", place);
         for (std::uint64_t sample = 0; sample < options.samples; ++sample) {
             ids.push_back(id);
-            prompts.push_back({text, adapter, sample, id.dump(-1, ' ', false, Json::error_handler_t::replace)});
+            prompts.push_back(
+                {text, {adapter, nullptr}, sample, id.dump(-1, ' ', false, Json::error_handler_t::replace)});
         }
     });
     task::Engine engine{options.model.base, options.model.device, parse_precision(options.model.dtype, "--dtype")};

@@ -78,9 +78,9 @@ void predict(Options const& options) {
     auto const texts = read_texts(options);
     task::Engine engine{options.model.base, options.model.device, parse_precision(options.model.dtype, "--dtype")};
     Progress progress{"predicting", texts.sentences.size()};
-    auto const predicted =
-        task::predict(engine, texts.sentences, texts.dataset, options.prompt(), options.model.adapter, options.infer,
-                      [&](std::size_t done) { progress.update(done); });
+    auto const predicted = task::predict(engine, texts.sentences, texts.dataset, options.prompt(),
+                                         task::AdapterSource{options.model.adapter, nullptr}, options.infer,
+                                         [&](std::size_t done) { progress.update(done); });
     write_atomically(options.out, task::to_jsonl(predicted.predictions));
 }
 
@@ -120,8 +120,10 @@ void select_experts(Options const& options) {
         for (auto const i : order) sample.push_back(texts.sentences[i]);
         task::Engine engine{options.model.base, options.model.device, parse_precision(options.model.dtype, "--dtype")};
         Progress progress{"sampling evaluation", options.experts.size() * sample.size()};
-        for (auto& predicted : task::predict(engine, sample, texts.dataset, options.prompt(), options.experts,
-                                             options.infer, [&](std::size_t done) { progress.update(done); })) {
+        std::vector<task::AdapterSource> adapters;
+        for (auto const& folder : options.experts) adapters.push_back({folder, nullptr});
+        for (auto& predicted : task::predict(engine, sample, texts.dataset, options.prompt(), adapters, options.infer,
+                                             [&](std::size_t done) { progress.update(done); })) {
             auto& mentions = votes.emplace_back();
             for (auto& prediction : predicted.predictions) mentions.push_back(std::move(prediction.mentions));
         }

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <memory>
 
@@ -144,10 +145,15 @@ ExitCode run_on_ranks(Options const& options) {
         task::Executor executor{run, artifacts, checkpoint_folder(options.out)};
         if (session.size() > 1 && message["base"]["any"].get<bool>())
             executor.load_base(session.teams(), message["base"]["training"].get<bool>());
-        auto const execute = [&](std::vector<plan::Task> const& tasks, comm::Comm const*) {
+        auto const execute = [&](std::vector<plan::Task> const& tasks, comm::Comm const* team) {
+            auto const start = std::chrono::steady_clock::now();
+            if (tasks.size() > 1) executor.decode_ahead(tasks);
+            std::chrono::duration<double> const ahead = std::chrono::steady_clock::now() - start;
             std::vector<sched::TaskResult> results;
             for (auto const& task : tasks) {
-                auto& result = results.emplace_back(sched::execute_safely(task, [&] { return executor.run(task); }));
+                auto& result =
+                    results.emplace_back(sched::execute_safely(task, [&] { return executor.run(task, team); }));
+                result.seconds += ahead.count() / static_cast<double>(tasks.size());
                 if (!result.ok && !result.stopped) spdlog::error("task {} ({}): {}", task.key, task.kind, result.error);
             }
             return results;

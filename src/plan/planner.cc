@@ -180,13 +180,20 @@ std::string Plan::train(std::vector<std::string> const& experts, std::int64_t se
     options.erase("checkpoint_every");  // no influence on the result
     Json const identity{{"base", inputs_.base}, {"parts", identity_of(parts)},   {"options", options},
                         {"prompt", prompt},     {"keep_empty", run_.keep_empty}, {"seed", seed}};
-    return add("train", identity,
-               {{"parts", payload_of(parts)},
-                {"options", run_.train},
-                {"prompt", prompt},
-                {"keep_empty", run_.keep_empty},
-                {"seed", seed}},
-               labels_of(parts), 0.5 * static_cast<double>(expected_samples(parts)), 0);
+    auto const samples = expected_samples(parts);
+    auto const key = add("train", identity,
+                         {{"parts", payload_of(parts)},
+                          {"options", run_.train},
+                          {"prompt", prompt},
+                          {"keep_empty", run_.keep_empty},
+                          {"seed", seed}},
+                         labels_of(parts), 0.5 * static_cast<double>(samples), 0);
+    // A step's micro-batches are what ranks share.
+    auto const batch =
+        std::clamp<std::int64_t>(options.value("batch_size", std::int64_t{1}), 1, std::max<std::int64_t>(samples, 1));
+    auto const micro_batch = options.value("micro_batch_size", batch);
+    tasks_.at(key).width = static_cast<int>((batch + micro_batch - 1) / micro_batch);
+    return key;
 }
 
 std::string Plan::encode_experts(std::string const& expert, std::int64_t seed) {
@@ -223,13 +230,16 @@ std::string Plan::infer(Model const& model, Context const& context, std::int64_t
     if (model.adapter && run_.infer.fold != "never") identity["fold"] = run_.infer.fold;
     std::vector<std::string> after;
     if (model.adapter) after.push_back(*model.adapter);
-    return add("infer", identity,
-               {{"adapter", adapter},
-                {"target", target_json(context.target)},
-                {"sample", sample},
-                {"prompt", prompt},
-                {"max_new_tokens", run_.infer.max_new_tokens}},
-               std::move(after), 0.5 * static_cast<double>(sentences), sentences);
+    Json payload{{"target", target_json(context.target)},
+                 {"sample", sample},
+                 {"prompt", prompt},
+                 {"max_new_tokens", run_.infer.max_new_tokens}};
+    auto const batch = k > 0 ? sha256(canonical(payload)) : "";  // few prompts, and the same for all experts
+    payload["adapter"] = adapter;
+    auto const key =
+        add("infer", identity, std::move(payload), std::move(after), 0.5 * static_cast<double>(sentences), sentences);
+    tasks_.at(key).batch = batch;
+    return key;
 }
 
 std::string Plan::select(Term const& term, Context const& context) {
@@ -343,7 +353,9 @@ std::optional<Plan::Model> Plan::model(Term const& term, Context const& context)
         payload["weights"].push_back(weight);
         after.push_back(adapter);
     }
-    return Model{add("merge", payload, payload, std::move(after), 1, 0)};
+    auto const key = add("merge", payload, payload, std::move(after), 1, 0);
+    tasks_.at(key).width = inputs_.layers;
+    return Model{key};
 }
 
 std::optional<Predictions> Plan::predictions(Term const& term, Context const& context) {

@@ -20,6 +20,7 @@ struct Inputs {
     std::map<std::string, std::string> data;                ///< of a data set's split and description: "bc5cdr/train"
     std::map<std::string, std::int64_t> sentences;          ///< of a target, after its limit
     std::map<std::string, std::int64_t> to_draw_from = {};  ///< sentences of an expert's data sets; for costs only
+    int layers = 1;  ///< of the base model, whose adapters have work for that many merging ranks
 };
 
 /// Predictions as arithmetic on stored ones.

@@ -91,13 +91,17 @@ struct Engine::Impl {
         return *model;
     }
 
-    std::unique_ptr<model::PreparedAdapter> adapter(std::filesystem::path const& folder, bool fold = false) const {
-        if (folder.empty()) return nullptr;
-        try {
-            auto const adapter = weights::read_adapter(folder);
+    std::unique_ptr<model::PreparedAdapter> adapter(AdapterSource const& source, bool fold = false) const {
+        auto const& [folder, values] = source;
+        auto const prepared = [&](weights::Adapter const& adapter) {
             return std::make_unique<model::PreparedAdapter>(
                 fold ? model::PreparedAdapter::fold(adapter, checkpoint, *ops)
                      : model::PreparedAdapter{adapter, checkpoint.config(), *ops});
+        };
+        if (values) return prepared(*values);
+        if (folder.empty()) return nullptr;
+        try {
+            return prepared(weights::read_adapter(folder));
         } catch (...) {
             std::throw_with_nested(Error{fmt::format("adapter '{}'", folder.string())});
         }
@@ -155,7 +159,7 @@ weights::Adapter Engine::train(train::Options const& options, std::vector<Tokens
     context.on_step = training.on_step;
     std::vector<train::Example> inputs;
     weights::Adapter start;
-    train::together(context.team, [&] {
+    auto const hashes = train::together(context.team, [&] {
         if (options.dtype != impl_->precision)
             throw InputError{fmt::format("a training in {} by an engine in {}", to_string(options.dtype),
                                          to_string(impl_->precision)),
@@ -166,10 +170,10 @@ weights::Adapter Engine::train(train::Options const& options, std::vector<Tokens
         start = training.init.empty() ? train::initial_adapter(config, settings, options.seed)
                                       : weights::read_adapter(training.init);
         start.settings.lora_dropout = options.lora_dropout;  // how it is trained from here on
-        if (!context.checkpoint.empty()) context.inputs = impl_->hash();
         impl_->load(true);
-        return std::string{};
+        return context.checkpoint.empty() || context.team.rank > 0 ? std::string{} : impl_->hash();
     });
+    context.inputs = hashes.front();  // one rank reads all of the base for it
     return train::train(impl_->load(true), *impl_->ops, options, inputs, std::move(start), context);
 }
 
@@ -185,7 +189,7 @@ std::vector<Engine::Completion> Engine::generate(std::vector<Prompt> const& prom
         prompts, [&](auto const& adapter) { return adapter == prompts.front().adapter; }, &Prompt::adapter);
     bool const fold = alike && (options.fold == infer::Fold::always ||
                                 (options.fold == infer::Fold::automatic && prompts.size() >= infer::fold_from));
-    std::map<std::filesystem::path, std::unique_ptr<model::PreparedAdapter>> adapters;
+    std::map<AdapterSource, std::unique_ptr<model::PreparedAdapter>> adapters;
     std::vector<infer::Request> requests;
     for (auto const& [text, adapter, sample, name] : prompts) {
         auto const [prepared, is_new] = adapters.try_emplace(adapter);
@@ -206,7 +210,7 @@ std::vector<Engine::Completion> Engine::generate(std::vector<Prompt> const& prom
 }
 
 std::vector<float> Engine::logits(std::vector<std::int32_t> const& ids, std::filesystem::path const& adapter) {
-    auto const prepared = impl_->adapter(adapter);
+    auto const prepared = impl_->adapter({adapter, nullptr});
     return model::sequence_logits(impl_->load(impl_->with_backward), *impl_->ops, ids, prepared.get());
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -33,6 +34,14 @@ class Checkpoint;
 }  // namespace samner::weights
 
 namespace samner::task {
+
+/// Where the adapter of a prompt is: in memory, in a PEFT folder, or nowhere, which is the base model.
+struct AdapterSource {
+    std::filesystem::path folder = {};
+    std::shared_ptr<weights::Adapter const> values = {};  ///< where not null, taken instead of a folder's
+
+    friend auto operator<=>(AdapterSource const&, AdapterSource const&) = default;
+};
 
 /// A base model with its tokeniser on one device, loaded when first needed, for training and inference on texts.
 class Engine {
@@ -86,9 +95,9 @@ public:
     };
     struct Prompt {
         std::string text;
-        std::filesystem::path adapter = {};  ///< a PEFT folder, or empty for the base model
-        std::uint64_t sample = 0;            ///< which of several answers, when sampling
-        std::string name = {};               ///< in messages; empty: its number
+        AdapterSource adapter = {};
+        std::uint64_t sample = 0;  ///< which of several answers, when sampling
+        std::string name = {};     ///< in messages; empty: its number
     };
     /// Completions in the order of the prompts; those of several adapters are decoded in one batch. Beginnings that
     /// prompts share are kept for later calls, as long as the model stays loaded.

@@ -2,13 +2,17 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <numeric>
 #include <optional>
 
+#include "comm/comm.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/random.h"
@@ -24,6 +28,7 @@
 #include "task/merge_adapters.h"
 #include "task/predictions.h"
 #include "task/select_experts.h"
+#include "task/together.h"
 #include "train/trainer.h"
 #include "weights/adapter.h"
 #include "weights/safetensors.h"
@@ -46,6 +51,8 @@ struct Executor::Impl {
     std::optional<Engine> engine_cache;
     std::optional<TextEncoder> encoder_cache;
     std::map<std::string, std::vector<corpus::Sentence>> splits;
+    std::deque<std::pair<std::string, std::shared_ptr<weights::Adapter const>>> merged;  ///< by key, the latest last
+    std::map<std::string, Predicted> decoded;  ///< by key, ahead of their tasks
 
     Impl(plan::RunFile file, store::Artifacts const& store, std::filesystem::path checkpoint_folder)
         : run{std::move(file)},
@@ -136,25 +143,31 @@ struct Executor::Impl {
         return chosen;
     }
 
-    std::pair<std::string, Json> train(plan::Task const& task) {
+    std::pair<std::string, Json> train(plan::Task const& task, comm::Comm const* team) {
         auto options = train::Options::from_json(task.payload.at("options"), "train");
         options.seed += task.payload.at("seed").get<std::uint64_t>();
         auto const rates =
             prompt::Rates::from_json(task.payload.at("prompt").value("parts", Json("none")), "prompt.parts");
         std::vector<Engine::Tokens> examples;
-        for_each_set(task.payload, [&](auto pools, auto samples) {
-            prompt::TrainingPrompts const prompts{pools, std::move(samples), prompt_options(task.payload), rates,
-                                                  task.payload.at("seed").get<std::uint64_t>()};
-            for (std::size_t i = 0; i < prompts.size(); ++i) {
-                auto const rendered = prompts.at(i);
-                examples.push_back(engine().tokenize({rendered.text, rendered.answer}));
-            }
+        do_together(team, [&] {
+            for_each_set(task.payload, [&](auto pools, auto samples) {
+                prompt::TrainingPrompts const prompts{pools, std::move(samples), prompt_options(task.payload), rates,
+                                                      task.payload.at("seed").get<std::uint64_t>()};
+                for (std::size_t i = 0; i < prompts.size(); ++i) {
+                    auto const rendered = prompts.at(i);
+                    examples.push_back(engine().tokenize({rendered.text, rendered.answer}));
+                }
+            });
+            return Json{};
         });
         auto steps = Json::array();
         Engine::Training training;
         training.checkpoint = checkpoints / task.key;
+        std::optional<train::Team> ranks;
+        if (team) training.team = &ranks.emplace(team_of(*team));
         training.on_step = [&](train::Step const& step) { steps.push_back(step.json()); };
         auto const trained = engine().train(options, examples, training);
+        if (team && team->rank() > 0) return {"", nullptr};
         auto const hash =
             artifacts.commit(task.key, [&](std::filesystem::path const& out) { weights::write_adapter(out, trained); });
         return {hash, {{"samples", examples.size()}, {"steps", steps}}};
@@ -197,17 +210,59 @@ struct Executor::Impl {
         return {hash, {{"texts", texts.size()}}};
     }
 
-    std::pair<std::string, Json> infer(plan::Task const& task) {
-        auto const& dataset = catalogue.at(task.payload.at("target").at("dataset").get<std::string>());
+    /// The adapter of an infer task.
+    AdapterSource adapter_of(plan::Task const& task) const {
+        auto const& adapter = task.payload.at("adapter");
+        if (adapter.is_null()) return {};
+        auto const key = adapter.get<std::string>();
+        for (auto const& [name, values] : merged) {
+            if (name == key) return {{}, values};
+        }
+        return {artifacts.path(key), nullptr};
+    }
+
+    std::vector<Predicted> predict_with(std::vector<AdapterSource> const& adapters, Json const& payload) {
+        auto const& dataset = catalogue.at(payload.at("target").at("dataset").get<std::string>());
         infer::Options options;
-        options.max_new_tokens = task.payload.at("max_new_tokens").get<std::int64_t>();
+        options.max_new_tokens = payload.at("max_new_tokens").get<std::int64_t>();
         options.num_slots = run.infer.num_slots;
         options.max_kept_tokens = run.infer.max_kept_tokens;
         options.fold = infer::parse_fold(run.infer.fold);
-        auto const& adapter = task.payload.at("adapter");
+        return predict(engine(), target_sentences(payload), dataset, prompt_options(payload), adapters, options);
+    }
+
+    void decode_ahead(std::vector<plan::Task> const& tasks) {
+        // An adapter that is folded in has the base to itself: the bits would depend on the company.
+        if (infer::parse_fold(run.infer.fold) != infer::Fold::never) return;
+        std::vector<AdapterSource> adapters;
+        std::vector<std::string> keys;
+        for (auto const& task : tasks) {
+            try {
+                auto adapter = adapter_of(task);
+                if (!adapter.folder.empty()) {
+                    auto const values = std::make_shared<weights::Adapter>(weights::read_adapter(adapter.folder));
+                    weights::check_fits(*values, engine().checkpoint().config());
+                    adapter = {{}, values};
+                }
+                adapters.push_back(adapter);
+                keys.push_back(task.key);
+            } catch (std::exception const& error) {
+                spdlog::warn("task {} is left out of its batch: {}", task.key.substr(0, 12), describe(error));
+            }
+        }
+        if (keys.empty()) return;
+        try {
+            auto predicted = predict_with(adapters, tasks.front().payload);
+            for (std::size_t i = 0; i < keys.size(); ++i) decoded[keys[i]] = std::move(predicted.at(i));
+        } catch (std::exception const& error) {
+            spdlog::warn("{} tasks of a batch are done one by one: {}", keys.size(), describe(error));
+        }
+    }
+
+    std::pair<std::string, Json> infer(plan::Task const& task) {
+        auto const ahead = decoded.extract(task.key);
         auto const predicted =
-            predict(engine(), target_sentences(task.payload), dataset, prompt_options(task.payload),
-                    adapter.is_null() ? std::filesystem::path{} : artifacts.path(adapter.get<std::string>()), options);
+            ahead ? std::move(ahead.mapped()) : std::move(predict_with({adapter_of(task)}, task.payload).front());
         auto const& predictions = predicted.predictions;
         auto const hash = artifacts.commit(
             task.key, [&](std::filesystem::path const& out) { write_atomically(out, to_jsonl(predictions)); });
@@ -243,18 +298,24 @@ struct Executor::Impl {
                                    payload.at("m").get<std::size_t>())};
     }
 
-    std::pair<std::string, Json> merge(plan::Task const& task) {
+    std::pair<std::string, Json> merge(plan::Task const& task, comm::Comm const* team) {
         AdapterMerge request;
         for (auto const& key : task.payload.at("adapters"))
             request.adapters.push_back(artifacts.path(key.get<std::string>()));
         request.weights = task.payload.at("weights").get<std::vector<double>>();
         request.options = plan::merge_options(task.payload);
-        return {artifacts.commit(task.key,
-                                 [&](std::filesystem::path const& out) {
-                                     auto const merged = merge_adapters(request);
-                                     weights::write_adapter(out, merged.adapter, merged.provenance);
-                                 }),
-                {{"experts", request.adapters.size()}}};
+        auto result = merge_adapters(request, team);
+        auto const adapter = std::make_shared<weights::Adapter const>(std::move(result.adapter));
+        std::string hash;
+        if (!team || team->rank() == 0) {
+            hash = artifacts.commit(task.key, [&](std::filesystem::path const& out) {
+                weights::write_adapter(out, *adapter, result.provenance);
+            });
+        }
+        constexpr std::size_t kept = 4;
+        merged.emplace_back(task.key, adapter);
+        if (merged.size() > kept) merged.pop_front();
+        return {hash, {{"experts", request.adapters.size()}}};
     }
 };
 
@@ -266,13 +327,18 @@ void Executor::load_base(comm::Comm const& ranks, bool for_training) {
     impl_->engine().load_together(ranks, for_training);
 }
 
-std::pair<std::string, Json> Executor::run(plan::Task const& task) {
-    if (task.kind == "train") return impl_->train(task);
+void Executor::decode_ahead(std::vector<plan::Task> const& tasks) {
+    impl_->decode_ahead(tasks);
+}
+
+std::pair<std::string, Json> Executor::run(plan::Task const& task, comm::Comm const* team) {
+    if (task.kind == "train") return impl_->train(task, team);
+    if (task.kind == "merge") return impl_->merge(task, team);
+    if (team && team->rank() > 0) return {"", nullptr};
     if (task.kind == "cluster") return impl_->cluster(task);
     if (task.kind == "encode") return impl_->encode(task);
     if (task.kind == "infer") return impl_->infer(task);
     if (task.kind == "select") return impl_->select(task);
-    if (task.kind == "merge") return impl_->merge(task);
     throw Error{fmt::format("no way to do a task of kind '{}'", task.kind),
                 "this is a fault of the plan: please report it"};
 }

@@ -51,6 +51,7 @@ plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, pl
             throw InputError{fmt::format("the base model names no end token ({})", run.base),
                              "add eos_token_id to its generation_config.json"};
         }
+        inputs.layers = static_cast<int>(engine.checkpoint().config().num_layers);
         inputs.base = sha256(engine.checkpoint().content_hash() + engine.tokenizer().hash());
     }
     inputs.encoder = encoder_hash(run.encoder);

@@ -7,14 +7,14 @@
 namespace samner::task {
 
 Predicted predict(Engine& engine, std::vector<corpus::Sentence> const& sentences, corpus::Dataset const& dataset,
-                  prompt::Options const& prompt, std::filesystem::path const& adapter, infer::Options const& options,
+                  prompt::Options const& prompt, AdapterSource const& adapter, infer::Options const& options,
                   std::function<void(std::size_t)> const& progress) {
     return std::move(predict(engine, sentences, dataset, prompt, std::vector{adapter}, options, progress).front());
 }
 
 std::vector<Predicted> predict(Engine& engine, std::vector<corpus::Sentence> const& sentences,
                                corpus::Dataset const& dataset, prompt::Options const& prompt,
-                               std::vector<std::filesystem::path> const& adapters, infer::Options const& options,
+                               std::vector<AdapterSource> const& adapters, infer::Options const& options,
                                std::function<void(std::size_t)> const& progress) {
     std::vector<Engine::Prompt> prompts;
     for (auto const& adapter : adapters) {

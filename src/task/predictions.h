@@ -29,6 +29,8 @@ struct Prediction {
 
 class Engine;
 
+struct AdapterSource;
+
 struct Predicted {
     std::vector<Prediction> predictions;  ///< in the order of the sentences
     std::int64_t tokens_in = 0;           ///< of all prompts
@@ -36,14 +38,13 @@ struct Predicted {
 };
 
 /// Renders prompts, decodes and reads the answers. Only texts of the sentences are used, not their entities.
-/// @param adapter  a PEFT folder, or empty for the base model
 Predicted predict(Engine& engine, std::vector<corpus::Sentence> const& sentences, corpus::Dataset const& dataset,
-                  prompt::Options const& prompt, std::filesystem::path const& adapter, infer::Options const& options,
+                  prompt::Options const& prompt, AdapterSource const& adapter, infer::Options const& options,
                   std::function<void(std::size_t)> const& progress = {});
 /// The same for each of several adapters, decoded in one batch. @return in the order of the adapters
 std::vector<Predicted> predict(Engine& engine, std::vector<corpus::Sentence> const& sentences,
                                corpus::Dataset const& dataset, prompt::Options const& prompt,
-                               std::vector<std::filesystem::path> const& adapters, infer::Options const& options,
+                               std::vector<AdapterSource> const& adapters, infer::Options const& options,
                                std::function<void(std::size_t)> const& progress = {});
 
 std::string to_jsonl(std::vector<Prediction> const& predictions);
