@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 
@@ -84,8 +85,8 @@ TEST_F(TinyRun, FindsEntitiesInEveryCellAndMoreOfThemMergedThanWithTheBase) {
     EXPECT_GE(sums["best_expert"], sums["expert_zoo"]);
 }
 
-TEST_F(TinyRun, IsTheSameBitByBitOnTwoAndFourRanks) {
-    for (int const ranks : {2, 4}) {
+TEST_F(TinyRun, IsTheSameBitByBitOnTwoToFourRanks) {
+    for (int const ranks : {2, 3, 4}) {
         auto const run = *folder / fmt::format("ranks{}", ranks);
         auto const result = samner_command(fmt::format("{} --out {} -n {}", experiment, run.string(), ranks));
         ASSERT_EQ(result.code, 0) << result.output;
@@ -189,6 +190,33 @@ TEST_F(TinyRun, RefusesAFolderThatALiveRunHolds) {
                                 SAMNER_BINARY, experiment, run.string()));
     EXPECT_EQ(result.code, 73) << result.output;
     run_command(fmt::format("pkill -f -- '--out {}' ; sleep 0.3; true", run.string()));
+}
+
+TEST(Teams, TrainAndMergeWhatNothingElseIsReadyBesideToTheSameBits) {
+    TemporaryFolder const folder;
+    write_atomically(folder / "teams.yaml",
+                     "experiment: teams\ntargets: [museum]\nlet:\n  ours: pool(travel, zoo)\nrows:\n  merge_all: "
+                     "merge(ours)\n");
+    std::map<int, std::map<std::string, std::string>> hashes;
+    for (int const ranks : {1, 4}) {
+        auto const run = folder / fmt::format("ranks{}", ranks);
+        auto const result =
+            samner_command(fmt::format("run {} --config configs/runs/tiny.yaml train.max_steps=3 --out {} -n {}",
+                                       (folder / "teams.yaml").string(), run.string(), ranks));
+        ASSERT_EQ(result.code, 0) << result.output;
+        hashes[ranks] = artifacts(run);
+        std::map<std::string, std::size_t> members;
+        for (auto const& record : store::replay_journal(run / "journal").records) {
+            if (record["kind"] != "done") continue;
+            auto& most = members[record["task"].get<std::string>()];
+            most = std::max(most, record.contains("team") ? record["team"].size() : 1);
+        }
+        // Two trainings of two micro-batches a step share four ranks; the merge has them all.
+        EXPECT_EQ(members.at("train"), ranks == 1 ? 1U : 2U);
+        EXPECT_EQ(members.at("merge") > 1, ranks > 1);
+        EXPECT_EQ(members.at("infer"), 1U);
+    }
+    EXPECT_EQ(hashes[1], hashes[4]);
 }
 
 TEST(MixedDomains, SplitEachDomainsSamplesAmongTheExpertsOnAnyNumberOfRanks) {
