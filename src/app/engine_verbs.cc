@@ -9,6 +9,7 @@
 #include "app/shared_options.h"
 #include "app/verbs.h"
 #include "comm/comm.h"
+#include "comm/nccl.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "core/log.h"
@@ -170,11 +171,12 @@ void train_on_ranks(Options const& options, comm::Comm const& ranks) {
     fs::remove(training.checkpoint);
 }
 
-ExitCode train_verb(Options const& options) {
+ExitCode train_verb(Options options) {
     int argc = 0;
     char** argv = nullptr;
     comm::Session const session{argc, argv};
     use_threads(options.model.threads, session.local_size());
+    options.model.device = comm::device_of_rank(options.model.device, session.local_rank());
     if (session.rank() != 0) start_logging(session.rank());
     try {
         train_on_ranks(options, session.teams());

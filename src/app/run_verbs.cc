@@ -12,6 +12,7 @@
 #include "app/shared_options.h"
 #include "app/verbs.h"
 #include "comm/comm.h"
+#include "comm/nccl.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "core/stop.h"
@@ -136,7 +137,8 @@ ExitCode run_on_ranks(Options const& options) {
     if (message.contains("code")) return static_cast<ExitCode>(message["code"].get<int>());
 
     try {
-        auto const run = plan::parse_run_file(message["run"].get<std::string>(), "run file of rank 0");
+        auto run = plan::parse_run_file(message["run"].get<std::string>(), "run file of rank 0");
+        run.device = comm::device_of_rank(run.device, session.local_rank());
         fs::create_directories(options.out / "logs");
         fs::create_directories(checkpoint_folder(options.out));
         start_logging(session.rank(), options.out / "logs" / fmt::format("rank-{}.log", session.rank()));

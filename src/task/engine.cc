@@ -7,6 +7,7 @@
 #include <map>
 
 #include "comm/comm.h"
+#include "comm/nccl.h"
 #include "core/error.h"
 #include "core/together.h"
 #include "infer/generate.h"
@@ -58,7 +59,9 @@ struct Engine::Impl {
     std::string loaded_hash;
     std::optional<token::Tokenizer> loaded_tokenizer;
     std::optional<model::LanguageModel> model;
-    infer::PrefixCache prefixes;  ///< of `model`
+    infer::PrefixCache prefixes;                ///< of `model`
+    std::unique_ptr<comm::DeviceComm> devices;  ///< of the ranks that loaded the model together, where they have such
+    int device_ranks = 0;
     bool with_backward = false;
 
     Impl(std::filesystem::path const& base, std::string name, Precision numbers)
@@ -75,7 +78,7 @@ struct Engine::Impl {
     /// Names the base model and what computes with it.
     std::string const& hash() {
         if (loaded_hash.empty()) {
-            loaded_hash = checkpoint.content_hash() + " " + device;
+            loaded_hash = checkpoint.content_hash() + " " + device.substr(0, device.find(':'));  // any one will do
             if (precision != Precision::fp32) loaded_hash += fmt::format(" {}", to_string(precision));
         }
         return loaded_hash;
@@ -136,10 +139,14 @@ Engine::Tokens Engine::tokenize(Answered const& example) const {
 
 void Engine::load_together(comm::Comm const& ranks, bool for_training) {
     impl_->model.reset();
-    auto loaded = task::load_together(impl_->checkpoint, *impl_->ops, for_training, ranks);
+    impl_->prefixes.clear();
+    impl_->devices = ranks.size() > 1 ? comm::connect_devices(ranks, impl_->device) : nullptr;
+    impl_->device_ranks = ranks.size();
+    LoadOptions const options{impl_->device == "cpu", impl_->devices.get()};
+    auto loaded = task::load_together(impl_->checkpoint, *impl_->ops, for_training, ranks, options);
     impl_->model = std::move(loaded.model);
     impl_->with_backward = for_training;
-    if (ranks.rank() == 0) {
+    if (ranks.rank() == 0 && options.on_host) {
         spdlog::info("{} ranks on {} node{} share the base model: {:.2f} GB a node, of which rank 0 prepared {:.2f}",
                      ranks.size(), loaded.nodes, loaded.nodes == 1 ? "" : "s", static_cast<double>(loaded.bytes) / 1e9,
                      static_cast<double>(loaded.filled) / 1e9);
@@ -155,6 +162,9 @@ weights::Adapter Engine::train(train::Options const& options, std::vector<Tokens
     auto const& config = impl_->checkpoint.config();
     train::Context context;
     if (training.team) context.team = *training.team;
+    if (impl_->devices && context.team.size == impl_->device_ranks) {
+        context.team.device_sum = [&](float* values, std::size_t count) { impl_->devices->sum(values, count); };
+    }
     context.checkpoint = training.checkpoint;
     context.on_step = training.on_step;
     std::vector<train::Example> inputs;

@@ -68,7 +68,9 @@ public:
         std::vector<std::int32_t> labels;
     };
     /// Loads the model on all ranks at once, which then share it node by node (task/load_together.h): what comes after
-    /// finds it there. Without this each rank loads its own when it first needs it. Collective.
+    /// finds it there. Without this each rank loads its own when it first needs it. Ranks that have a GPU each get the
+    /// weights from rank 0's, and trainings of all these ranks add up their gradients there. Collective; the ranks must
+    /// outlive the engine.
     /// @param for_training  also prepare what `train` needs, and hash the model on rank 0 for all
     /// @throws InputError, Error
     void load_together(comm::Comm const& ranks, bool for_training);

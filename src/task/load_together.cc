@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "comm/comm.h"
+#include "comm/nccl.h"
 #include "comm/node.h"
 #include "core/error.h"
 #include "core/hash.h"
@@ -19,7 +20,8 @@ namespace {
 
 class NodePlacement : public model::Placement {
 public:
-    explicit NodePlacement(comm::NodeMemory& memory) : memory_{memory} {}
+    NodePlacement(comm::NodeMemory& memory, comm::DeviceComm const* devices, bool leads)
+        : memory_{memory}, devices_{devices}, leads_{leads} {}
 
     std::shared_ptr<float const> host(std::size_t count, std::function<void(float*)> const& fill) override {
         auto const region = memory_.add(count * sizeof(float));
@@ -31,10 +33,15 @@ public:
         return {region.data, floats};
     }
 
-    void device(void* /*data*/, std::size_t /*bytes*/, std::function<void()> const& fill) override { fill(); }
+    void device(void* data, std::size_t bytes, std::function<void()> const& fill) override {
+        if (!devices_ || leads_) fill();
+        if (devices_) devices_->broadcast(data, bytes, 0);
+    }
 
 private:
     comm::NodeMemory& memory_;
+    comm::DeviceComm const* devices_;
+    bool leads_;
 };
 
 /// Names what a checkpoint holds, but for the tensors' values.
@@ -104,26 +111,26 @@ private:
 }  // namespace
 
 LoadedTogether load_together(weights::Checkpoint const& checkpoint, model::Ops const& ops, bool with_backward,
-                             comm::Comm const& ranks, int ranks_a_node) {
+                             comm::Comm const& ranks, LoadOptions const& options) {
     auto const contents = together(ranks.size(), all_gather_of(ranks), [&] { return contents_of(checkpoint); });
     for (std::size_t rank = 1; rank < contents.size(); ++rank) {
         if (contents[rank] == contents[0]) continue;
         throw InputError{fmt::format("rank {} has another model at '{}' than rank 0", rank, checkpoint.path().string()),
                          "give all ranks the same files"};
     }
-    comm::Nodes const nodes{ranks, ranks_a_node};
+    comm::Nodes const nodes{ranks, options.ranks_a_node};
     together(ranks.size(), all_gather_of(ranks), [&] {
         auto const needed = prepared_size(checkpoint, with_backward);
         auto const left = comm::available_memory();
-        if (needed <= left) return std::string{};
+        if (needed <= left || !options.on_host) return std::string{};
         throw Error{fmt::format("the prepared weights take about {:.1f} GB, and {:.1f} GB of memory are available",
                                 static_cast<double>(needed) / 1e9, static_cast<double>(left) / 1e9),
                     "take a node with more memory, or a smaller model"};
     });
     std::optional<StagedTensors> staged;
-    if (nodes.count() > 1) staged.emplace(checkpoint, nodes, ranks);
+    if (nodes.count() > 1 && !options.devices) staged.emplace(checkpoint, nodes, ranks);
     comm::NodeMemory memory{nodes.own()};
-    NodePlacement placement{memory};
+    NodePlacement placement{memory, options.devices, ranks.rank() == 0};
     LoadedTogether loaded;
     loaded.nodes = nodes.count();
     together(ranks.size(), all_gather_of(ranks), [&] {

@@ -312,7 +312,10 @@ private:
         } else {
             lora_.gradients.copy_(sum.total());
         }
-        if (team_.size > 1) {
+        if (team_.size > 1 && team_.device_sum) {
+            team_.device_sum(lora_.gradients.mutable_data_ptr<float>(),
+                             static_cast<std::size_t>(lora_.gradients.numel()));
+        } else if (team_.size > 1) {
             auto const host = lora_.gradients.cpu();
             team_.tree_sum({host.mutable_data_ptr<float>(), static_cast<std::size_t>(host.numel())});
             lora_.gradients.copy_(host);

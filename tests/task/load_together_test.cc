@@ -47,7 +47,7 @@ TEST_F(LoadTogether, GivesTheLogitsOfAModelLoadedAloneBitForBitOnAnyNumberOfNode
         auto const alone = model::load_language_model(checkpoint, *ops, false);
         auto const expected = sequence_logits(alone, *ops, ids, nullptr);
         for (int const ranks_a_node : {0, 1, 2}) {
-            auto const loaded = load_together(checkpoint, *ops, false, ranks(), ranks_a_node);
+            auto const loaded = load_together(checkpoint, *ops, false, ranks(), {.ranks_a_node = ranks_a_node});
             EXPECT_EQ(loaded.nodes, ranks_a_node == 0 ? 1 : (ranks().size() + ranks_a_node - 1) / ranks_a_node);
             auto const found = sequence_logits(loaded.model, *ops, ids, nullptr);
             EXPECT_EQ(std::memcmp(found.data(), expected.data(), expected.size() * sizeof(float)), 0) << name;
@@ -88,7 +88,7 @@ TEST_F(LoadTogether, ReadsTheTensorsOfTheFileOnTheFirstNodeAlone) {
         file << std::string(4096, '\0');
     }
     auto const checkpoint = weights::Checkpoint::open(folder / "model");
-    auto const found = sequence_logits(load_together(checkpoint, *ops, false, ranks(), 1).model, *ops, ids, nullptr);
+    auto const found = sequence_logits(load_together(checkpoint, *ops, false, ranks(), {.ranks_a_node = 1}).model, *ops, ids, nullptr);
     EXPECT_EQ(found, expected);
 }
 
