@@ -8,6 +8,7 @@
 #include "app/shared_options.h"
 #include "app/verbs.h"
 #include "comm/comm.h"
+#include "comm/nccl.h"
 #include "core/file.h"
 #include "core/yaml.h"
 #include "merge/mergekit.h"
@@ -108,6 +109,8 @@ ExitCode merge_verb(Options& options) {
     auto const* const ranks = session ? &session->teams() : nullptr;
     bool const leads = !session || session->rank() == 0;
     use_threads(options.threads, session ? session->local_size() : 1);
+    if (auto const devices = comm::visible_devices(); session && devices > 0)
+        merge.options.device_index = session->local_rank() % devices;
     try {
         if (folds) {
             task::fold_adapters(merge, options.base, options.out, ranks);

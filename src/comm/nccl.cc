@@ -38,6 +38,16 @@ struct DestroyStream {
 };
 using Stream = std::unique_ptr<std::remove_pointer_t<cudaStream_t>, DestroyStream>;
 
+struct FreeDevice {
+    void operator()(std::byte* memory) const noexcept { cudaFree(memory); }
+};
+
+/// Memory of the device that what comes from a host, or goes to one, passes through.
+struct Staging {
+    std::unique_ptr<std::byte, FreeDevice> data;
+    std::size_t size = 0;
+};
+
 /// Names a device among those of all machines.
 std::string name_of(int device) {
     cudaDeviceProp properties{};
@@ -49,9 +59,11 @@ std::string name_of(int device) {
 
 struct DeviceComm::Impl {
     int device;
+    int rank;
     std::chrono::milliseconds timeout;
     Handle handle;
     Stream stream;
+    Staging staging;
 
     /// Waits until `is_done` says so, watching for errors of other ranks.
     template <class Done>
@@ -107,7 +119,7 @@ std::string exchange_obstacle() {
 }
 
 DeviceComm::DeviceComm(Comm const& ranks, int device, std::chrono::milliseconds timeout)
-    : impl_{new Impl{device, timeout, nullptr, nullptr}} {
+    : impl_{new Impl{device, ranks.rank(), timeout, nullptr, nullptr, {}}} {
     check_cuda(cudaSetDevice(device), "cudaSetDevice");
     ncclUniqueId id;
     std::memset(&id, 0, sizeof id);
@@ -133,17 +145,29 @@ void DeviceComm::broadcast(void* data, std::size_t bytes, int root) const {
     impl_->wait_for_stream("ncclBroadcast");
 }
 
+void DeviceComm::broadcast_host(std::span<std::byte> bytes, int root) const {
+    if (bytes.empty()) return;
+    auto& staging = impl_->staging;
+    check_cuda(cudaSetDevice(impl_->device), "cudaSetDevice");
+    if (staging.size < bytes.size()) {
+        staging = {};
+        void* memory = nullptr;
+        check_cuda(cudaMalloc(&memory, bytes.size()), "cudaMalloc");
+        staging.data.reset(static_cast<std::byte*>(memory));
+        staging.size = bytes.size();
+    }
+    if (impl_->rank == root)
+        check_cuda(cudaMemcpy(staging.data.get(), bytes.data(), bytes.size(), cudaMemcpyHostToDevice), "cudaMemcpy");
+    broadcast(staging.data.get(), bytes.size(), root);
+    if (impl_->rank != root)
+        check_cuda(cudaMemcpy(bytes.data(), staging.data.get(), bytes.size(), cudaMemcpyDeviceToHost), "cudaMemcpy");
+}
+
 void DeviceComm::sum(float* values, std::size_t count) const {
     impl_->begin();
     check_nccl(ncclAllReduce(values, values, count, ncclFloat, ncclSum, impl_->handle.get(), impl_->stream.get()),
                "ncclAllReduce");
     impl_->wait_for_stream("ncclAllReduce");
-}
-
-void DeviceComm::all_gather(void const* own, std::size_t bytes, void* all) const {
-    impl_->begin();
-    check_nccl(ncclAllGather(own, all, bytes, ncclChar, impl_->handle.get(), impl_->stream.get()), "ncclAllGather");
-    impl_->wait_for_stream("ncclAllGather");
 }
 
 void DeviceComm::finish() {

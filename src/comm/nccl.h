@@ -33,11 +33,11 @@ public:
 
     /// Gives every rank root's bytes. Pointers are to the device's memory; the call returns when it is done.
     void broadcast(void* data, std::size_t bytes, int root) const;
+    /// The same for bytes in the host's memory, which go from device to device.
+    void broadcast_host(std::span<std::byte> bytes, int root) const;
     /// Adds up over the ranks, in place. The order is NCCL's: the bits can differ from those of Comm::tree_sum and
     /// depend on the number of ranks.
     void sum(float* values, std::size_t count) const;
-    /// Every rank's bytes, equally many, in rank order.
-    void all_gather(void const* own, std::size_t bytes, void* all) const;
 
     void finish();  ///< collective; nothing can be exchanged afterwards
 

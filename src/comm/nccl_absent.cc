@@ -25,8 +25,8 @@ DeviceComm::~DeviceComm() = default;
 
 // No object ever exists.
 void DeviceComm::broadcast(void* /*data*/, std::size_t /*bytes*/, int /*root*/) const {}
+void DeviceComm::broadcast_host(std::span<std::byte> /*bytes*/, int /*root*/) const {}
 void DeviceComm::sum(float* /*values*/, std::size_t /*count*/) const {}
-void DeviceComm::all_gather(void const* /*own*/, std::size_t /*bytes*/, void* /*all*/) const {}
 void DeviceComm::finish() {}
 
 std::unique_ptr<DeviceComm> connect_devices(Comm const& /*ranks*/, std::string const& /*device*/) {

@@ -133,12 +133,12 @@ void add_counts(Experts const& experts, Counts counts, Counts& sum) {
     sum += counts;
 }
 
-void merge_and_count(Device device, Recipe const& recipe, std::string const& name, Experts const& experts,
+void merge_and_count(MergeOptions const& options, Recipe const& recipe, std::string const& name, Experts const& experts,
                      std::span<Contribution const> contributions, ModuleContext const& context, std::span<float> out,
                      TakePart const& take = {}) {
-    if (device == Device::cuda) {
+    if (options.device == Device::cuda) {
         if (context.counts) throw InputError{"a report on a merge on a CUDA device", "ask for it on the CPU"};
-        merge_tensor_on_device(recipe, name, contributions, out);
+        merge_tensor_on_device(recipe, name, contributions, out, options.device_index);
         if (take) take(0, out);
         return;
     }
@@ -189,8 +189,8 @@ void merge_one_factor(Recipe const& recipe, MergeOptions const& options, std::st
         one.row = static_cast<std::size_t>(is_a ? experts.shape.in : expert.rank);
     }
     out.resize(contributions.front().values.size());
-    merge_and_count(options.device, without_division(recipe), fmt::format("{}.lora_{}", module, is_a ? 'A' : 'B'),
-                    experts, contributions, context, out);
+    merge_and_count(options, without_division(recipe), fmt::format("{}.lora_{}", module, is_a ? 'A' : 'B'), experts,
+                    contributions, context, out);
 }
 
 std::int64_t sum_of_ranks(Experts const& experts) {
@@ -321,8 +321,8 @@ void merge_updates(MergeOptions const& options, std::string_view module, Experts
         expand(experts.at(i), update);
         contributions[i].values = update;
     }
-    merge_and_count(options.device, recipe, name, experts, contributions, context,
-                    std::span{memory.front()}.first(size), take);
+    merge_and_count(options, recipe, name, experts, contributions, context, std::span{memory.front()}.first(size),
+                    take);
 }
 
 TakePart copy_to(std::span<float> out) {

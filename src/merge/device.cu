@@ -192,13 +192,14 @@ std::string device_obstacle() {
 }
 
 void merge_tensor_on_device(Recipe const& recipe, std::string_view name, std::span<Contribution const> contributions,
-                            std::span<float> out) {
+                            std::span<float> out, int device) {
     if (recipe.sparsify != Sparsify::nothing && recipe.sparsify != Sparsify::largest)
         throw InputError{
             "merging " + std::string{name} + " on a CUDA device by a method that drops at random or the largest",
             "use linear, task_arithmetic, magnitude_prune or ties there, or merge on the CPU"};
     auto const order = checked_order(name, contributions, out.size());
     if (out.empty()) return;
+    check(cudaSetDevice(device), "cudaSetDevice");  // of the calling thread
     std::vector<DeviceArray<float>> memory;
     std::vector<Term> terms;
     Combination how{recipe.elect, recipe.divide != Divide::by_one, recipe.elect_weighted, recipe.zero_is_negative,

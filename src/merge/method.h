@@ -107,6 +107,7 @@ struct MergeOptions {
     bool keep_at_least_one = false;  ///< trimming keeps an element however small the density is
     bool majority_decides = false;   ///< an elected sum of 0 takes the most frequent sign of the whole model
     Device device = Device::cpu;     ///< of element-wise merges; see merge/device.h for the methods
+    int device_index = 0;            ///< which CUDA device
 };
 
 /// The options with the switches set as a peer has them; method, numbers, density and weights stay.

@@ -1,10 +1,14 @@
 #include "task/merge_adapters.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <memory>
 #include <regex>
 #include <set>
 
 #include "comm/comm.h"
+#include "comm/nccl.h"
 #include "core/parallel.h"
 #include "task/merger.h"
 #include "task/together.h"
@@ -66,9 +70,10 @@ std::vector<MergedModule> merge_shard(Merger const& merger, std::vector<std::siz
     return results;
 }
 
-/// All modules in order on every rank: each broadcasts those it merged into the place where they stay.
+/// All modules in order on every rank: each broadcasts those it merged into the place where they stay, from device to
+/// device where the ranks merge on one each.
 std::vector<MergedModule> gather(std::vector<MergedModule> own, std::vector<Json> const& merged, std::size_t modules,
-                                 comm::Comm const* ranks) {
+                                 comm::Comm const* ranks, comm::DeviceComm const* devices) {
     std::vector<MergedModule> all(modules);
     std::vector<int> owner(modules);
     for (auto& module : own) all[module.index] = std::move(module);
@@ -86,8 +91,13 @@ std::vector<MergedModule> gather(std::vector<MergedModule> own, std::vector<Json
             module.report = unpack_report(item["report"]);
         }
     for (std::size_t i = 0; i < modules; ++i)
-        for (auto* values : {&all[i].factors.a, &all[i].factors.b})
-            ranks->broadcast(std::as_writable_bytes(std::span{*values}), owner[i]);
+        for (auto* values : {&all[i].factors.a, &all[i].factors.b}) {
+            auto const bytes = std::as_writable_bytes(std::span{*values});
+            if (devices)
+                devices->broadcast_host(bytes, owner[i]);
+            else
+                ranks->broadcast(bytes, owner[i]);
+        }
     return all;
 }
 
@@ -149,7 +159,13 @@ MergedAdapter merge_adapters(AdapterMerge const& request, comm::Comm const* rank
         }
         return list;
     });
-    auto result = assemble(request, merger, gather(std::move(own), merged, merger.merge().modules().size(), ranks));
+    std::unique_ptr<comm::DeviceComm> devices;
+    auto const& options = request.options;
+    if (ranks && ranks->size() > 1 && options.device == merge::Device::cuda)
+        devices = comm::connect_devices(*ranks, fmt::format("cuda:{}", options.device_index));
+    auto all = gather(std::move(own), merged, merger.merge().modules().size(), ranks, devices.get());
+    if (devices) devices->finish();
+    auto result = assemble(request, merger, std::move(all));
     result.bytes = bytes;
     return result;
 }

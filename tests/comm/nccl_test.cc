@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <span>
+#include <string>
+
 #include "core/error.h"
 #include "mpi_test.h"
 
@@ -11,6 +14,9 @@ namespace {
 TEST(DeviceComm, ConnectsAndFinishesWithOneRank) {
     if (auto const obstacle = exchange_obstacle(); !obstacle.empty()) GTEST_SKIP() << obstacle;
     DeviceComm devices{mpi_session().teams(), 0};
+    std::string text{"what a host has"};
+    devices.broadcast_host(std::as_writable_bytes(std::span{text}), 0);
+    EXPECT_EQ(text, "what a host has");
     devices.finish();
 }
 
