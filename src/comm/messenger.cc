@@ -100,11 +100,23 @@ struct Messenger::Impl {
         arrived.notify_all();
     }
 
-    bool receive_one() {
+    /// Looks for a message of any partner; when this side has said good-bye, of those that have not: what comes from
+    /// the others is for the next messenger on this communicator.
+    bool find_message(bool said_bye, MPI_Status& status) const {
         int found = 0;
+        if (!said_bye) {
+            check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, tag, handle, &found, &status), "MPI_Iprobe");
+            return found != 0;
+        }
+        return std::any_of(partners.begin(), partners.end(), [&](auto const& entry) {
+            if (!entry.second.left) check_mpi(MPI_Iprobe(entry.first, tag, handle, &found, &status), "MPI_Iprobe");
+            return found != 0;
+        });
+    }
+
+    bool receive_one(bool said_bye) {
         MPI_Status status;
-        check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, tag, handle, &found, &status), "MPI_Iprobe");
-        if (found == 0) return false;
+        if (!find_message(said_bye, status)) return false;
         int size = 0;
         check_mpi(MPI_Get_count(&status, MPI_BYTE, &size), "MPI_Get_count");
         std::string bytes(static_cast<std::size_t>(size), '\0');
@@ -159,7 +171,7 @@ struct Messenger::Impl {
                 for (auto const& [other, partner] : partners) start_send(other, Part::bye, {});
                 said_bye = true;
             }
-            bool const busy = receive_one();
+            bool const busy = receive_one(said_bye);
             forget_sent();
             if (said_bye && sending.empty() && all_left()) return;
             if (!said_bye) keep_alive();

@@ -56,6 +56,16 @@ TEST(Messenger, RefusesMessagesToNoPartner) {
     messenger.close();
 }
 
+TEST(Messenger, LeavesWhatComesForTheNextOneOnItsCommunicator) {
+    auto const& control = mpi_session().control();
+    for (int round = 0; round < 10; ++round) {
+        Messenger messenger{control};
+        // While rank 0 waits for this one, the others say hello and good-bye in the next round.
+        if (control.rank() == 1) std::this_thread::sleep_for(20ms);
+        messenger.close();
+    }
+}
+
 TEST(Messenger, FindsSilentPartnerLost) {
     auto const& control = mpi_session().control();
     if (control.size() < 2) GTEST_SKIP() << "nobody to fall silent";
