@@ -35,11 +35,11 @@ struct Options {
     int ranks = 0;
 };
 
-std::vector<std::vector<merge::WeightRule>> read_rules(fs::path const& path) {
+std::vector<std::vector<merge::ModuleRule>> read_rules(fs::path const& path) {
     auto const root = read_yaml(path);
     if (!root.IsSequence())
         throw InputError{fmt::format("'{}' is not a list", path.string()), "give one entry an adapter, in their order"};
-    std::vector<std::vector<merge::WeightRule>> rules;
+    std::vector<std::vector<merge::ModuleRule>> rules;
     for (auto const& entry : root) rules.push_back(merge::parse_weight_rules(entry, path.string()));
     return rules;
 }
@@ -71,12 +71,13 @@ void take_mergekit(Options& options) {
     auto& merge = options.merge;
     if (!merge.adapters.empty() || !merge.weights.empty() || !options.module_weights.empty())
         throw InputError{"adapters and weights come from the file that --mergekit names", "leave them out here"};
-    auto config = merge::read_mergekit(options.mergekit);
+    auto config = merge::read_mergekit(options.mergekit, options.base);
     config.options.seed = merge.options.seed;
     config.options.rank = merge.options.rank;
     merge.options = config.options;
     merge.adapters = std::move(config.adapters);
     merge.rules = std::move(config.rules);
+    merge.densities = std::move(config.densities);
     if (options.space.empty()) options.space = config.base_model.empty() ? "factor" : "delta";
     if (options.space == "delta") {
         if (options.base.empty()) options.base = config.base_model;

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "core/error.h"
@@ -53,7 +54,7 @@ struct Experts {
 Experts canonical(std::string_view module, std::span<Factors const> given) {
     Experts experts;
     experts.origin = order_by(given.size(), [&](std::size_t i) {
-        return std::pair{given[i].identity, given[i].weight};
+        return std::tuple{given[i].identity, given[i].weight, given[i].density};
     });
     for (auto const i : experts.origin) {
         auto const& one = given[i];
@@ -116,7 +117,7 @@ Recipe without_division(Recipe recipe) {
 Contribution contribution(Recipe const& recipe, MergeOptions const& options, ModuleContext const& context,
                           Factors const& expert, std::span<float const> values) {
     Contribution one{.values = values, .identity = expert.identity};
-    if (recipe.sparsify != Sparsify::nothing) one.density = options.density;
+    if (recipe.sparsify != Sparsify::nothing) one.density = expert.density.value_or(options.density);
     if (recipe.sparsify == Sparsify::largest && options.trim_over == TrimOver::model && options.density < 1.0) {
         auto const cut = context.trim->cuts.find(expert.identity);
         if (cut == context.trim->cuts.end()) throw std::logic_error{"an expert that is not among the model's"};

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,9 +19,10 @@ struct Factors {
     std::span<float const> a = {};  ///< row-major [rank, in]
     std::span<float const> b = {};  ///< row-major [out, rank]
     std::int64_t rank = 0;
-    double scaling = 1.0;            ///< s: alpha / rank, or alpha / sqrt(rank) with rslora
-    double weight = 1.0;             ///< the user's weight of the expert
-    std::string_view identity = {};  ///< of the expert's content (a hash): order of summation, DARE's mask
+    double scaling = 1.0;                ///< s: alpha / rank, or alpha / sqrt(rank) with rslora
+    double weight = 1.0;                 ///< the user's weight of the expert
+    std::string_view identity = {};      ///< of the expert's content (a hash): order of summation, DARE's mask
+    std::optional<double> density = {};  ///< instead of the options'; not with TrimOver::model
 };
 
 struct MergedFactors {

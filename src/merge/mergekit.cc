@@ -5,12 +5,15 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "core/yaml.h"
 
 namespace samner::merge {
@@ -23,8 +26,7 @@ constexpr auto methods =
 
 /// What mergekit knows and this merge does not, and what to do instead.
 constexpr auto refused = std::to_array<std::pair<std::string_view, std::string_view>>(
-    {{"slices", "name whole adapters under models"},
-     {"modules", "name whole adapters under models"},
+    {{"modules", "name whole adapters under models"},
      {"tokenizer_source", "leave it out: an adapter has no tokenizer"},
      {"tokenizer", "leave it out: an adapter has no tokenizer"},
      {"chat_template", "leave it out: an adapter has no template"},
@@ -47,7 +49,7 @@ void refuse_gradient(YAML::Node const& node, std::string_view key, std::string c
     if (node.IsSequence())
         throw InputError{
             fmt::format("mergekit's gradient of '{}' over the layers is not supported here ({})", key, place),
-            "give one number, or weights by layer with --module-weights"};
+            "give one number: gradients are there for weight and density"};
 }
 
 /// A number that holds for the whole merge: the file's, or what all models say.
@@ -93,24 +95,128 @@ private:
     std::size_t models_ = 0;
 };
 
-std::vector<WeightRule> read_weight(YamlMap& parameters) {
-    auto const node = parameters.node("weight");
-    auto const place = parameters.place(node);
-    if (node.IsScalar()) return parse_weight_rules(node, place);
-    if (!node.IsSequence() || node.size() == 0)
-        throw InputError{fmt::format("'weight' is no number and no list ({})", place),
-                         "give a number, or a list of {filter, value}"};
-    std::vector<WeightRule> rules;
-    for (auto const& entry : node) {
-        if (!entry.IsMap()) refuse_gradient(node, "weight", place);
-        YamlMap condition{entry, place};
-        auto const filter = condition.get<std::string>("filter", "*");
-        refuse_gradient(condition.node("value"), "weight", place);
-        rules.push_back({.pattern = filter == "*" ? filter : fmt::format("*{}*", filter),
-                         .weight = condition.require<double>("value")});
-        condition.finish();
+/// The number of layers of the base model, which is read when somebody asks.
+class BaseLayers {
+public:
+    explicit BaseLayers(std::filesystem::path base) : base_{std::move(base)} {}
+
+    /// @param what  needs the number, for messages
+    std::int32_t count(std::string_view what, std::string const& place) {
+        if (base_.empty())
+            throw InputError{fmt::format("{} needs the number of layers of the base model ({})", what, place),
+                             "name the base model's folder as base_model, or with --base"};
+        if (count_ == 0) {
+            auto const path = base_ / "config.json";
+            count_ = member<std::int32_t>(read_json(path), "num_hidden_layers", path.string());
+            if (count_ < 1) throw InputError{fmt::format("{}: num_hidden_layers is {}", path.string(), count_)};
+        }
+        return count_;
     }
+
+private:
+    std::filesystem::path base_;
+    std::int32_t count_ = 0;
+};
+
+/// The pattern of modules whose weight's name has the filter in it.
+std::string pattern_of(std::string filter, std::string const& place) {
+    if (filter == "*") return filter;
+    if (filter.empty() || filter.find('*') != std::string::npos)
+        throw InputError{fmt::format("the filter '{}' is part of no tensor's name ({})", filter, place),
+                         "give a part of a name as it stands, such as mlp, or * for all"};
+    constexpr std::string_view end = ".weight";
+    bool const ends = filter.ends_with(end);
+    if (ends) filter.resize(filter.size() - end.size());
+    return fmt::format("*{}{}", filter, ends ? "" : "*");
+}
+
+/// Reads a weight or density.
+class Setting {
+public:
+    Setting(std::string key, BaseLayers& layers) : key_{std::move(key)}, layers_{layers} {}
+
+    /// What the parameters say of it; no rules where they say nothing.
+    std::vector<ModuleRule> read(YamlMap& parameters) const {
+        if (!parameters.has(key_)) {
+            parameters.get(key_, 0.0);  // a key that is known, for the message of an unknown one
+            return {};
+        }
+        auto const node = parameters.node(key_);
+        auto const place = parameters.place(node);
+        if (node.IsMap()) return {conditional(node, place)};
+        if (!node.IsSequence() || std::ranges::all_of(node, [](auto const& entry) { return entry.IsScalar(); }))
+            return {rule("*", node, place)};
+        std::vector<ModuleRule> rules;
+        for (auto const& entry : node) rules.push_back(conditional(entry, place));
+        return rules;
+    }
+
+private:
+    ModuleRule conditional(YAML::Node const& node, std::string const& place) const {
+        if (!node.IsMap()) refuse(place);
+        YamlMap condition{node, place};
+        auto const filter = condition.get<std::string>("filter", "*");
+        if (!condition.has("value")) condition.require<double>("value");
+        auto result = rule(pattern_of(filter, place), condition.node("value"), place);
+        condition.finish();
+        return result;
+    }
+
+    ModuleRule rule(std::string pattern, YAML::Node const& node, std::string const& place) const {
+        std::vector<double> values;
+        if (node.IsSequence())
+            for (auto const& entry : node) values.push_back(number(entry, place));
+        else
+            values.push_back(number(node, place));
+        if (values.empty())
+            throw InputError{fmt::format("the gradient of '{}' has no numbers ({})", key_, place), "give two or more"};
+        if (values.size() == 1) return {.pattern = std::move(pattern), .value = values.front()};
+        auto const layers = layers_.count(fmt::format("the gradient of '{}'", key_), place);
+        return {.pattern = std::move(pattern), .gradient = std::move(values), .num_layers = layers};
+    }
+
+    double number(YAML::Node const& node, std::string const& place) const {
+        double value = 0.0;
+        if (node.IsScalar() && YAML::convert<double>::decode(node, value) && std::isfinite(value)) return value;
+        refuse(place);
+    }
+
+    [[noreturn]] void refuse(std::string const& place) const {
+        throw InputError{fmt::format("'{}' is no number ({})", key_, place),
+                         "give a number, a list of numbers, or a list of {filter, value}"};
+    }
+
+    std::string key_;
+    BaseLayers& layers_;
+};
+
+bool is_for_all(ModuleRule const& rule) {
+    return rule.pattern == "*" && !rule.layers;
+}
+
+/// What an inner scope says, and, for the modules of which it says nothing, an outer one.
+std::vector<ModuleRule> with_outer(std::vector<ModuleRule> rules, std::vector<ModuleRule> const& outer) {
+    if (std::ranges::none_of(rules, is_for_all)) rules.insert(rules.end(), outer.begin(), outer.end());
     return rules;
+}
+
+/// Puts densities into the options where they are one number for everything.
+void simplify_densities(MergekitConfig& config) {
+    auto const& first = config.densities.front();
+    bool const same = std::ranges::all_of(config.densities, [&](auto const& rules) { return rules == first; });
+    if (!same || !is_for_all(first.front()) || !first.front().gradient.empty()) return;
+    config.options.density = first.front().value;
+    config.densities.clear();
+}
+
+void check_densities(MergekitConfig const& config) {
+    auto options = config.options;
+    for (auto const& rules : config.densities)
+        for (auto const& rule : rules)
+            for (auto const density : rule.gradient.empty() ? std::vector{rule.value} : rule.gradient) {
+                options.density = density;
+                validate(options);
+            }
 }
 
 std::string parse_dtype(std::string const& name, std::string const& place) {
@@ -119,6 +225,17 @@ std::string parse_dtype(std::string const& name, std::string const& place) {
     auto const found = std::ranges::find(names, name, [](auto const& pair) { return pair.first; });
     if (found != names.end()) return std::string{found->second};
     throw InputError{fmt::format("dtype is '{}' ({})", name, place), "use float32, float16 or bfloat16"};
+}
+
+[[noreturn]] void refuse_slices(std::string const& place) {
+    throw InputError{fmt::format("mergekit's 'slices' of some of the layers are not supported here ({})", place),
+                     "name whole adapters under models"};
+}
+
+/// Checks that a source is all layers of its model.
+void check_layers(YamlMap& source, BaseLayers& layers) {
+    auto const range = source.require<std::vector<std::int64_t>>("layer_range");
+    if (range != std::vector<std::int64_t>{0, layers.count("'slices'", source.place())}) refuse_slices(source.place());
 }
 
 Method read_method(YamlMap& root) {
@@ -134,7 +251,7 @@ Method read_method(YamlMap& root) {
 
 }  // namespace
 
-MergekitConfig read_mergekit(std::filesystem::path const& path) {
+MergekitConfig read_mergekit(std::filesystem::path const& path, std::filesystem::path const& base) {
     YamlMap root{read_yaml(path), path.string()};
     refuse_known(root);
     MergekitConfig config;
@@ -144,26 +261,50 @@ MergekitConfig read_mergekit(std::filesystem::path const& path) {
     config.base_model = root.get<std::string>("base_model", "");
     if (root.has("dtype")) config.dtype = parse_dtype(root.require<std::string>("dtype"), root.place());
 
+    BaseLayers layers{base.empty() ? std::filesystem::path{config.base_model} : base};
+    Setting const weight{"weight", layers};
+    Setting const density{"density", layers};
     std::map<std::string, Shared> shared;
-    for (auto const* key : {"density", "gamma", "epsilon", "lambda", "t"}) shared.emplace(key, Shared{key});
-    auto parameters = root.map("parameters");
-    refuse_known(parameters);
-    std::vector<WeightRule> default_rules{{.weight = 1.0}};
+    for (auto const* key : {"gamma", "epsilon", "lambda", "t"}) shared.emplace(key, Shared{key});
     auto const read_shared = [&](YamlMap& map, bool of_all) {
         for (auto& [key, value] : shared) value.read(map, of_all);
     };
-    read_shared(parameters, true);
-    if (parameters.has("weight")) default_rules = read_weight(parameters);
-    bool const normalizes = parameters.get("normalize", config.options.normalize == Normalize::weights);
-    config.options.normalize = normalizes ? Normalize::weights : Normalize::none;
-    if (!parameters.get("rescale", true)) config.options.rescale = Rescale::none;
-    parameters.finish();
-
-    auto const models = root.has("models") ? root.node("models") : YAML::Node{};
+    std::vector<ModuleRule> outer_weight;
+    std::vector<ModuleRule> outer_density;
+    bool normalizes = config.options.normalize == Normalize::weights;
+    bool rescales = true;
+    auto const read_parameters = [&](YamlMap parameters) {
+        refuse_known(parameters);
+        read_shared(parameters, true);
+        outer_weight = with_outer(weight.read(parameters), outer_weight);
+        outer_density = with_outer(density.read(parameters), outer_density);
+        normalizes = parameters.get("normalize", normalizes);
+        rescales = parameters.get("rescale", rescales);
+        parameters.finish();
+    };
+    read_parameters(root.map("parameters"));
+    if (root.has("slices") && root.has("models"))
+        throw InputError{fmt::format("both 'models' and 'slices' ({})", root.place()), "give one of them"};
+    bool const sliced = root.has("slices");
+    auto models = sliced || root.has("models") ? root.node(sliced ? "slices" : "models") : YAML::Node{};
+    if (sliced) {
+        auto const place = root.place(models);
+        if (!models.IsSequence() || models.size() != 1) refuse_slices(place);
+        YamlMap slice{models[0], path.string(), "slices"};
+        read_parameters(slice.map("parameters"));
+        models.reset(slice.has("sources") ? slice.node("sources") : YAML::Node{});
+        slice.finish();
+    }
     if (!models.IsSequence() || models.size() == 0)
-        throw InputError{fmt::format("'models' is no list ({})", root.place()), "name the adapters under models"};
+        throw InputError{fmt::format("'{}' is no list ({})", sliced ? "sources" : "models", root.place()),
+                         "name the adapters under models"};
+    config.options.normalize = normalizes ? Normalize::weights : Normalize::none;
+    if (!rescales) config.options.rescale = Rescale::none;
+
+    outer_density = with_outer(outer_density, {{.value = 1.0}});
     for (auto const& node : models) {
-        YamlMap entry{node, path.string(), "models"};
+        YamlMap entry{node, path.string(), sliced ? "sources" : "models"};
+        if (sliced) check_layers(entry, layers);
         auto model = entry.require<std::string>("model");
         auto own = entry.map("parameters");
         refuse_known(own);
@@ -183,7 +324,9 @@ MergekitConfig read_mergekit(std::filesystem::path const& path) {
         }
         config.adapters.emplace_back(model);
         read_shared(own, false);
-        config.rules.push_back(own.has("weight") ? read_weight(own) : default_rules);
+        auto& rules = config.rules.emplace_back(with_outer(weight.read(own), outer_weight));
+        if (rules.empty()) rules.push_back({.value = 1.0});
+        config.densities.push_back(with_outer(density.read(own), outer_density));
         own.finish();
         entry.finish();
     }
@@ -191,7 +334,8 @@ MergekitConfig read_mergekit(std::filesystem::path const& path) {
 
     auto const count = config.adapters.size();
     auto& options = config.options;
-    options.density = shared.at("density").value(count, 1.0);
+    options.density = 1.0;
+    if (count > 0) simplify_densities(config);
     options.gamma = shared.at("gamma").value(count, 0.01);
     options.epsilon = shared.at("epsilon").value(count, 0.15);
     options.lambda = shared.at("lambda").value(count, 1.0);
@@ -202,7 +346,7 @@ MergekitConfig read_mergekit(std::filesystem::path const& path) {
                              "name two adapters and t in [0, 1]"};
         // t runs from base_model, which is one of the two.
         bool const from_first = config.base_model.empty() || config.adapters[0] == config.base_model;
-        config.rules = {{{.weight = from_first ? 1.0 - t : t}}, {{.weight = from_first ? t : 1.0 - t}}};
+        config.rules = {{{.value = from_first ? 1.0 - t : t}}, {{.value = from_first ? t : 1.0 - t}}};
         config.base_model.clear();
     } else if (t >= 0.0) {
         throw InputError{fmt::format("'t' with merge_method {} ({})", to_string(method), root.place()), "use slerp"};
@@ -212,6 +356,7 @@ MergekitConfig read_mergekit(std::filesystem::path const& path) {
                          "use task_arithmetic, which adds up the adapters alone"};
     if (is_geometric(method)) options.normalize = Normalize::method;
     validate(options);
+    check_densities(config);
     return config;
 }
 

@@ -24,7 +24,7 @@ std::size_t update_size(ExpertModule const& one) {
 }
 
 Factors factors_of(ExpertModule const& one, FactorValues const& values) {
-    return {values.a, values.b, one.rank, one.scaling, one.weight, one.identity};
+    return {values.a, values.b, one.rank, one.scaling, one.weight, one.identity, one.density};
 }
 
 /// A module with its values.
@@ -57,6 +57,18 @@ void walk_expert(Space space, std::span<Module const> modules, std::size_t exper
             expand(factors_of(one, values), update);
             visit(update);
         }
+    }
+}
+
+void check_densities(MergeOptions options, Module const& module) {
+    for (auto const& one : module.experts) {
+        if (!one.density) continue;
+        if (options.trim_over == TrimOver::model)
+            throw InputError{
+                fmt::format("a density of its own for module {} and trimming over the whole model", module.name),
+                "trim each tensor, or give one density"};
+        options.density = *one.density;
+        validate(options);
     }
 }
 
@@ -106,6 +118,7 @@ ModelMerge::ModelMerge(MergeOptions options, Space space, std::vector<Module> mo
             std::equal(module.experts.begin(), module.experts.end(), first.experts.begin(), first.experts.end(),
                        [](auto const& left, auto const& right) { return left.identity == right.identity; });
         if (!same) throw InputError{fmt::format("modules {} and {} have different experts", first.name, module.name)};
+        check_densities(options_, module);
     }
     bool const is_identity = first.experts.size() == 1 && !options_.operate_on_single;
     if (is_identity) return;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,7 +22,8 @@ struct ExpertModule {
     std::int64_t out = 0;
     double scaling = 1.0;
     double weight = 1.0;
-    std::string_view identity = {};  ///< see Factors
+    std::string_view identity = {};      ///< see Factors
+    std::optional<double> density = {};  ///< see Factors
 };
 
 /// One module of every expert, in one order for all modules.
@@ -62,7 +64,8 @@ std::vector<std::vector<std::size_t>> assign_shards(std::span<Share const> items
 class ModelMerge {
 public:
     /// @param space  delta where `delta` will be called, factor where `factors` will be
-    /// @throws InputError when options are invalid, there is no module, or modules differ in their experts
+    /// @throws InputError when options or a module's density are invalid, there is no module, or modules differ in
+    /// their experts
     ModelMerge(MergeOptions options, Space space, std::vector<Module> modules, ReadFactors read);
 
     std::span<Module const> modules() const { return modules_; }

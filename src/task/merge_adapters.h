@@ -8,7 +8,7 @@
 
 #include "core/json.h"
 #include "merge/method.h"
-#include "merge/weight_rules.h"
+#include "merge/module_rules.h"
 #include "weights/adapter.h"
 
 namespace samner::comm {
@@ -21,7 +21,9 @@ struct AdapterMerge {
     std::vector<std::filesystem::path> adapters;  ///< PEFT folders
     std::vector<double> weights;                  ///< one an adapter; empty: all 1
     /// Instead of `weights`: the rules of each adapter, by module and layer; empty: none.
-    std::vector<std::vector<merge::WeightRule>> rules = {};
+    std::vector<std::vector<merge::ModuleRule>> rules = {};
+    /// Instead of the options' density: the rules of each adapter; empty: none.
+    std::vector<std::vector<merge::ModuleRule>> densities = {};
     merge::MergeOptions options = {};
     bool allow_nonfinite = false;  ///< merge NaN and infinity as they come
     std::string dtype = {};        ///< that the tensors of a folded model have to have, such as F32; empty: any

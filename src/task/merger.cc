@@ -25,6 +25,7 @@ Merger::Merger(AdapterMerge const& request, merge::Space space, comm::Comm const
         };
         check_count(request.weights.size(), "weights");
         check_count(request.rules.size(), "lists of weights");
+        check_count(request.densities.size(), "lists of densities");
         if (!request.weights.empty() && !request.rules.empty())
             throw InputError{"weights by adapter and by module contradict each other", "give one of them"};
         open_experts();
@@ -82,10 +83,13 @@ std::vector<merge::Module> Merger::modules() const {
     std::vector<merge::Module> modules;
     for (auto const& name : names) modules.push_back({name, {}});
     for (std::size_t i = 0; i < experts_.size(); ++i) {
-        std::vector<merge::WeightRule> const same{{.weight = request_.weights.empty() ? 1.0 : request_.weights[i]}};
-        auto const weights = merge::module_weights(request_.rules.empty() ? same : request_.rules[i], names);
+        std::vector<merge::ModuleRule> const same{{.value = request_.weights.empty() ? 1.0 : request_.weights[i]}};
+        auto const weights = merge::module_values(request_.rules.empty() ? same : request_.rules[i], names, "weight");
+        std::vector<double> densities;
+        if (!request_.densities.empty()) densities = merge::module_values(request_.densities[i], names, "density");
         for (std::size_t m = 0; m < modules.size(); ++m) {
             merge::ExpertModule one{.weight = weights[m], .identity = hashes_[i]};
+            if (!densities.empty()) one.density = densities[m];
             if (auto const* found = tensors_[m][i]) {
                 one.rank = found->rank;
                 one.in = found->in;
@@ -131,8 +135,8 @@ std::uint64_t Merger::largest_module() const {
 std::map<std::string, std::string> Merger::provenance() const {
     auto const& options = request_.options;
     std::map<std::string, std::string> result{{"samner.method", std::string{merge::to_string(options.method)}},
-                                              {"samner.density", fmt::format("{}", options.density)},
                                               {"samner.seed", fmt::format("{}", options.seed)}};
+    if (request_.densities.empty()) result["samner.density"] = fmt::format("{}", options.density);
     merge::MergeOptions const usual;
     auto const unusual = [&](char const* name, auto value, auto usual_value, std::string const& text) {
         if (value != usual_value) result[fmt::format("samner.{}", name)] = text;
@@ -152,16 +156,11 @@ std::map<std::string, std::string> Merger::provenance() const {
         unusual(name, flag, false, "true");
     std::vector<std::string> inputs;
     for (std::size_t i = 0; i < experts_.size(); ++i) {
-        auto weight = fmt::format("{}", request_.weights.empty() ? 1.0 : request_.weights[i]);
-        if (!request_.rules.empty()) {
-            weight.clear();
-            for (auto const& rule : request_.rules[i]) {
-                weight += weight.empty() ? "" : ", ";
-                weight += fmt::format("{} in {}", rule.weight, rule.pattern);
-                if (rule.layers) weight += fmt::format(" of layers {}-{}", rule.layers->first, rule.layers->last);
-            }
-        }
-        inputs.push_back(fmt::format("{} weight {}", hashes_[i], weight));
+        auto const weight = request_.rules.empty()
+                                ? fmt::format("{}", request_.weights.empty() ? 1.0 : request_.weights[i])
+                                : merge::to_string(request_.rules[i]);
+        auto& input = inputs.emplace_back(fmt::format("{} weight {}", hashes_[i], weight));
+        if (!request_.densities.empty()) input += fmt::format(" density {}", merge::to_string(request_.densities[i]));
     }
     std::ranges::sort(inputs);
     for (std::size_t i = 0; i < inputs.size(); ++i) result[fmt::format("samner.input.{}", i)] = inputs[i];

@@ -11,7 +11,7 @@
 #include "core/random.h"
 #include "core/yaml.h"
 #include "merge/held_modules.h"
-#include "merge/weight_rules.h"
+#include "merge/module_rules.h"
 
 namespace samner::merge {
 namespace {
@@ -202,19 +202,19 @@ TEST(MergeReport, OfTheMergedNormIsThatOfTheUpdate) {
 std::vector<std::string> const names{"model.layers.0.self_attn.q_proj", "model.layers.1.self_attn.q_proj",
                                      "model.layers.1.mlp.up_proj", "lm_head"};
 
-TEST(WeightRules, TheFirstThatMatchesWins) {
-    std::vector<WeightRule> const rules{{"q_proj", LayerRange{1, 1}, 0.5}, {"self_attn.*", {}, 2.0}, {"*", {}, 1.0}};
-    EXPECT_THAT(module_weights(rules, names), testing::ElementsAre(2.0, 0.5, 1.0, 1.0));
+TEST(ModuleRules, TheFirstThatMatchesWins) {
+    std::vector<ModuleRule> const rules{{"q_proj", LayerRange{1, 1}, 0.5}, {"self_attn.*", {}, 2.0}, {"*", {}, 1.0}};
+    EXPECT_THAT(module_values(rules, names, "weight"), testing::ElementsAre(2.0, 0.5, 1.0, 1.0));
     EXPECT_EQ(layer_of("model.layers.12.mlp.up_proj"), 12);
     EXPECT_EQ(layer_of("lm_head"), std::nullopt);
     EXPECT_FALSE(matches({"proj", {}, 1.0}, names[0])) << "a part of a name is not a name";
     EXPECT_TRUE(matches({"model.*.q_*", {}, 1.0}, names[0]));
 }
 
-TEST(WeightRules, AModuleWithoutARuleAndARuleWithoutAModuleAreErrors) {
-    auto message = [](std::vector<WeightRule> const& rules) {
+TEST(ModuleRules, AModuleWithoutARuleAndARuleWithoutAModuleAreErrors) {
+    auto message = [](std::vector<ModuleRule> const& rules) {
         try {
-            module_weights(rules, names);
+            module_values(rules, names, "weight");
         } catch (InputError const& error) {
             return std::string{error.what()};
         }
@@ -225,15 +225,15 @@ TEST(WeightRules, AModuleWithoutARuleAndARuleWithoutAModuleAreErrors) {
     EXPECT_THAT(message({{"q_proj", LayerRange{7, 9}, 1.0}, {"*", {}, 1.0}}), testing::HasSubstr("layers 7-9"));
 }
 
-TEST(WeightRules, AreReadFromANumberOrAList) {
+TEST(ModuleRules, AreReadFromANumberOrAList) {
     auto const parse = [](std::string const& text) { return parse_weight_rules(parse_yaml(text, "w.yaml"), "w.yaml"); };
-    EXPECT_EQ(parse("1.5").front().weight, 1.5);
+    EXPECT_EQ(parse("1.5").front().value, 1.5);
     auto const rules = parse("[{pattern: q_proj, layers: 0-11, weight: 0.5}, {layers: 3, weight: 2}, {weight: -1}]");
     ASSERT_EQ(rules.size(), 3U);
     EXPECT_EQ(rules[0].layers->last, 11);
     EXPECT_EQ(rules[1].layers->first, 3);
     EXPECT_EQ(rules[1].pattern, "*");
-    EXPECT_EQ(rules[2].weight, -1.0);
+    EXPECT_EQ(rules[2].value, -1.0);
     for (auto const* bad : {"{}", "[]", "[{pattern: q}]", "[{weight: 1, layer: 3}]", "[{weight: 1, layers: 5-2}]",
                             "[{weight: 1, layers: a}]", ".nan", "x"})
         EXPECT_THROW(parse(bad), InputError) << bad;

@@ -65,7 +65,7 @@ TEST(MergeAdapters, GivesEachRankItsShareOfTheBytes) {
 TEST(MergeAdapters, WeighsModulesByTheirRules) {
     auto by_module = request({"e0", "e1"}, "linear");
     auto const rules = [](double q, double rest) {
-        return std::vector<merge::WeightRule>{{.pattern = "q_proj", .weight = q}, {.weight = rest}};
+        return std::vector<merge::ModuleRule>{{.pattern = "q_proj", .value = q}, {.value = rest}};
     };
     by_module.rules = {rules(1, 1), rules(0, 1)};
     auto const merged = merge_adapters(by_module, &mpi_session().teams());

@@ -1,6 +1,7 @@
-#include "merge/weight_rules.h"
+#include "merge/module_rules.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -51,9 +52,24 @@ LayerRange parse_layers(std::string const& text, std::string const& place) {
     return {*first, *last};
 }
 
-std::string shown(WeightRule const& rule) {
+std::string shown(ModuleRule const& rule) {
     return rule.layers ? fmt::format("'{}' in layers {}-{}", rule.pattern, rule.layers->first, rule.layers->last)
                        : fmt::format("'{}'", rule.pattern);
+}
+
+double value_in(ModuleRule const& rule, std::string const& module) {
+    if (rule.gradient.empty()) return rule.value;
+    auto const layer = layer_of(module);
+    if (layer && *layer >= rule.num_layers)
+        throw InputError{fmt::format("module {} of a base model of {} layers", module, rule.num_layers),
+                         "name the base model of the adapters"};
+    double place = 0.0;  // of the layer, from 0 to 1
+    if (layer) place = rule.num_layers == 1 ? 1.0 : static_cast<double>(*layer) / (rule.num_layers - 1);
+    auto const last = rule.gradient.size() - 1;
+    double const scaled = place * static_cast<double>(last);
+    auto const left = static_cast<std::size_t>(scaled);
+    double const share = scaled - static_cast<double>(left);
+    return (1.0 - share) * rule.gradient[left] + share * rule.gradient[std::min(last, left + 1)];
 }
 
 double finite(double weight, std::string const& place) {
@@ -72,7 +88,7 @@ std::optional<std::int32_t> layer_of(std::string_view module) {
     return std::nullopt;
 }
 
-bool matches(WeightRule const& rule, std::string_view module) {
+bool matches(ModuleRule const& rule, std::string_view module) {
     if (rule.layers) {
         auto const layer = layer_of(module);
         if (!layer || *layer < rule.layers->first || *layer > rule.layers->last) return false;
@@ -85,35 +101,50 @@ bool matches(WeightRule const& rule, std::string_view module) {
     return true;
 }
 
-std::vector<double> module_weights(std::span<WeightRule const> rules, std::span<std::string const> modules) {
-    std::vector<double> weights;
+std::vector<double> module_values(std::span<ModuleRule const> rules, std::span<std::string const> modules,
+                                  std::string_view what) {
+    std::vector<double> values;
     std::vector<bool> used(rules.size());
     for (auto const& module : modules) {
         std::optional<double> found;
         for (std::size_t i = 0; i < rules.size(); ++i) {
             if (!matches(rules[i], module)) continue;
             used[i] = true;
-            if (!found) found = rules[i].weight;
+            if (!found) found = value_in(rules[i], module);
         }
         if (!found)
-            throw InputError{fmt::format("no weight for module {}", module),
-                             "end the list with {pattern: '*', weight: ...}"};
-        weights.push_back(*found);
+            throw InputError{fmt::format("no {} for module {}", what, module),
+                             fmt::format("end the list with a {} for all modules", what)};
+        values.push_back(*found);
     }
     auto const unused = std::find(used.begin(), used.end(), false);
     if (unused != used.end())
-        throw InputError{fmt::format("the weight for {} matches no module",
+        throw InputError{fmt::format("the {} for {} matches no module", what,
                                      shown(rules[static_cast<std::size_t>(unused - used.begin())])),
                          "name modules as the adapter does, by their last parts, such as self_attn.q_proj"};
-    return weights;
+    return values;
 }
 
-std::vector<WeightRule> parse_weight_rules(YAML::Node const& node, std::string const& place) {
-    std::vector<WeightRule> rules;
+std::string to_string(std::span<ModuleRule const> rules) {
+    std::string text;
+    for (auto const& rule : rules) {
+        if (!text.empty()) text += ", ";
+        if (rule.gradient.empty())
+            text += fmt::format("{} in {}", rule.value, rule.pattern);
+        else
+            text +=
+                fmt::format("{} over {} layers in {}", fmt::join(rule.gradient, " to "), rule.num_layers, rule.pattern);
+        if (rule.layers) text += fmt::format(" of layers {}-{}", rule.layers->first, rule.layers->last);
+    }
+    return text;
+}
+
+std::vector<ModuleRule> parse_weight_rules(YAML::Node const& node, std::string const& place) {
+    std::vector<ModuleRule> rules;
     if (node.IsScalar()) {
         YAML::Node wrapped;
         wrapped["weight"] = node;
-        rules.push_back({.weight = finite(YamlMap{wrapped, place}.require<double>("weight"), place)});
+        rules.push_back({.value = finite(YamlMap{wrapped, place}.require<double>("weight"), place)});
         return rules;
     }
     if (!node.IsSequence() || node.size() == 0)
@@ -121,10 +152,10 @@ std::vector<WeightRule> parse_weight_rules(YAML::Node const& node, std::string c
                          "use a number, or [{pattern: q_proj, layers: 0-11, weight: 0.5}, ...]"};
     for (auto const& entry : node) {
         YamlMap map{entry, place};
-        WeightRule rule;
+        ModuleRule rule;
         rule.pattern = map.get<std::string>("pattern", "*");
         if (map.has("layers")) rule.layers = parse_layers(map.require<std::string>("layers"), map.place());
-        rule.weight = finite(map.require<double>("weight"), map.place());
+        rule.value = finite(map.require<double>("weight"), map.place());
         map.finish();
         rules.push_back(rule);
     }
