@@ -7,6 +7,10 @@
 
 #include "core/clones.h"
 
+#if SAMNER_HAS_CLONES
+#include <immintrin.h>
+#endif
+
 namespace samner::merge::loops {
 namespace {
 
@@ -68,9 +72,43 @@ __attribute__((target("avx2"))) void multiply_rows_avx2(float const* left, float
                                                         float* out) {
     multiply_all<32, 3>(left, panels, rows, rank, columns, scale, out);
 }
+
+__attribute__((target("arch=x86-64-v4"))) std::size_t gather_between_v4(float const* in, std::size_t size,
+                                                                        std::uint32_t first, std::uint32_t last,
+                                                                        std::uint32_t* out) {
+    constexpr std::size_t lanes = 16;
+    auto const bits = _mm512_set1_epi32(static_cast<int>(magnitude_bits));
+    auto const low = _mm512_set1_epi32(static_cast<int>(first));
+    auto const width = _mm512_set1_epi32(static_cast<int>(last - first));
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < size; i += lanes) {
+        auto const here = static_cast<__mmask16>(size - i < lanes ? (1U << (size - i)) - 1U : 0xFFFFU);
+        auto const keys = _mm512_and_si512(_mm512_maskz_loadu_epi32(here, in + i), bits);
+        auto const mask = _mm512_mask_cmple_epu32_mask(here, _mm512_sub_epi32(keys, low), width);
+        auto const count = static_cast<unsigned>(std::popcount(static_cast<unsigned>(mask)));
+        auto const stored = static_cast<__mmask16>((1U << count) - 1U);
+        _mm512_mask_storeu_epi32(out + found, stored, _mm512_maskz_compress_epi32(mask, keys));
+        found += count;
+    }
+    return found;
+}
 #endif
 
 }  // namespace
+
+std::size_t gather_between(float const* in, std::size_t size, std::uint32_t first, std::uint32_t last,
+                           std::uint32_t* out) {
+#if SAMNER_HAS_CLONES
+    if (__builtin_cpu_supports("x86-64-v4")) return gather_between_v4(in, size, first, last, out);
+#endif
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < size; ++i) {
+        auto const key = std::bit_cast<std::uint32_t>(in[i]) & magnitude_bits;
+        out[found] = key;  // within `size`: found <= i
+        found += key - first <= last - first ? 1 : 0;
+    }
+    return found;
+}
 
 void multiply_rows(float const* left, float const* panels, std::size_t rows, std::size_t rank, std::size_t columns,
                    float scale, float* out) {

@@ -16,6 +16,11 @@ void keep_at_least(float const* in, float* out, std::size_t size, std::uint32_t 
 /// How many elements (fewer than 2^32) have this magnitude.
 std::size_t count_equal(float const* in, std::size_t size, std::uint32_t magnitude);
 
+/// Writes the magnitudes from `first` to `last` (both included) in their order. @param out  has room for `size` of them
+/// @return how many there are
+std::size_t gather_between(float const* in, std::size_t size, std::uint32_t first, std::uint32_t last,
+                           std::uint32_t* out);
+
 /// out[i] = word[i] <= last ? in[i] / divisor : 0
 void keep_drawn(float const* in, std::uint32_t const* word, float* out, std::size_t size, std::uint32_t last,
                 float divisor);

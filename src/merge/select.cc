@@ -44,6 +44,7 @@ Histogram count_top_bits(std::span<float const> values) {
 
 /// The magnitudes in one bucket of the first pass, in no particular order.
 std::vector<std::uint32_t> gather_bucket(std::span<float const> values, std::uint32_t bucket, std::size_t count) {
+    auto const first = bucket << low_bits;
     std::vector<std::uint32_t> all;
     all.reserve(count);
     std::mutex mutex;
@@ -51,12 +52,8 @@ std::vector<std::uint32_t> gather_bucket(std::span<float const> values, std::uin
         std::array<std::uint32_t, 4096> block;
         for (std::int64_t start = begin; start < end; start += std::ssize(block)) {
             auto const stop = std::min(end, start + std::ssize(block));
-            std::size_t found = 0;
-            for (std::int64_t i = start; i < stop; ++i) {
-                auto const key = magnitude(values[static_cast<std::size_t>(i)]);
-                block[found] = key;
-                found += (key >> low_bits) == bucket ? 1 : 0;
-            }
+            auto const found = loops::gather_between(values.data() + start, static_cast<std::size_t>(stop - start),
+                                                     first, first | ((1U << low_bits) - 1U), block.data());
             std::lock_guard const lock{mutex};
             all.insert(all.end(), block.begin(), block.begin() + static_cast<std::ptrdiff_t>(found));
         }
