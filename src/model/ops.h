@@ -58,7 +58,8 @@ public:
 
     std::vector<KvSlot> slots;
     std::vector<kernel::AttentionRow> attention;
-    std::int64_t common = 0;  ///< first blocks that all rows have in common, before the block of any row's last position
+    /// First blocks that all rows have in common, before the block of any row's last position.
+    std::int64_t common = 0;
 };
 
 /// Starts of several packed sequences, rising, and the number of rows as the last, on the host and on the device.

@@ -88,7 +88,8 @@ TEST_F(LoadTogether, ReadsTheTensorsOfTheFileOnTheFirstNodeAlone) {
         file << std::string(4096, '\0');
     }
     auto const checkpoint = weights::Checkpoint::open(folder / "model");
-    auto const found = sequence_logits(load_together(checkpoint, *ops, false, ranks(), {.ranks_a_node = 1}).model, *ops, ids, nullptr);
+    auto const found =
+        sequence_logits(load_together(checkpoint, *ops, false, ranks(), {.ranks_a_node = 1}).model, *ops, ids, nullptr);
     EXPECT_EQ(found, expected);
 }
 
