@@ -72,7 +72,7 @@ fs::path checkpoint_folder(fs::path const& run) {
     return run / "checkpoints";
 }
 
-std::vector<plan::Task> settle_known(plan::Plan& plan, task::Records const& records, store::Artifacts const& artifacts,
+std::vector<plan::Task> settle_known(plan::Plan& plan, task::Records const& records, store::Artifacts const* artifacts,
                                      bool retry_failed) {
     std::vector<plan::Task> left;
     for (auto tasks = plan.take_new(); !tasks.empty(); tasks = plan.take_new()) {
@@ -92,7 +92,7 @@ std::vector<plan::Task> settle_known(plan::Plan& plan, task::Records const& reco
                 continue;
             }
             auto const hash = record.value("sha256", std::string{});
-            if (hash.empty() || artifacts.verify(task.key, hash)) {
+            if (!artifacts || hash.empty() || artifacts->verify(task.key, hash)) {
                 plan.finished(task.key, record.value("result", Json{}));
             } else {
                 spdlog::warn("the artifact of {} ({}) is missing or was altered: doing it again", description(task),
@@ -128,23 +128,11 @@ RunFolder::RunFolder(fs::path const& folder, plan::Plan plan, std::string frozen
 
 std::vector<plan::Task> RunFolder::left() const {
     auto plan = plan_;
-    std::vector<plan::Task> left;
-    for (auto tasks = plan.take_new(); !tasks.empty(); tasks = plan.take_new()) {
-        for (auto const& task : tasks) {
-            auto const found = records_.find(task.key);
-            bool const failed = found != records_.end() && found->second["kind"] == "failed";
-            if (found == records_.end() || (failed && retry_failed_)) {
-                left.push_back(task);
-            } else if (!failed) {
-                plan.finished(task.key, found->second.value("result", Json{}));
-            }
-        }
-    }
-    return left;
+    return settle_known(plan, records_, nullptr, retry_failed_);
 }
 
 std::vector<sched::Task> RunFolder::take_new() {
-    auto tasks = settle_known(plan_, records_, artifacts_, retry_failed_);
+    auto tasks = settle_known(plan_, records_, &artifacts_, retry_failed_);
     // What is settled will not come as a result: those that wait for it need not.
     for (auto& task : tasks)
         std::erase_if(task.after, [&](std::string const& before) { return plan_.is_done(before); });

@@ -22,8 +22,10 @@ task::Records records_of(store::Replay const& replay);
 std::filesystem::path checkpoint_folder(std::filesystem::path const& run);
 
 /// Marks in a plan what a journal holds as done (artifact there and unchanged) or failed, as far as the plan knows its
-/// tasks, and on with the tasks that become known by that. @return the tasks that are left, which no record settles
-std::vector<plan::Task> settle_known(plan::Plan& plan, task::Records const& records, store::Artifacts const& artifacts,
+/// tasks, and on with the tasks that become known by that.
+/// @param artifacts  null: what is recorded as done is taken for there and unchanged
+/// @return the tasks that are left, which no record settles
+std::vector<plan::Task> settle_known(plan::Plan& plan, task::Records const& records, store::Artifacts const* artifacts,
                                      bool retry_failed);
 
 /// A run folder that this process (rank 0) holds and writes to, as source and recorder of the scheduler.

@@ -202,7 +202,7 @@ void plan_verb(Options const& options) {
     auto plan = setup.plan();
     if (!options.out.empty() && fs::exists(options.out / "journal")) {
         store::Artifacts const artifacts{options.out / "artifacts"};
-        settle_known(plan, records_of(store::replay_journal(options.out / "journal")), artifacts, false);
+        settle_known(plan, records_of(store::replay_journal(options.out / "journal")), &artifacts, false);
     }
     if (options.json) {
         fmt::print("{}\n", plan.json().dump(1));
@@ -216,7 +216,7 @@ plan::Plan plan_of(fs::path const& folder, task::Records const& records, store::
     auto frozen = plan::load_frozen(folder / "experiment.yaml");
     auto const inputs = task::examine_inputs(frozen.experiments, frozen.run);
     plan::Plan plan{frozen.experiments, frozen.run, inputs};
-    settle_known(plan, records, artifacts, false);
+    settle_known(plan, records, &artifacts, false);
     return plan;
 }
 

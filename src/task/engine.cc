@@ -9,11 +9,11 @@
 #include "comm/comm.h"
 #include "comm/nccl.h"
 #include "core/error.h"
-#include "core/together.h"
 #include "infer/generate.h"
 #include "model/encoder.h"
 #include "model/language_model.h"
 #include "task/load_together.h"
+#include "task/together.h"
 #include "token/tokenizer.h"
 #include "train/trainer.h"
 #include "weights/adapter.h"
@@ -152,9 +152,8 @@ void Engine::load_together(comm::Comm const& ranks, bool for_training) {
                      static_cast<double>(loaded.filled) / 1e9);
     }
     if (!for_training) return;
-    auto const all_gather = [&](std::string_view bytes) { return ranks.all_gather(bytes); };
-    impl_->loaded_hash =
-        together(ranks.size(), all_gather, [&] { return ranks.rank() == 0 ? impl_->hash() : ""; }).front();
+    auto const hashes = do_together(&ranks, [&] { return Json(ranks.rank() == 0 ? impl_->hash() : ""); });
+    impl_->loaded_hash = hashes.front().get<std::string>();
 }
 
 weights::Adapter Engine::train(train::Options const& options, std::vector<Tokens> const& examples,

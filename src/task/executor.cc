@@ -255,6 +255,7 @@ struct Executor::Impl {
             auto predicted = predict_with(adapters, tasks.front().payload);
             for (std::size_t i = 0; i < keys.size(); ++i) decoded[keys[i]] = std::move(predicted.at(i));
         } catch (std::exception const& error) {
+            if (is_stop(error)) return;  // the tasks will find it themselves
             spdlog::warn("{} tasks of a batch are done one by one: {}", keys.size(), describe(error));
         }
     }
