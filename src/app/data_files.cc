@@ -83,9 +83,7 @@ std::map<std::string, std::string> read_cuts(fs::path const& list) {
 }  // namespace
 
 fs::path DataOptions::data() const {
-    if (!root.empty()) return root;
-    if (auto const folder = corpus::default_root()) return *folder;
-    throw InputError{"no data root is named", "give --root DIR, or set SAMNER_DATA to the folder of the corpora"};
+    return corpus::root_or_default(root);
 }
 
 void verify(DataOptions const& options, ExitCode& code) {

@@ -1,27 +1,29 @@
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <chrono>
 #include <memory>
 #include <optional>
 
-#include "app/launch.h"
 #include "app/progress.h"
+#include "app/ranks.h"
 #include "app/shared_options.h"
+#include "app/text_options.h"
 #include "app/verbs.h"
 #include "comm/comm.h"
 #include "comm/nccl.h"
+#include "core/fields.h"
 #include "core/file.h"
 #include "core/json.h"
-#include "core/log.h"
 #include "core/yaml.h"
 #include "infer/generate.h"
 #include "prompt/prompt.h"
 #include "task/engine.h"
-#include "task/executor.h"
 #include "train/event_file.h"
 #include "train/team.h"
 #include "train/trainer.h"
 #include "weights/adapter.h"
+#include "work/texts.h"
 
 namespace samner::app {
 namespace {
@@ -35,10 +37,7 @@ struct Options {
     fs::path init;
     fs::path in;
     fs::path out;
-    fs::path root;
-    std::vector<std::string> folders{"configs/data"};
-    std::string layout = "full";
-    std::string format = "json";
+    TextOptions text;
     std::vector<std::string> settings;  ///< key=value
     fs::path tensorboard;
     int ranks = 0;
@@ -69,18 +68,13 @@ std::vector<task::Engine::Tokens> read_examples(task::Engine const& engine, fs::
     return examples;
 }
 
-/// Training examples of a described corpus, DATASET[:SPLIT]: every sentence of the split.
+/// Training examples of a described corpus, DATASET[:SPLIT[+SPLIT]]: every sentence.
 std::vector<task::Engine::Tokens> dataset_examples(task::Engine const& engine, std::string const& name,
-                                                   Options const& options) {
-    auto const colon = name.find(':');
-    auto const split = colon == std::string::npos ? "train" : name.substr(colon + 1);
-    corpus::Catalogue const catalogue{{options.folders.begin(), options.folders.end()}};
-    auto const& dataset = catalogue.at(name.substr(0, colon));
-    prompt::Options const prompt{prompt::parse_layout(options.layout), prompt::parse_format(options.format)};
+                                                   work::TextReader& reader, prompt::Options const& prompt) {
+    auto const source = reader.hashed(work::parse_dataset_ref(name, "train", "--data"));
     std::vector<task::Engine::Tokens> examples;
-    for (auto const& sentence :
-         corpus::read(dataset, split, options.root.empty() ? task::data_root({}) : options.root)) {
-        auto const rendered = prompt::render(sentence, dataset, prompt);
+    for (auto const& sentence : reader.sentences(source)) {
+        auto const rendered = prompt::render(sentence, reader.dataset(source), prompt);
         examples.push_back(engine.tokenize({rendered.text, rendered.answer}));
     }
     return examples;
@@ -99,9 +93,11 @@ Prepared prepare(Options const& options, fs::path const& out, bool leads) {
     if (leads && fs::exists(out))
         throw InputError{fmt::format("'{}' exists already", out.string()), "remove it, or name another --out"};
     prepared.engine = std::make_unique<task::Engine>(options.model.base, options.model.device, prepared.settings.dtype);
+    auto reader = options.text.reader();
     for (auto const& data : options.data) {
-        std::ranges::move(data.ends_with(".jsonl") ? read_examples(*prepared.engine, data)
-                                                   : dataset_examples(*prepared.engine, data, options),
+        std::ranges::move(data.ends_with(".jsonl")
+                              ? read_examples(*prepared.engine, data)
+                              : dataset_examples(*prepared.engine, data, reader, options.text.prompt()),
                           std::back_inserter(prepared.examples));
     }
     return prepared;
@@ -142,7 +138,7 @@ void train_on_ranks(Options const& options, comm::Comm const& ranks) {
     auto const out = options.out.has_filename() ? options.out : options.out.parent_path();  // not "adapter/"
     Prepared prepared;
     std::optional<StepEvents> events;
-    train::together(team, [&] {
+    train::gather_from_team(team, [&] {
         prepared = prepare(options, out, leads);
         if (leads && !options.tensorboard.empty()) events.emplace(options.tensorboard);
         return std::string{};
@@ -156,7 +152,7 @@ void train_on_ranks(Options const& options, comm::Comm const& ranks) {
     training.checkpoint = out.string() + ".checkpoint";
     training.team = &team;
     training.on_step = [&](train::Step const& step) {
-        metrics += step.json().dump() + "\n";
+        metrics += step.to_json().dump() + "\n";
         if (events) events->add(step);
         progress.update(static_cast<std::size_t>(step.step),
                         fmt::format("loss {:.4f}, {:.0f} tokens/s, MFU {:.0f} %", step.loss,
@@ -172,25 +168,12 @@ void train_on_ranks(Options const& options, comm::Comm const& ranks) {
 }
 
 ExitCode train_verb(Options options) {
-    int argc = 0;
-    char** argv = nullptr;
-    comm::Session const session{argc, argv};
-    use_threads(options.model.threads, session.local_size());
-    options.model.device = comm::device_of_rank(options.model.device, session.local_rank());
-    if (session.rank() != 0) start_logging(session.rank());
-    try {
-        train_on_ranks(options, session.teams());
+    return on_ranks(options.ranks, Alone::with_mpi, [&](comm::Session* session) {
+        use_threads(options.model.threads, session->local_size());
+        options.model.device = comm::device_of_rank(options.model.device, session->local_rank());
+        train_on_ranks(options, session->teams());
         return ExitCode::done;
-    } catch (std::exception const& error) {
-        // What the ranks know of each other ends them all; anything else would leave the others waiting.
-        bool const known = dynamic_cast<Error const*>(&error) && !dynamic_cast<InfrastructureError const*>(&error);
-        if (session.size() > 1 && !known) {
-            fmt::print(stderr, "error: rank {}: {}\n", session.rank(), describe(error));
-            comm::Session::abort(static_cast<int>(exit_code(error)));
-        }
-        if (session.rank() == 0) throw;
-        return exit_code(error);
-    }
+    });
 }
 
 void generate_verb(Options const& options) {
@@ -245,12 +228,9 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
     add_model_options(*train, options->model);
     train
         ->add_option("--data", options->data,
-                     "DATASET[:SPLIT], or JSONL files of {\"prompt\", \"answer\"} or {\"ids\", \"labels\"}")
+                     "DATASET[:SPLIT[+SPLIT]], or JSONL files of {\"prompt\", \"answer\"} or {\"ids\", \"labels\"}")
         ->required();
-    train->add_option("--root", options->root, "data root; default SAMNER_DATA");
-    train->add_option("--configs", options->folders, "folders of data set descriptions")->capture_default_str();
-    train->add_option("--layout", options->layout, "prompt of data sets: short or full")->capture_default_str();
-    train->add_option("--format", options->format, "answers of data sets: json or enumeration")->capture_default_str();
+    add_text_options(*train, options->text);
     train->add_option("--init", options->init, "adapter to start from");
     train->add_option("--out", options->out, "PEFT folder to write")->required();
     train->add_option("settings", options->settings,
@@ -260,9 +240,7 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
         ->add_option("-n", options->ranks,
                      "start this many ranks with mpirun, each for a share of the micro-batches of a step")
         ->check(CLI::PositiveNumber);
-    train->callback([options, &code] {
-        code = options->ranks > 0 ? static_cast<ExitCode>(launch_ranks(options->ranks)) : train_verb(*options);
-    });
+    train->callback([options, &code] { code = train_verb(*options); });
 
     auto* const generate = app.add_subcommand("generate", "Complete prompts, greedily or sampled");
     add_model_options(*generate, options->model);
@@ -301,7 +279,7 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
         ->check(CLI::PositiveNumber);
     generate->add_option("--seed", options->infer.sampling.seed, "of the drawn tokens")->capture_default_str();
     generate->callback([options] {
-        options->infer.fold = infer::parse_fold(options->fold);
+        options->infer.fold = value_named<infer::Fold>(options->fold, "--fold", "command line");
         use_threads(options->model.threads);
         generate_verb(*options);
     });

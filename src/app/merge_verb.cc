@@ -1,19 +1,22 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <memory>
-#include <optional>
+#include <type_traits>
 
-#include "app/launch.h"
+#include "app/ranks.h"
 #include "app/shared_options.h"
 #include "app/verbs.h"
 #include "comm/comm.h"
 #include "comm/nccl.h"
 #include "core/file.h"
 #include "core/yaml.h"
-#include "merge/mergekit.h"
 #include "merge/method.h"
+#include "merge/report.h"
+#include "merge/settings.h"
 #include "task/merge_adapters.h"
+#include "task/mergekit.h"
 
 namespace samner::app {
 namespace {
@@ -22,7 +25,8 @@ namespace fs = std::filesystem;
 
 struct Options {
     task::AdapterMerge merge;
-    merge::OptionNames names;
+    std::string method = "ties";
+    merge::Settings settings;
     std::string space;
     std::string dtype = "F32";
     std::string device = "cpu";
@@ -71,9 +75,9 @@ void take_mergekit(Options& options) {
     auto& merge = options.merge;
     if (!merge.adapters.empty() || !merge.weights.empty() || !options.module_weights.empty())
         throw InputError{"adapters and weights come from the file that --mergekit names", "leave them out here"};
-    auto config = merge::read_mergekit(options.mergekit, options.base);
+    auto config = task::read_mergekit(options.mergekit, options.base);
     config.options.seed = merge.options.seed;
-    config.options.rank = merge.options.rank;
+    config.options.rank = options.settings.rank;
     merge.options = config.options;
     merge.adapters = std::move(config.adapters);
     merge.rules = std::move(config.rules);
@@ -87,45 +91,71 @@ void take_mergekit(Options& options) {
     }
 }
 
-ExitCode merge_verb(Options& options) {
+/// Reads and checks everything but the adapters. @return whether it merges into the weights of a base model
+bool take_options(Options& options) {
     auto& merge = options.merge;
-    if (!options.mergekit.empty())
+    if (options.mergekit.empty()) {
+        auto const seed = merge.options.seed;
+        merge.options = merge::MethodSettings{merge::parse_method(options.method), seed, options.settings}.options();
+    } else {
         take_mergekit(options);
-    else
-        merge.options = merge::with_names(options.names, merge.options);
+    }
     merge.options.device = merge::parse_device(options.device);
     if (options.space.empty()) options.space = "factor";
-    auto const dtype = parse_dtype(options.dtype);
     merge.report = !options.report.empty();
     if (!options.module_weights.empty()) merge.rules = read_rules(options.module_weights);
     bool const folds = merge::parse_space(options.space) == merge::Space::delta;
     if (folds) check_fold(options);
     if (!folds && !options.base.empty())
         throw InputError{"--base belongs to --space delta", "add it, or leave --base out: factors need no base"};
+    return folds;
+}
 
-    int argc = 0;
-    char** argv = nullptr;
-    std::optional<comm::Session> session;
-    if (is_launched_as_rank()) session.emplace(argc, argv);
-    auto const* const ranks = session ? &session->teams() : nullptr;
-    bool const leads = !session || session->rank() == 0;
-    use_threads(options.threads, session ? session->local_size() : 1);
-    if (auto const devices = comm::visible_devices(); session && devices > 0)
-        merge.options.device_index = session->local_rank() % devices;
-    try {
+ExitCode merge_verb(Options& options) {
+    bool const folds = take_options(options);
+    auto const dtype = parse_dtype(options.dtype);
+    return on_ranks(options.ranks, Alone::without_mpi, [&](comm::Session* session) {
+        auto& merge = options.merge;
+        auto const* const ranks = session ? &session->teams() : nullptr;
+        use_threads(options.threads, session ? session->local_size() : 1);
+        if (auto const devices = comm::visible_devices(); session && devices > 0)
+            merge.options.device_index = session->local_rank() % devices;
         if (folds) {
             task::fold_adapters(merge, options.base, options.out, ranks);
             return ExitCode::done;
         }
         auto const merged = task::merge_adapters(merge, ranks);
-        if (!leads) return ExitCode::done;
+        if (ranks && ranks->rank() > 0) return ExitCode::done;
         weights::write_adapter(options.out, merged.adapter, merged.provenance, false, dtype);
-        if (!options.report.empty()) write_atomically(options.report, merged.report.dump(1) + "\n");
+        if (!options.report.empty()) {
+            std::vector<std::string> paths;
+            for (auto const& folder : merge.adapters) paths.push_back(folder.string());
+            write_atomically(options.report, merge::to_json(paths, merged.reports).dump(1) + "\n");
+        }
         return ExitCode::done;
-    } catch (std::exception const& error) {
-        if (leads) throw;
-        return exit_code(error);  // rank 0 says it
-    }
+    });
+}
+
+/// An option for each line of the table of settings. @return their names
+std::vector<std::string> add_settings(CLI::App& verb, merge::Settings& settings) {
+    std::vector<std::string> names;
+    merge::for_each_setting([&]<class T, class Option>(merge::Setting<T, Option> const& setting) {
+        auto name = fmt::format("--{}", setting.name);
+        std::ranges::replace(name, '_', '-');
+        names.push_back(name);
+        auto const help = std::string{setting.help};
+        auto& value = settings.*setting.member;
+        if constexpr (std::is_arithmetic_v<T>) {
+            verb.add_option(name, value, help)->capture_default_str();
+        } else {
+            auto* const option = verb.add_option_function<std::string>(
+                name,
+                [&settings, setting](std::string const& text) { settings.set(setting.name, text, "command line"); },
+                help);
+            if constexpr (NamedEnum<T>) option->default_str(std::string{name_of_value(value)});
+        }
+    });
+    return names;
 }
 
 }  // namespace
@@ -135,35 +165,20 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
     auto* const verb = app.add_subcommand("merge", "Merge LoRA adapters into one");
     auto& merge = options->merge;
     verb->add_option("ADAPTER", merge.adapters, "PEFT folders");
-    verb->add_option("--method", options->names.method,
-                     fmt::format("one of {}", fmt::join(merge::method_names(), ", ")))
+    verb->add_option("--method", options->method, fmt::format("one of {}", fmt::join(merge::method_names(), ", ")))
         ->capture_default_str();
-    verb->add_option("--density", merge.options.density, "share of the elements kept, in (0, 1]")
-        ->capture_default_str();
+    auto const settings = add_settings(*verb, options->settings);
     verb->add_option("--weights", merge.weights, "one an adapter, separated by commas; default 1")->delimiter(',');
     verb->add_option("--module-weights", options->module_weights,
                      "YAML list, one entry an adapter: a number, or rules {pattern, layers, weight}");
-    verb->add_option("--sign", options->names.sign, "total or frequency")->capture_default_str();
     verb->add_option("--space", options->space,
                      "factor (LoRA in, LoRA out; the default) or delta (into the weights of --base)");
-    verb->add_option("--rank", merge.options.rank, "of the result of an svd method; 0: the largest")
-        ->capture_default_str();
-    verb->add_option("--lambda", merge.options.lambda, "multiplies the merged update")->capture_default_str();
-    verb->add_option("--gamma", merge.options.gamma, "breadcrumbs: share of the largest elements dropped")
-        ->capture_default_str();
-    verb->add_option("--epsilon", merge.options.epsilon, "della: keep probabilities are density - epsilon to + epsilon")
-        ->capture_default_str();
     verb->add_option("--seed", merge.options.seed, "of the random drops")->capture_default_str();
-    verb->add_option("--follow", options->names.follow,
-                     "whose arithmetic: samner, peft, peft-0.18, mergekit, ties-original")
-        ->capture_default_str();
     auto* const mergekit = verb->add_option(
         "--mergekit", options->mergekit, "configuration of mergekit with PEFT folders as models, instead of all these");
-    for (auto const* option : {"--method", "--density", "--sign", "--lambda", "--gamma", "--epsilon", "--follow"})
-        mergekit->excludes(verb->get_option(option));
-    verb->add_option("--trim-over", options->names.trim_over, "largest elements of each tensor or of the whole model");
-    verb->add_option("--rescale", options->names.rescale, "after random drops: expected, l1 or none");
-    verb->add_option("--normalize", options->names.normalize, "divide by: method, weights or none");
+    mergekit->excludes(verb->get_option("--method"));
+    for (auto const& name : settings)
+        if (name != "--rank") mergekit->excludes(verb->get_option(name));
     verb->add_option("--base", options->base, "Hugging Face folder that --space delta merges into");
     verb->add_flag("--allow-nonfinite", merge.allow_nonfinite, "merge NaN and infinity as they come");
     verb->add_option("--dtype", options->dtype, "of the result: F32, F16 or BF16")->capture_default_str();
@@ -179,11 +194,7 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
     verb->callback([options, &code] {
         refuse_existing(options->out);
         if (!options->report.empty()) refuse_existing(options->report);
-        if (options->ranks > 0) {
-            code = static_cast<ExitCode>(launch_ranks(options->ranks));
-        } else {
-            code = merge_verb(*options);
-        }
+        code = merge_verb(*options);
     });
 }
 

@@ -4,8 +4,13 @@
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/file.h"
+#include "report/page.h"
+#include "report/tables.h"
+#include "report/text.h"
 
 namespace samner::app {
 namespace {
@@ -38,144 +43,168 @@ fs::path prepared(fs::path const& folder, std::string const& frozen) {
     return folder;
 }
 
-std::string description(plan::Task const& task) {
-    std::string what;
-    auto const& payload = task.payload;
-    if (payload.contains("parts")) {
-        for (auto const& part : payload["parts"]) {
-            what += (what.empty() ? "" : "+") + part["expert"].get<std::string>();
-            if (part.contains("cluster")) what += fmt::format("[{}]", part["cluster"]["index"].get<int>() + 1);
-        }
-    } else if (payload.contains("target")) {
-        what = payload["target"]["dataset"].get<std::string>();
-        if (payload.contains("sample") && !payload["sample"].is_null()) what += " (sample)";
-        if (payload.contains("metric")) what += " by " + payload["metric"].get<std::string>();
-    } else if (payload.contains("adapters")) {
-        what = fmt::format("{} experts", payload["adapters"].size());
-    }
-    return task.kind + " " + what;
+Json json_of(Provenance const& provenance) {
+    auto json = Json::object();
+    for (auto const& [name, text] : provenance) json[name] = text;
+    return json;
+}
+
+/// Whether a task computes with the base model.
+bool uses_base(work::Task const& task) {
+    return std::visit(
+        [](auto const& one) {
+            return requires {
+                one.base;
+            };
+        },
+        task);
 }
 
 }  // namespace
-
-task::Records records_of(store::Replay const& replay) {
-    task::Records records;
-    for (auto const& record : replay.records) {
-        auto const kind = record.value("kind", std::string{});
-        if (record.contains("key") && (kind == "done" || kind == "failed"))
-            records[record["key"].get<std::string>()] = record;
-    }
-    return records;
-}
 
 fs::path checkpoint_folder(fs::path const& run) {
     return run / "checkpoints";
 }
 
-std::vector<plan::Task> settle_known(plan::Plan& plan, task::Records const& records, store::Artifacts const* artifacts,
-                                     bool retry_failed) {
-    std::vector<plan::Task> left;
-    for (auto tasks = plan.take_new(); !tasks.empty(); tasks = plan.take_new()) {
-        for (auto const& task : tasks) {
-            auto const found = records.find(task.key);
+std::vector<std::string> settle_known(plan::Plan& plan, report::Records const& records,
+                                      store::Artifacts const* artifacts, bool retry_failed) {
+    std::vector<std::string> left;
+    for (auto keys = plan.take_new(); !keys.empty(); keys = plan.take_new()) {
+        for (auto const& key : keys) {
+            auto const found = records.find(key);
             if (found == records.end()) {
-                left.push_back(task);
+                left.push_back(key);
                 continue;
             }
             auto const& record = found->second;
-            if (record["kind"] == "failed") {
+            if (!record.ok) {
                 if (retry_failed) {
-                    left.push_back(task);
+                    left.push_back(key);
                 } else {
-                    plan.failed(task.key);
+                    plan.failed(key);
                 }
-                continue;
-            }
-            auto const hash = record.value("sha256", std::string{});
-            if (!artifacts || hash.empty() || artifacts->verify(task.key, hash)) {
-                plan.finished(task.key, record.value("result", Json{}));
+            } else if (!artifacts || record.sha256.empty() || artifacts->verify(key, record.sha256)) {
+                plan.finished(key, *record.result);
             } else {
-                spdlog::warn("the artifact of {} ({}) is missing or was altered: doing it again", description(task),
-                             task.key.substr(0, 12));
-                left.push_back(task);
+                spdlog::warn("the artifact of {} ({}) is missing or was altered: doing it again",
+                             work::label_of(plan.task(key).task), key.substr(0, 12));
+                left.push_back(key);
             }
         }
     }
     return left;
 }
 
-RunFolder::RunFolder(fs::path const& folder, plan::Plan plan, std::string frozen, bool retry_failed)
+RunFolder::RunFolder(fs::path const& folder, plan::Plan plan, std::string frozen, bool retry_failed,
+                     Provenance provenance)
     : folder_{prepared(folder, frozen)},
       plan_{std::move(plan)},
       frozen_{std::move(frozen)},
       retry_failed_{retry_failed},
+      provenance_{std::move(provenance)},
       lease_{folder_},
       artifacts_{folder_ / "artifacts", [this] { lease_.check(); }},
       journal_{folder_ / "journal", lease_.epoch(), [this] { lease_.check(); }},
-      records_{records_of(journal_.history())} {
+      records_{work::task_records(journal_.history().records)} {
     artifacts_.remove_partials();
+    journal_.append({{"kind", "provenance"}, {"provenance", json_of(provenance_)}});
+    rates_ = rates_of(plan_, records_);
     // What a killed rank left behind, and checkpoints of trainings that are done.
     std::vector<fs::path> left;
     auto const checkpoints = checkpoint_folder(folder_);
     if (!fs::exists(checkpoints)) return;
     for (auto const& entry : fs::directory_iterator{checkpoints}) {
         auto const record = records_.find(entry.path().filename().string());
-        if (entry.path().extension() == ".partial" || (record != records_.end() && record->second["kind"] == "done"))
+        if (entry.path().extension() == ".partial" || (record != records_.end() && record->second.ok))
             left.push_back(entry.path());
     }
     for (auto const& path : left) fs::remove(path);
 }
 
-std::vector<plan::Task> RunFolder::left() const {
+RunFolder::~RunFolder() {
+    try {
+        sync();
+    } catch (std::exception const& error) {
+        spdlog::warn("the last tasks that ended are not in the journal, and will be done again: {}", describe(error));
+    }
+}
+
+RunFolder::Needs RunFolder::needs() const {
     auto plan = plan_;
-    return settle_known(plan, records_, nullptr, retry_failed_);
+    Needs needs;
+    for (auto const& key : settle_known(plan, records_, nullptr, retry_failed_)) {
+        auto const& task = plan.task(key).task;
+        needs.base = needs.base || uses_base(task);
+        needs.training = needs.training || std::holds_alternative<work::Train>(task);
+    }
+    needs.base = needs.base || plan.totals().open > 0;
+    return needs;
 }
 
-std::vector<sched::Task> RunFolder::take_new() {
-    auto tasks = settle_known(plan_, records_, &artifacts_, retry_failed_);
+sched::Job RunFolder::job_of(std::string const& key) const {
+    auto const& [task, after] = plan_.task(key);
+    sched::Job job{key,
+                   work::label_of(task),
+                   {},
+                   rates_.of(task).seconds,
+                   work::width_of(task),
+                   work::batch_of(task),
+                   work::seal(task)};
     // What is settled will not come as a result: those that wait for it need not.
-    for (auto& task : tasks)
-        std::erase_if(task.after, [&](std::string const& before) { return plan_.is_done(before); });
-    // Nor can what waits for a failure of an earlier attempt be done.
-    std::erase_if(tasks, [&](plan::Task const& task) { return plan_.is_lost(task.key); });
-    return tasks;
+    std::ranges::copy_if(after, std::back_inserter(job.after),
+                         [&](std::string const& before) { return !plan_.is_done(before); });
+    return job;
 }
 
-void RunFolder::finished(sched::TaskResult const& result) {
-    plan_.finished(result.key, result.result);
+std::vector<sched::Job> RunFolder::take_new() {
+    std::vector<sched::Job> jobs;
+    for (auto const& key : settle_known(plan_, records_, &artifacts_, retry_failed_)) {
+        // What waits for a failure of an earlier attempt cannot be done.
+        if (!plan_.is_lost(key)) jobs.push_back(job_of(key));
+    }
+    return jobs;
 }
 
-void RunFolder::failed(sched::TaskResult const& result) {
+void RunFolder::finished(sched::JobResult const& result) {
+    plan_.finished(result.key, work::open_result(result.result));
+}
+
+void RunFolder::failed(sched::JobResult const& result) {
     plan_.failed(result.key);
 }
 
-void RunFolder::started(sched::Task const& task, std::vector<int> const& team) {
-    Json record{{"kind", "started"}, {"key", task.key}, {"task", task.kind}, {"rank", team.front()}};
-    if (team.size() > 1) record["team"] = team;
-    journal_.append(record);
+void RunFolder::started(sched::Job const& job, std::vector<int> const& team) {
+    journal_.append(
+        work::to_journal(work::Started{job.key, std::string{work::kind_of(plan_.task(job.key).task)}, team}));
 }
 
-void RunFolder::ended(sched::Task const& task, sched::TaskResult const& result) {
-    Json record{{"kind", result.ok ? "done" : "failed"},
-                {"key", result.key},
-                {"task", result.kind},
-                {"sha256", result.sha256},
-                {"result", result.result},
-                {"seconds", result.seconds},
-                {"rank", result.rank}};
-    if (!result.team.empty()) record["team"] = result.team;
-    if (!result.ok) {
-        record["error"] = result.error;
-        spdlog::error("failed: {}: {}", description(task), result.error);
-    } else {
+void RunFolder::ended(sched::Job const& job, sched::JobResult const& result) {
+    work::TaskRecord record;
+    record.key = result.key;
+    record.kind = work::kind_of(plan_.task(result.key).task);
+    record.ok = result.ok;
+    record.sha256 = result.sha256;
+    record.error = result.error;
+    record.seconds = result.seconds;
+    record.rank = result.rank;
+    record.team = result.team;
+    if (result.ok) {
+        record.result = work::open_result(result.result);
+        artifacts_.write_record(record.key, [&] {
+            auto json = work::to_journal(record);
+            json["label"] = job.label;
+            json["provenance"] = json_of(provenance_);
+            return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+        }());
         ended_.push_back(result.key);
         auto const ranks = result.team.empty() ? fmt::format("rank {}", result.rank)
                                                : fmt::format("ranks {}", fmt::join(result.team, " "));
-        spdlog::info("[{}/{}] {} ({:.1f} s, {})", ++done_, plan_.tasks().size(), description(task), result.seconds,
-                     ranks);
+        spdlog::info("[{}/{}] {} ({:.1f} s, {})", ++done_, plan_.tasks().size(), job.label, result.seconds, ranks);
+    } else {
+        spdlog::error("failed: {}: {}", job.label, result.error);
     }
-    journal_.append(record);
-    records_[result.key] = record;
+    journal_.append(work::to_journal(record));
+    records_[result.key] = std::move(record);
 }
 
 void RunFolder::sync() {
@@ -189,16 +218,55 @@ void RunFolder::sync() {
 std::string RunFolder::publish() {
     sync();
     lease_.check();
-    write_atomically(folder_ / "plan.json", plan_.json().dump(1) + "\n");
-    return write_results(folder_, plan_, artifacts_, records_, frozen_, folder_ / "report.html");
+    write_atomically(folder_ / "plan.json", plan_as_json(plan_, rates_of(plan_, records_)));
+    return write_results(folder_, plan_, artifacts_, records_, frozen_, provenance_, folder_ / "report.html");
+}
+
+work::Rates rates_of(plan::Plan const& plan, report::Records const& records) {
+    std::map<std::string, work::Task> tasks;
+    for (auto const& [key, planned] : plan.tasks()) tasks.emplace(key, planned.task);
+    work::Rates rates;
+    rates.measure(records, tasks);
+    return rates;
+}
+
+std::string plan_as_json(plan::Plan const& plan, work::Rates const& rates) {
+    auto list = Json::array();
+    for (auto const& [key, planned] : plan.tasks()) {
+        auto const& [task, after] = planned;
+        auto const cost = rates.of(task);
+        auto const kind = work::kind_of(task);
+        list.push_back({{"key", key},
+                        {"kind", kind},
+                        {"label", work::label_of(task)},
+                        {"state", plan.is_done(key)      ? "done"
+                                  : plan.has_failed(key) ? "failed"
+                                                         : "waiting"},
+                        {"after", after},
+                        {"size", work::size_of(task)},
+                        {"tokens", cost.tokens},
+                        {"seconds", cost.seconds},
+                        {"measured", rates.measured(kind)}});
+    }
+    auto const sums = plan.totals();
+    Json const json{{"tasks", list},
+                    {"passes_asked", sums.passes_asked},
+                    {"passes_run", sums.passes_run},
+                    {"sentences_asked", sums.sentences_asked},
+                    {"sentences_run", sums.sentences_run},
+                    {"cells_open", sums.open}};
+    return json.dump(1) + "\n";
 }
 
 std::string write_results(fs::path const& folder, plan::Plan const& plan, store::Artifacts const& artifacts,
-                          task::Records const& records, std::string const& frozen, fs::path const& report) {
-    auto const cells = task::score_cells(plan, artifacts);
-    store::write_results(folder / "results.h5", task::collect(plan, cells, records, frozen));
-    write_atomically(report, task::report_html(plan, cells, records, frozen));
-    return task::grids_as_text(plan, cells);
+                          report::Records const& records, std::string const& frozen, Provenance const& provenance,
+                          fs::path const& report) {
+    auto const& run = plan.run();
+    auto const view = report::view_of(plan, records, artifacts, {run.datasets.begin(), run.datasets.end()}, run.data,
+                                      frozen, provenance);
+    store::write_results(folder / "results.h5", report::tables_of(view));
+    write_atomically(report, report::page_of(view));
+    return report::text_of(view);
 }
 
 }  // namespace samner::app

@@ -1,13 +1,14 @@
 #include <fmt/format.h>
-#include <sched.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <memory>
+#include <optional>
 
-#include "app/launch.h"
+#include "app/provenance.h"
+#include "app/ranks.h"
 #include "app/run_folder.h"
 #include "app/shared_options.h"
 #include "app/verbs.h"
@@ -15,8 +16,9 @@
 #include "comm/nccl.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "core/stop.h"
 #include "plan/run_file.h"
+#include "sched/run.h"
+#include "task/agreement.h"
 #include "task/executor.h"
 #include "task/inputs.h"
 
@@ -80,139 +82,157 @@ Setup set_up(Options const& options) {
     return setup;
 }
 
-std::string summary(plan::Plan const& plan) {
-    std::map<std::string, int> kinds;
-    std::map<std::string, int> done;
-    double cost = 0;
-    for (auto const& [key, task] : plan.tasks()) {
-        ++kinds[task.kind];
-        done[task.kind] += plan.is_done(key);
-        if (!plan.is_done(key)) cost += task.cost;
+std::string summary(plan::Plan const& plan, work::Rates const& rates) {
+    struct Sum {
+        int tasks = 0;
+        int done = 0;
+    };
+    std::map<std::string_view, Sum> kinds;
+    work::Cost left;
+    bool guessed = false;
+    for (auto const& [key, planned] : plan.tasks()) {
+        auto const kind = work::kind_of(planned.task);
+        ++kinds[kind].tasks;
+        kinds[kind].done += plan.is_done(key);
+        if (plan.is_done(key)) continue;
+        auto const cost = rates.of(planned.task);
+        left.seconds += cost.seconds;
+        left.tokens += cost.tokens;
+        guessed = guessed || !rates.measured(kind);
     }
     std::string text;
-    for (auto const& [kind, count] : kinds)
-        text += fmt::format("{:<8} {:>6} tasks, {} done\n", kind, count, done[kind]);
+    for (auto const& [kind, sum] : kinds)
+        text += fmt::format("{:<8} {:>6} tasks, {} done\n", kind, sum.tasks, sum.done);
     auto const totals = plan.totals();
     text += fmt::format("cells    {:>6}, {} of them wait for a selection\n", plan.cells().size(), totals.open);
     text += fmt::format("decoding passes asked row by row {}, run {}{}; sentences {} and {}\n", totals.passes_asked,
                         totals.passes_run, totals.open ? " (so far known)" : "", totals.sentences_asked,
                         totals.sentences_run);
-    text +=
-        fmt::format("expected cost of what is left: about {:.0f} rank-seconds on a small CPU (a rough guess)\n", cost);
+    text += fmt::format("expected cost of what is left: about {:.0f} rank-seconds and {:.0f} thousand tokens ({})\n",
+                        left.seconds, left.tokens / 1000,
+                        guessed ? "in part a rough guess for a small CPU" : "at the rates of this run");
     return text;
 }
 
-/// What the tasks that are left will ask of the base model.
-Json need_of_base(std::vector<plan::Task> const& left) {
-    auto const has = [&](std::string_view kind) {
-        return std::ranges::find(left, kind, &plan::Task::kind) != left.end();
-    };
-    bool const trains = has("train");
-    return {{"any", trains || has("infer") || has("select")}, {"training", trains}};  // selections name predictions
-}
+/// Does jobs of the scheduler: opens the task in each and seals what it leaves.
+class Worker {
+public:
+    Worker(task::Workplace workplace, store::Artifacts const& artifacts) : executor_{std::move(workplace), artifacts} {}
 
-/// Runs on this rank; the others do the same. Rank 0 reads the configuration and sends it.
-ExitCode run_on_ranks(Options const& options) {
-    int argc = 0;
-    char** argv = nullptr;
-    comm::Session session{argc, argv};
-    bool const leads = session.rank() == 0;
-    std::unique_ptr<RunFolder> folder;
-    std::exception_ptr failure;
-    Json message;
-    if (leads) {
-        try {
-            auto setup = set_up(options);
-            folder = std::make_unique<RunFolder>(options.out, setup.plan(), setup.frozen, options.retry_failed);
-            message = {{"run", plan::to_yaml(setup.run)}, {"base", need_of_base(folder->left())}};
-        } catch (std::exception const& error) {
-            failure = std::current_exception();
-            message = {{"code", static_cast<int>(exit_code(error))}};
+    task::Executor& executor() { return executor_; }
+
+    void operator()(std::vector<sched::Job> const& jobs, comm::Comm const* team, sched::Report const& report) {
+        std::vector<std::pair<std::string, work::Task>> tasks;
+        for (auto const& job : jobs) tasks.emplace_back(job.key, work::open_task(job.task));
+        auto const start = std::chrono::steady_clock::now();
+        if (tasks.size() > 1) executor_.prepare(tasks);
+        std::chrono::duration<double> const ahead = std::chrono::steady_clock::now() - start;
+        for (std::size_t i = 0; i < jobs.size(); ++i) {
+            auto result = sched::execute_safely(jobs[i], [&] {
+                auto done = executor_.run(tasks[i].first, tasks[i].second, team);
+                return sched::Done{std::move(done.sha256), work::seal(done.result)};
+            });
+            result.seconds += ahead.count() / static_cast<double>(jobs.size());
+            if (!result.ok && !result.stopped) spdlog::error("{} ({}): {}", jobs[i].label, jobs[i].key, result.error);
+            report(std::move(result));
         }
     }
-    auto text = message.dump();
-    session.teams().broadcast(text);
-    message = Json::parse(text);
-    if (failure) std::rethrow_exception(failure);
-    if (message.contains("code")) return static_cast<ExitCode>(message["code"].get<int>());
 
-    try {
-        auto run = plan::parse_run_file(message["run"].get<std::string>(), "run file of rank 0");
+private:
+    task::Executor executor_;
+};
+
+/// What rank 0 tells the others before they begin.
+struct Beginning {
+    std::string run;  ///< the run file
+    bool base = false;
+    bool training = false;
+
+    template <class Self, class Visit>
+    static void fields(Self& self, Visit&& visit) {
+        visit("run", self.run);
+        visit("base", self.base);
+        visit("training", self.training);
+    }
+};
+
+/// Runs on this rank; the others do the same. Rank 0 reads the configuration and sends it.
+ExitCode run_on_ranks(Options const& options, comm::Session& session) {
+    bool const leads = session.rank() == 0;
+    auto const& ranks = session.teams();
+    std::unique_ptr<RunFolder> folder;
+    auto const beginning =
+        task::gather_all<Beginning>(&ranks, [&] {
+            if (!leads) return Beginning{};
+            auto setup = set_up(options);
+            folder = std::make_unique<RunFolder>(options.out, setup.plan(), setup.frozen, options.retry_failed,
+                                                 provenance_of(setup.inputs.arithmetic, session.size()));
+            auto const needs = folder->needs();
+            return Beginning{plan::to_yaml(setup.run), needs.base, needs.training};
+        }).front();
+    std::optional<store::Artifacts> artifacts;
+    std::optional<Worker> worker;
+    task::on_all(&ranks, [&] {
+        auto run = plan::parse_run_file(beginning.run, "run file of rank 0");
         run.device = comm::device_of_rank(run.device, session.local_rank());
         fs::create_directories(options.out / "logs");
         fs::create_directories(checkpoint_folder(options.out));
         start_logging(session.rank(), options.out / "logs" / fmt::format("rank-{}.log", session.rank()));
         use_threads(static_cast<int>(run.threads), session.local_size());
-        store::Artifacts const artifacts{options.out / "artifacts"};
-        task::Executor executor{run, artifacts, checkpoint_folder(options.out)};
-        if (session.size() > 1 && message["base"]["any"].get<bool>())
-            executor.load_base(session.teams(), message["base"]["training"].get<bool>());
-        auto const execute = [&](std::vector<plan::Task> const& tasks, comm::Comm const* team) {
-            auto const start = std::chrono::steady_clock::now();
-            if (tasks.size() > 1) executor.decode_ahead(tasks);
-            std::chrono::duration<double> const ahead = std::chrono::steady_clock::now() - start;
-            std::vector<sched::TaskResult> results;
-            for (auto const& task : tasks) {
-                auto& result =
-                    results.emplace_back(sched::execute_safely(task, [&] { return executor.run(task, team); }));
-                result.seconds += ahead.count() / static_cast<double>(tasks.size());
-                if (!result.ok && !result.stopped) spdlog::error("task {} ({}): {}", task.key, task.kind, result.error);
-            }
-            return results;
-        };
-        auto const outcome = sched::run(session, folder.get(), folder.get(), execute);
-        if (leads) {
-            auto const grids = folder->publish();
-            fmt::print("{}results: {}\nreport:  {}\n", grids, (options.out / "results.h5").string(),
-                       (options.out / "report.html").string());
-            std::fflush(stdout);
-        }
-        session.teams().barrier();
-        if (outcome.stop_signal != 0) {
-            if (leads)
-                spdlog::warn("stopped on signal {}: {} tasks done now, {} left — run the same command again to go on",
-                             outcome.stop_signal, outcome.done, outcome.not_run);
-            return outcome.stop_signal == SIGINT ? ExitCode::interrupted : ExitCode::stopped;
-        }
-        bool failed = outcome.failed > 0;
+        artifacts.emplace(options.out / "artifacts");
+        worker.emplace(task::workplace_of(run, checkpoint_folder(options.out)), *artifacts);
+    });
+    if (session.size() > 1 && beginning.base) worker->executor().load_base(ranks, beginning.training);
+    auto const outcome = sched::run(session, folder.get(), folder.get(), std::ref(*worker));
+    bool failed = outcome.failed > 0;
+    task::on_all(&ranks, [&] {
+        if (!leads) return;
+        auto const grids = folder->publish();
+        fmt::print("{}results: {}\nreport:  {}\n", grids, (options.out / "results.h5").string(),
+                   (options.out / "report.html").string());
+        std::fflush(stdout);
+        failed = std::ranges::any_of(folder->plan().cells(),
+                                     [](plan::Cell const& cell) { return cell.status != plan::Cell::Status::done; });
+    });
+    if (outcome.stop_signal != 0) {
         if (leads)
-            failed = std::ranges::any_of(
-                folder->plan().cells(), [](plan::Cell const& cell) { return cell.status != plan::Cell::Status::done; });
-        return failed ? ExitCode::task_failed : ExitCode::done;
-    } catch (std::exception const& error) {
-        // One rank is out: the others cannot go on, and must not wait.
-        fmt::print(stderr, "error: {}\n", describe(error));
-        if (session.size() > 1) comm::Session::abort(static_cast<int>(exit_code(error)));
-        return exit_code(error);
+            spdlog::warn("stopped on signal {}: {} tasks done now, {} left — run the same command again to go on",
+                         outcome.stop_signal, outcome.done, outcome.not_run);
+        return outcome.stop_signal == SIGINT ? ExitCode::interrupted : ExitCode::stopped;
     }
+    return failed ? ExitCode::task_failed : ExitCode::done;
 }
 
 ExitCode run_verb(Options const& options) {
     if (options.dry_run) {
         auto const setup = set_up(options);
-        fmt::print("{}", summary(setup.plan()));
+        fmt::print("{}", summary(setup.plan(), work::Rates{}));
         return ExitCode::done;
     }
-    if (options.ranks > 0) return static_cast<ExitCode>(launch_ranks(options.ranks));
-    return run_on_ranks(options);
+    return on_ranks(options.ranks, Alone::with_mpi,
+                    [&](comm::Session* session) { return run_on_ranks(options, *session); });
+}
+
+/// What a run folder's journal says of its tasks.
+report::Records records_of(fs::path const& folder) {
+    return work::task_records(store::replay_journal(folder / "journal").records);
 }
 
 void plan_verb(Options const& options) {
     auto const setup = set_up(options);
     auto plan = setup.plan();
+    report::Records records;
     if (!options.out.empty() && fs::exists(options.out / "journal")) {
+        records = records_of(options.out);
         store::Artifacts const artifacts{options.out / "artifacts"};
-        settle_known(plan, records_of(store::replay_journal(options.out / "journal")), &artifacts, false);
+        settle_known(plan, records, &artifacts, false);
     }
-    if (options.json) {
-        fmt::print("{}\n", plan.json().dump(1));
-    } else {
-        fmt::print("{}", summary(plan));
-    }
+    auto const rates = rates_of(plan, records);
+    fmt::print("{}", options.json ? plan_as_json(plan, rates) : summary(plan, rates));
 }
 
 /// A run folder's plan with what is done, from its frozen configuration.
-plan::Plan plan_of(fs::path const& folder, task::Records const& records, store::Artifacts const& artifacts) {
+plan::Plan plan_of(fs::path const& folder, report::Records const& records, store::Artifacts const& artifacts) {
     auto frozen = plan::load_frozen(folder / "experiment.yaml");
     auto const inputs = task::examine_inputs(frozen.experiments, frozen.run);
     plan::Plan plan{frozen.experiments, frozen.run, inputs};
@@ -221,13 +241,14 @@ plan::Plan plan_of(fs::path const& folder, task::Records const& records, store::
 }
 
 void report_verb(fs::path const& folder, fs::path const& out) {
-    auto const records = records_of(store::replay_journal(folder / "journal"));
+    auto const records = records_of(folder);
     if (!fs::exists(folder / "experiment.yaml"))
         throw InputError{fmt::format("'{}' is no run folder: it has no experiment.yaml", folder.string())};
     store::Artifacts const artifacts{folder / "artifacts"};
     auto const plan = plan_of(folder, records, artifacts);
     auto const report = out.empty() ? folder / "report.html" : out;
-    fmt::print("{}", write_results(folder, plan, artifacts, records, read_text(folder / "experiment.yaml"), report));
+    fmt::print("{}", write_results(folder, plan, artifacts, records, read_text(folder / "experiment.yaml"),
+                                   provenance_of(plan.inputs().arithmetic, 1), report));
     fmt::print("results: {}\nreport:  {}\n", (folder / "results.h5").string(), report.string());
 }
 
@@ -235,29 +256,20 @@ void status_verb(fs::path const& folder) {
     if (!fs::exists(folder / "journal"))
         throw InputError{fmt::format("'{}' is no run folder: it has no journal", folder.string())};
     auto const replay = store::replay_journal(folder / "journal");
-    auto const records = records_of(replay);
     std::map<std::string, std::pair<int, double>> done;
-    for (auto const& [key, record] : records) {
-        if (record["kind"] == "failed") {
-            fmt::print("failed: {} {}: {}\n", record["task"].get<std::string>(), key.substr(0, 12),
-                       record.value("error", std::string{}));
+    for (auto const& [key, record] : work::task_records(replay.records)) {
+        if (!record.ok) {
+            fmt::print("failed: {} {}: {}\n", record.kind, key.substr(0, 12), record.error);
             continue;
         }
-        auto& [count, seconds] = done[record["task"].get<std::string>()];
+        auto& [count, seconds] = done[record.kind];
         ++count;
-        auto const ranks = record.contains("team") ? record["team"].size() : 1;
-        seconds += record.value("seconds", 0.0) * static_cast<double>(ranks);
+        seconds += record.rank_seconds();
     }
     for (auto const& [kind, sums] : done)
         fmt::print("{:<8} {:>6} done, {:.1f} rank-seconds\n", kind, sums.first, sums.second);
-    std::map<std::string, Json> open;
-    for (auto const& record : replay.records) {
-        if (record.value("kind", std::string{}) == "started") open[record["key"].get<std::string>()] = record;
-        if (record.contains("key") && record["kind"] != "started") open.erase(record["key"].get<std::string>());
-    }
-    for (auto const& [key, record] : open)
-        fmt::print("started, not ended: {} {} on rank {}\n", record["task"].get<std::string>(), key.substr(0, 12),
-                   record["rank"].get<int>());
+    for (auto const& [key, started] : work::started_tasks(replay.records))
+        fmt::print("started, not ended: {} {} on rank {}\n", started.kind, key.substr(0, 12), started.team.front());
 }
 
 void add_setup_options(CLI::App& verb, Options& options) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <thread>
 #include <utility>
 
 #include "comm/impl.h"
@@ -111,6 +112,28 @@ std::vector<std::string> Comm::all_gather(std::string_view bytes) const {
     return all;
 }
 
+std::optional<std::vector<int>> Comm::all_gather_within(int value,
+                                                        std::optional<std::chrono::milliseconds> wait) const {
+    // In memory that is not given back where the call is left before its end.
+    auto memory = std::make_unique<std::vector<int>>(static_cast<std::size_t>(size()) + 1, value);
+    auto& values = *memory;
+    MPI_Request request = MPI_REQUEST_NULL;
+    check_mpi(MPI_Iallgather(&values.back(), 1, MPI_INT, values.data(), 1, MPI_INT, impl_->handle, &request),
+              "MPI_Iallgather");
+    auto const start = std::chrono::steady_clock::now();
+    for (int done = 0;;) {
+        check_mpi(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
+        if (done != 0) break;
+        if (wait && std::chrono::steady_clock::now() - start > *wait) {
+            memory.release();
+            return std::nullopt;
+        }
+        std::this_thread::sleep_for(std::chrono::microseconds{200});
+    }
+    values.pop_back();
+    return std::move(values);
+}
+
 std::vector<std::string> Comm::gather(std::string_view bytes, int root) const {
     auto const own = static_cast<std::int64_t>(bytes.size());
     std::vector<std::int64_t> sizes(static_cast<std::size_t>(size()));
@@ -194,6 +217,14 @@ Session::~Session() {
 void Session::abort(int code) {
     MPI_Abort(MPI_COMM_WORLD, code);
     std::_Exit(code);  // MPI_Abort does not come back, but is not declared so
+}
+
+std::string library_version() {
+    char text[MPI_MAX_LIBRARY_VERSION_STRING] = {};
+    int length = 0;
+    check_mpi(MPI_Get_library_version(text, &length), "MPI_Get_library_version");
+    std::string const version{text, static_cast<std::size_t>(length)};
+    return version.substr(0, version.find_first_of(",\n"));
 }
 
 }  // namespace samner::comm

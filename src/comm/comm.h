@@ -1,8 +1,10 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,6 +42,10 @@ public:
     /// Every rank's bytes in rank order; on root only for gather, elsewhere empty.
     std::vector<std::string> gather(std::string_view bytes, int root = 0) const;
     std::vector<std::string> all_gather(std::string_view bytes) const;
+
+    /// Every rank's value in rank order; nothing when the others have not all come within `wait` (nothing: however long
+    /// they take), after which no more can be asked of this group.
+    std::optional<std::vector<int>> all_gather_within(int value, std::optional<std::chrono::milliseconds> wait) const;
 
     /// Adds up over the ranks, in place; all ranks give as many values.
     void sum(std::span<std::int64_t> values) const;
@@ -83,5 +89,8 @@ private:
     int local_rank_ = 0;
     int local_size_ = 1;
 };
+
+/// Name and version of the MPI library, in one line.
+std::string library_version();
 
 }  // namespace samner::comm

@@ -1,5 +1,7 @@
 #include "core/error.h"
 
+#include <new>
+
 #include <utility>
 
 namespace samner {
@@ -51,6 +53,8 @@ ExitCode exit_code(std::exception const& error) {
         if (auto const* ours = dynamic_cast<Error const*>(&layer); ours && ours->code() != ExitCode::task_failed) {
             code = ours->code();
         }
+        // Not the task's fault: with less beside it, or on another node, it may fit.
+        if (dynamic_cast<std::bad_alloc const*>(&layer)) code = ExitCode::infrastructure;
     });
     return code;
 }

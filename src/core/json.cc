@@ -66,6 +66,13 @@ void refuse_unknown(Json const& object, std::set<std::string> const& known, std:
     }
 }
 
+void refuse_name(std::string_view name, std::vector<std::string> const& known, std::string_view what,
+                 std::string_view place) {
+    auto const near = did_you_mean(name, known);
+    throw InputError{fmt::format("{} is '{}' ({})", what, name, place),
+                     near ? fmt::format("did you mean {}?", *near) : fmt::format("use {}", fmt::join(known, ", "))};
+}
+
 std::string id_of(Json const& line, std::string_view place) {
     auto const id = member<Json>(line, "id", place);
     return id.is_string() ? id.get<std::string>() : id.dump();

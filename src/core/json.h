@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace samner {
 
@@ -34,6 +35,11 @@ std::string id_of(Json const& line, std::string_view place);
 /// @throws InputError for a member that is not known, with the known one that it is near to
 void refuse_unknown(Json const& object, std::set<std::string> const& known, std::string_view what,
                     std::string_view place);
+
+/// For a name that is none of those known. @param what  it stands for, such as "merge method"
+/// @throws InputError always, with the known one that it is near to
+[[noreturn]] void refuse_name(std::string_view name, std::vector<std::string> const& known, std::string_view what,
+                              std::string_view place);
 
 /// A member of an object, as a T. @throws InputError naming place, key and what was expected
 template <class T>

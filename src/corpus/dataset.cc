@@ -375,6 +375,13 @@ std::optional<fs::path> default_root() {
     return root && *root ? std::optional<fs::path>{root} : std::nullopt;
 }
 
+fs::path root_or_default(fs::path const& root) {
+    if (!root.empty()) return root;
+    if (auto const folder = default_root()) return *folder;
+    throw InputError{"no data root is named",
+                     "set `data` in the run file, give --root DIR, or set SAMNER_DATA to the folder of the corpora"};
+}
+
 std::string split_hash(Dataset const& dataset, std::string const& split, fs::path const& root) {
     Json description{
         {"description", dataset.description}, {"reader", dataset.reader}, {"not_scored", dataset.not_scored}};

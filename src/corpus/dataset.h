@@ -79,6 +79,9 @@ std::vector<Sentence> read(Dataset const& dataset, std::string const& split, std
 /// The data root that SAMNER_DATA names; nothing when it is unset or empty.
 std::optional<std::filesystem::path> default_root();
 
+/// `root`, or where it is empty the default. @throws InputError when there is neither
+std::filesystem::path root_or_default(std::filesystem::path const& root);
+
 /// SHA-256 over a split's files and what the description says of reading them.
 /// @throws InputError as read
 std::string split_hash(Dataset const& dataset, std::string const& split, std::filesystem::path const& root);

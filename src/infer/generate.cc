@@ -59,7 +59,7 @@ struct Prefix {
 };
 
 /// The prompt of several requests beyond the prefix, in whole blocks.
-struct Trunk {
+struct SharedPrefix {
     std::int64_t end = 0;   ///< its positions are those from the prefix's end up to here
     std::int64_t done = 0;  ///< positions whose keys and values are stored
     std::int64_t users = 0;
@@ -70,7 +70,7 @@ struct Trunk {
 struct Slot {
     std::optional<std::size_t> request;
     Ids own_blocks;
-    Ids blocks;             ///< the prefix's, the trunk's, own ones
+    Ids blocks;             ///< the prefix's, the shared prefix's, own ones
     std::int64_t done = 0;  ///< positions whose keys and values are stored
     Ids draft;              ///< guesses in the present pass
 };
@@ -145,7 +145,7 @@ private:
 
     Prefix const& prefix_of(Request const& request) const { return prefixes_.at(request.adapter); }
 
-    /// Longest prompt first, equal ones as neighbours, which share a trunk. Taken from the back.
+    /// Longest prompt first, equal ones as neighbours, which share a prefix. Taken from the back.
     void order_requests() {
         waiting_.resize(requests_.size());
         std::iota(waiting_.rbegin(), waiting_.rend(), std::size_t{0});
@@ -162,7 +162,7 @@ private:
             auto const length_b = requests_[b].prompt.size();
             return length_a != length_b ? length_a < length_b : first_of[a] > first_of[b];
         });
-        trunk_of_.assign(requests_.size(), no_trunk);
+        shared_of_.assign(requests_.size(), no_shared_prefix);
         for (std::size_t begin = 0; begin < waiting_.size();) {
             auto end = begin + 1;
             while (end < waiting_.size() && same(waiting_[begin], waiting_[end])) ++end;
@@ -170,16 +170,16 @@ private:
                 auto const& request = requests_[waiting_[begin]];
                 auto const start = std::ssize(prefix_of(request).tokens);
                 auto const whole = (std::ssize(request.prompt) - 1) / block * block;
-                for (auto i = begin; i < end; ++i) trunk_of_[waiting_[i]] = trunks_.size();
-                trunks_.push_back({whole, start, static_cast<std::int64_t>(end - begin), {}});
+                for (auto i = begin; i < end; ++i) shared_of_[waiting_[i]] = shared_prefixes_.size();
+                shared_prefixes_.push_back({whole, start, static_cast<std::int64_t>(end - begin), {}});
             }
             begin = end;
         }
     }
 
-    Trunk* trunk_of(std::size_t request) {
-        auto const trunk = trunk_of_[request];
-        return trunk == no_trunk ? nullptr : &trunks_[trunk];
+    SharedPrefix* shared_of(std::size_t request) {
+        auto const which = shared_of_[request];
+        return which == no_shared_prefix ? nullptr : &shared_prefixes_[which];
     }
 
     /// Blocks of a whole sequence beyond the prefix.
@@ -232,16 +232,16 @@ private:
             auto const next = waiting_.back();
             auto const& request = requests_[next];
             auto const& prefix = prefix_of(request);
-            auto* const trunk = trunk_of(next);
-            auto const shared = trunk ? trunk->end / block - std::ssize(prefix.blocks) : 0;
-            auto const missing = need(request) - (trunk && !trunk->blocks.empty() ? shared : 0);
+            auto* const common = shared_of(next);
+            auto const shared = common ? common->end / block - std::ssize(prefix.blocks) : 0;
+            auto const missing = need(request) - (common && !common->blocks.empty() ? shared : 0);
             if (missing > free_->count()) break;  // waits until a sequence ends
             waiting_.pop_back();
-            if (trunk && trunk->blocks.empty()) free_->take(shared, trunk->blocks);
+            if (common && common->blocks.empty()) free_->take(shared, common->blocks);
             slot.request = next;
             free_->take(need(request) - shared, slot.own_blocks);
             slot.blocks = prefix.blocks;
-            if (trunk) slot.blocks.insert(slot.blocks.end(), trunk->blocks.begin(), trunk->blocks.end());
+            if (common) slot.blocks.insert(slot.blocks.end(), common->blocks.begin(), common->blocks.end());
             slot.blocks.insert(slot.blocks.end(), slot.own_blocks.begin(), slot.own_blocks.end());
             slot.done = std::ssize(prefix.tokens);
         }
@@ -317,15 +317,16 @@ private:
                                 requests_[*slot.request].adapter});
             };
             auto const total = known(slot);
-            auto* const trunk = trunk_of(*slot.request);
-            // What another sequence reads of the trunk in this very pass counts: a pass stores before it attends.
-            if (trunk && slot.done < trunk->end) slot.done = trunk->done;
+            auto* const common = shared_of(*slot.request);
+            // What another sequence reads of the shared prefix in this very pass counts: a pass stores before it
+            // attends.
+            if (common && slot.done < common->end) slot.done = common->done;
             auto const missing = total - slot.done;
             auto const take = missing == 1 ? 1 : std::min(missing, room);
             if (missing > 1) room -= take;
             for (std::int64_t i = 0; i < take; ++i) add_row(slot.done + i);
             slot.done += take;
-            if (trunk) trunk->done = std::max(trunk->done, std::min(slot.done, trunk->end));
+            if (common) common->done = std::max(common->done, std::min(slot.done, common->end));
             if (take < missing) continue;
             wanted.push_back(static_cast<std::int32_t>(rows.size()) - 1);
             choosing.push_back(&slot);
@@ -405,7 +406,8 @@ private:
     }
 
     void release(Slot& slot) {
-        if (auto* const trunk = trunk_of(*slot.request); trunk && --trunk->users == 0) free_->give_back(trunk->blocks);
+        if (auto* const common = shared_of(*slot.request); common && --common->users == 0)
+            free_->give_back(common->blocks);
         free_->give_back(slot.own_blocks);
         streams_.erase(*slot.request);
         slot.request.reset();
@@ -413,7 +415,7 @@ private:
         if (observer_.progress) observer_.progress(finished_);
     }
 
-    static constexpr std::size_t no_trunk = static_cast<std::size_t>(-1);
+    static constexpr std::size_t no_shared_prefix = static_cast<std::size_t>(-1);
 
     model::LanguageModel const& model_;
     model::Ops const& ops_;
@@ -423,8 +425,8 @@ private:
     PrefixCache* kept_;
     std::vector<Completion> completions_;
     std::map<PreparedAdapter const*, Prefix> prefixes_;
-    std::vector<Trunk> trunks_;
-    std::vector<std::size_t> trunk_of_;  ///< by request
+    std::vector<SharedPrefix> shared_prefixes_;
+    std::vector<std::size_t> shared_of_;  ///< by request
     std::map<std::size_t, RandomStream> streams_;
     std::vector<Slot> slots_;
     std::vector<std::size_t> waiting_;
@@ -436,13 +438,6 @@ private:
 };
 
 }  // namespace
-
-Fold parse_fold(std::string_view name) {
-    if (name == "never") return Fold::never;
-    if (name == "auto") return Fold::automatic;
-    if (name == "always") return Fold::always;
-    throw InputError{fmt::format("infer.fold is '{}'", name), "use never, auto or always"};
-}
 
 std::vector<Completion> generate(model::LanguageModel const& model, model::Ops const& ops,
                                  std::span<Request const> requests, Options const& options, Observer const& observer,

@@ -7,21 +7,12 @@
 #include <string_view>
 #include <vector>
 
+#include "infer/fold.h"
 #include "infer/prefix_cache.h"
 #include "infer/sample.h"
 #include "model/language_model.h"
 
 namespace samner::infer {
-
-/// Whether the adapter that all prompts of a task have in common is added to the base's weights before decoding
-/// (model::PreparedAdapter::fold). It gives other bits, so it is decided by settings and number of prompts alone.
-/// SmolLM2-135M, rank 32, 100 short prompts, 7,025 tokens: 12.7 % less processor time (25.9 s to 22.7 s), folding's own
-/// 0.3 s included; 0.4 GB more memory; the tokens were the same.
-enum class Fold { never, automatic, always };
-constexpr std::size_t fold_from = 32;  ///< prompts, from which on `automatic` folds
-
-/// never, auto or always. @throws InputError for another name
-Fold parse_fold(std::string_view name);
 
 struct Options {
     std::int64_t max_new_tokens = 256;  ///< hard stop when no end token appears

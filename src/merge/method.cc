@@ -16,119 +16,63 @@
 namespace samner::merge {
 namespace {
 
-template <class Enum, std::size_t size>
-using Names = std::array<std::pair<std::string_view, Enum>, size>;
-
-constexpr Names<Method, 26> methods{{{"linear", Method::linear},
-                                     {"task_arithmetic", Method::task_arithmetic},
-                                     {"magnitude_prune", Method::magnitude_prune},
-                                     {"ties", Method::ties},
-                                     {"dare_linear", Method::dare_linear},
-                                     {"dare_ties", Method::dare_ties},
-                                     {"breadcrumbs", Method::breadcrumbs},
-                                     {"breadcrumbs_ties", Method::breadcrumbs_ties},
-                                     {"della", Method::della},
-                                     {"della_linear", Method::della_linear},
-                                     {"slerp", Method::slerp},
-                                     {"model_stock", Method::model_stock},
-                                     {"karcher", Method::karcher},
-                                     {"cat", Method::cat},
-                                     {"svd", Method::svd},
-                                     {"magnitude_prune_svd", Method::magnitude_prune_svd},
-                                     {"ties_svd", Method::ties_svd},
-                                     {"dare_linear_svd", Method::dare_linear_svd},
-                                     {"dare_ties_svd", Method::dare_ties_svd},
-                                     {"breadcrumbs_svd", Method::breadcrumbs_svd},
-                                     {"breadcrumbs_ties_svd", Method::breadcrumbs_ties_svd},
-                                     {"della_svd", Method::della_svd},
-                                     {"della_linear_svd", Method::della_linear_svd},
-                                     {"slerp_svd", Method::slerp_svd},
-                                     {"model_stock_svd", Method::model_stock_svd},
-                                     {"karcher_svd", Method::karcher_svd}}};
-constexpr Names<Sign, 2> signs{{{"total", Sign::total}, {"frequency", Sign::frequency}}};
-constexpr Names<Space, 2> spaces{{{"factor", Space::factor}, {"delta", Space::delta}}};
-constexpr Names<TrimOver, 2> trims{{{"tensor", TrimOver::tensor}, {"model", TrimOver::model}}};
-constexpr Names<Device, 2> devices{{{"cpu", Device::cpu}, {"cuda", Device::cuda}}};
-constexpr Names<Rescale, 3> rescales{{{"none", Rescale::none}, {"expected", Rescale::expected}, {"l1", Rescale::l1}}};
-constexpr Names<Normalize, 3> normalizes{
-    {{"method", Normalize::method}, {"weights", Normalize::weights}, {"none", Normalize::none}}};
-constexpr Names<Compatibility, 5> peers{{{"samner", Compatibility::samner},
-                                         {"peft", Compatibility::peft},
-                                         {"peft-0.18", Compatibility::peft_0_18},
-                                         {"mergekit", Compatibility::mergekit},
-                                         {"ties-original", Compatibility::ties_original}}};
-
-template <class Enum, std::size_t size>
-Enum parse(Names<Enum, size> const& names, std::string_view what, std::string_view name) {
-    std::vector<std::string> known;
-    for (auto const& [text, value] : names) {
-        if (text == name) return value;
-        known.emplace_back(text);
-    }
-    auto const near = did_you_mean(name, known);
-    throw InputError{fmt::format("unknown {} '{}'", what, name),
-                     near ? fmt::format("did you mean {}?", *near) : fmt::format("use {}", fmt::join(known, ", "))};
-}
-
-template <class Enum, std::size_t size>
-std::string_view name_of(Names<Enum, size> const& names, Enum value) {
-    for (auto const& [text, entry] : names)
-        if (entry == value) return text;
-    throw std::logic_error{"an enumerator without a name"};
+template <class Enum>
+Enum parse(std::string_view what, std::string_view name) {
+    return value_named<Enum>(name, what, "merge");
 }
 
 }  // namespace
 
 Method parse_method(std::string_view name) {
-    return parse(methods, "merge method", name);
+    return parse<Method>("merge method", name);
 }
 Sign parse_sign(std::string_view name) {
-    return parse(signs, "sign election", name);
+    return parse<Sign>("sign election", name);
 }
 Space parse_space(std::string_view name) {
-    return parse(spaces, "merge space", name);
+    return parse<Space>("merge space", name);
 }
 TrimOver parse_trim_over(std::string_view name) {
-    return parse(trims, "range of trimming", name);
+    return parse<TrimOver>("range of trimming", name);
 }
 Device parse_device(std::string_view name) {
-    return parse(devices, "device", name);
+    return parse<Device>("device", name);
 }
 Rescale parse_rescale(std::string_view name) {
-    return parse(rescales, "rescaling", name);
+    return parse<Rescale>("rescaling", name);
 }
 Normalize parse_normalize(std::string_view name) {
-    return parse(normalizes, "normalisation", name);
+    return parse<Normalize>("normalisation", name);
 }
 Compatibility parse_compatibility(std::string_view name) {
-    return parse(peers, "merge compatibility", name);
+    return parse<Compatibility>("merge compatibility", name);
 }
 
 std::string_view to_string(Method method) {
-    return name_of(methods, method);
+    return name_of_value(method);
 }
 std::string_view to_string(Sign sign) {
-    return name_of(signs, sign);
+    return name_of_value(sign);
 }
 std::string_view to_string(Space space) {
-    return name_of(spaces, space);
+    return name_of_value(space);
 }
 std::string_view to_string(TrimOver where) {
-    return name_of(trims, where);
+    return name_of_value(where);
 }
 std::string_view to_string(Rescale rescale) {
-    return name_of(rescales, rescale);
+    return name_of_value(rescale);
 }
 std::string_view to_string(Normalize normalize) {
-    return name_of(normalizes, normalize);
+    return name_of_value(normalize);
 }
 std::string_view to_string(Compatibility compatibility) {
-    return name_of(peers, compatibility);
+    return name_of_value(compatibility);
 }
 
 std::vector<std::string> method_names() {
     std::vector<std::string> names;
-    for (auto const& [name, method] : methods) names.emplace_back(name);
+    for (auto const& [name, method] : enum_names(static_cast<Method const*>(nullptr))) names.emplace_back(name);
     return names;
 }
 
@@ -176,16 +120,6 @@ MergeOptions follow(Compatibility peer, MergeOptions options) {
             options.majority_decides = true;
             break;
     }
-    return options;
-}
-
-MergeOptions with_names(OptionNames const& names, MergeOptions options) {
-    options.method = parse_method(names.method);
-    options.sign = parse_sign(names.sign);
-    options = follow(parse_compatibility(names.follow), options);
-    if (!names.trim_over.empty()) options.trim_over = parse_trim_over(names.trim_over);
-    if (!names.rescale.empty()) options.rescale = parse_rescale(names.rescale);
-    if (!names.normalize.empty()) options.normalize = parse_normalize(names.normalize);
     return options;
 }
 

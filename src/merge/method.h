@@ -1,9 +1,13 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "core/fields.h"
 
 namespace samner::merge {
 
@@ -37,29 +41,85 @@ enum class Method {
     model_stock_svd,
     karcher_svd,
 };
+constexpr auto enum_names(Method const*) {
+    return std::to_array<std::pair<std::string_view, Method>>({{"linear", Method::linear},
+                                                               {"task_arithmetic", Method::task_arithmetic},
+                                                               {"magnitude_prune", Method::magnitude_prune},
+                                                               {"ties", Method::ties},
+                                                               {"dare_linear", Method::dare_linear},
+                                                               {"dare_ties", Method::dare_ties},
+                                                               {"breadcrumbs", Method::breadcrumbs},
+                                                               {"breadcrumbs_ties", Method::breadcrumbs_ties},
+                                                               {"della", Method::della},
+                                                               {"della_linear", Method::della_linear},
+                                                               {"slerp", Method::slerp},
+                                                               {"model_stock", Method::model_stock},
+                                                               {"karcher", Method::karcher},
+                                                               {"cat", Method::cat},
+                                                               {"svd", Method::svd},
+                                                               {"magnitude_prune_svd", Method::magnitude_prune_svd},
+                                                               {"ties_svd", Method::ties_svd},
+                                                               {"dare_linear_svd", Method::dare_linear_svd},
+                                                               {"dare_ties_svd", Method::dare_ties_svd},
+                                                               {"breadcrumbs_svd", Method::breadcrumbs_svd},
+                                                               {"breadcrumbs_ties_svd", Method::breadcrumbs_ties_svd},
+                                                               {"della_svd", Method::della_svd},
+                                                               {"della_linear_svd", Method::della_linear_svd},
+                                                               {"slerp_svd", Method::slerp_svd},
+                                                               {"model_stock_svd", Method::model_stock_svd},
+                                                               {"karcher_svd", Method::karcher_svd}});
+}
 
 /// How the sign of an element is elected: by the sum of the trimmed values (a sum of 0 counts as +) or of their signs.
 enum class Sign { total, frequency };
+constexpr auto enum_names(Sign const*) {
+    return std::to_array<std::pair<std::string_view, Sign>>({{"total", Sign::total}, {"frequency", Sign::frequency}});
+}
 
 /// What a LoRA merge works on: each factor by itself, or the products s B A.
 enum class Space { factor, delta };
+constexpr auto enum_names(Space const*) {
+    return std::to_array<std::pair<std::string_view, Space>>({{"factor", Space::factor}, {"delta", Space::delta}});
+}
 
 /// Where TIES and magnitude_prune look for the largest magnitudes: in each tensor, or in an expert's whole model.
 enum class TrimOver { tensor, model };
+constexpr auto enum_names(TrimOver const*) {
+    return std::to_array<std::pair<std::string_view, TrimOver>>(
+        {{"tensor", TrimOver::tensor}, {"model", TrimOver::model}});
+}
 
 /// Where tensors are merged; the bits are the same.
 enum class Device { cpu, cuda };
+constexpr auto enum_names(Device const*) {
+    return std::to_array<std::pair<std::string_view, Device>>({{"cpu", Device::cpu}, {"cuda", Device::cuda}});
+}
 
 /// What makes up for randomly dropped elements: nothing, division by the probability of being kept (the expectation
 /// stays), or one factor a tensor that restores its sum of magnitudes (mergekit).
 enum class Rescale { none, expected, l1 };
+constexpr auto enum_names(Rescale const*) {
+    return std::to_array<std::pair<std::string_view, Rescale>>(
+        {{"none", Rescale::none}, {"expected", Rescale::expected}, {"l1", Rescale::l1}});
+}
 
 /// What a sum is divided by: what the method says (the number that agreed where signs are elected, else nothing), the
 /// summed weights (of those that agreed), or nothing at all.
 enum class Normalize { method, weights, none };
+constexpr auto enum_names(Normalize const*) {
+    return std::to_array<std::pair<std::string_view, Normalize>>(
+        {{"method", Normalize::method}, {"weights", Normalize::weights}, {"none", Normalize::none}});
+}
 
 /// Whose arithmetic the options follow; see `follow`.
 enum class Compatibility { samner, peft, peft_0_18, mergekit, ties_original };
+constexpr auto enum_names(Compatibility const*) {
+    return std::to_array<std::pair<std::string_view, Compatibility>>({{"samner", Compatibility::samner},
+                                                                      {"peft", Compatibility::peft},
+                                                                      {"peft-0.18", Compatibility::peft_0_18},
+                                                                      {"mergekit", Compatibility::mergekit},
+                                                                      {"ties-original", Compatibility::ties_original}});
+}
 
 /// @throws InputError with the known names, and the nearest one
 Method parse_method(std::string_view name);
@@ -108,6 +168,27 @@ struct MergeOptions {
     bool majority_decides = false;   ///< an elected sum of 0 takes the most frequent sign of the whole model
     Device device = Device::cpu;     ///< of element-wise merges; see merge/device.h for the methods
     int device_index = 0;            ///< which CUDA device
+
+    template <class Self, class Visit>
+    static void fields(Self& self, Visit&& visit) {
+        visit("method", self.method);
+        visit("density", self.density);
+        visit("sign", self.sign);
+        visit("seed", self.seed);
+        visit("rank", self.rank, no_influence);  // the result itself has it
+        visit("rescale", self.rescale);
+        visit("operate_on_single", self.operate_on_single);
+        visit("gamma", self.gamma);
+        visit("epsilon", self.epsilon);
+        visit("lambda", self.lambda);
+        visit("trim_over", self.trim_over);
+        visit("normalize", self.normalize);
+        visit("elect_weighted", self.elect_weighted);
+        visit("keep_at_least_one", self.keep_at_least_one);
+        visit("majority_decides", self.majority_decides);
+        visit("device", self.device, no_influence);
+        visit("device_index", self.device_index, no_influence);
+    }
 };
 
 /// The options with the switches set as a peer has them; method, numbers, density and weights stay.
@@ -119,19 +200,6 @@ struct MergeOptions {
 /// - ties_original (the code of Yadav et al.): trimming over the whole model, which keeps all that reach the threshold;
 ///   the model's majority decides sums of 0
 MergeOptions follow(Compatibility peer, MergeOptions options);
-
-/// What is chosen by name. An empty name leaves what `follow` sets.
-struct OptionNames {
-    std::string method = "ties";
-    std::string sign = "total";
-    std::string follow = "samner";
-    std::string trim_over = {};
-    std::string rescale = {};
-    std::string normalize = {};
-};
-
-/// The options with what the names choose; numbers stay. @throws InputError for an unknown name, as the parse functions
-MergeOptions with_names(OptionNames const& names, MergeOptions options);
 
 /// @throws InputError when a number is out of its range or options contradict each other
 void validate(MergeOptions const& options);

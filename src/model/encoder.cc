@@ -79,28 +79,46 @@ Pooling read_pooling(std::filesystem::path const& path) {
         "supported are mean and cls"};
 }
 
-/// Reads modules.json and what it names.
-void read_modules(std::filesystem::path const& folder, SentenceConfig& config) {
+struct Module {
+    std::string type;             ///< a Python class
+    std::filesystem::path place;  ///< inside the folder
+
+    std::string name() const { return type.substr(type.rfind('.') + 1); }  // npos + 1 is 0
+};
+
+/// What modules.json names; nothing where there is none.
+std::optional<std::vector<Module>> read_modules(std::filesystem::path const& folder) {
     auto const path = folder / "modules.json";
-    auto const modules = read_if_there(path);
+    auto const list = read_if_there(path);
+    if (!list) return std::nullopt;
+    std::vector<Module> modules;
+    for (auto const& item : *list) {
+        Module module{member<std::string>(item, "type", path.string()),
+                      std::filesystem::path{member<std::string>(item, "path", path.string())}};
+        if (!module.place.is_relative() || std::ranges::find(module.place, "..") != module.place.end()) {
+            throw InputError{
+                fmt::format("module path '{}' leads out of the folder ({})", module.place.string(), path.string())};
+        }
+        modules.push_back(std::move(module));
+    }
+    return modules;
+}
+
+/// Takes what modules.json and the configurations that it names say.
+void apply_modules(std::filesystem::path const& folder, SentenceConfig& config) {
+    auto const path = folder / "modules.json";
+    auto const modules = read_modules(folder);
     if (!modules) return;
     bool pooled = false;
     for (auto const& module : *modules) {
-        auto const type = member<std::string>(module, "type", path.string());
-        auto const name = type.substr(type.rfind('.') + 1);  // of a Python class; npos + 1 is 0
-        auto const place = std::filesystem::path{member<std::string>(module, "path", path.string())};
-        auto const inside = place.is_relative() && std::ranges::find(place, "..") == place.end();
-        if (!inside)
-            throw InputError{
-                fmt::format("module path '{}' leads out of the folder ({})", place.string(), path.string())};
-        if (name == "Transformer" && place.empty()) continue;
-        if (name == "Pooling" && !pooled) {
-            config.pooling = read_pooling(folder / place / "config.json");
+        if (module.name() == "Transformer" && module.place.empty()) continue;
+        if (module.name() == "Pooling" && !pooled) {
+            config.pooling = read_pooling(folder / module.place / "config.json");
             pooled = true;
-        } else if (name == "Normalize" && pooled) {
+        } else if (module.name() == "Normalize" && pooled) {
             config.normalised = true;
         } else {
-            throw InputError{fmt::format("module {} in '{}' ({})", type, place.string(), path.string()),
+            throw InputError{fmt::format("module {} in '{}' ({})", module.type, module.place.string(), path.string()),
                              "supported are Transformer in the folder itself, one Pooling, and Normalize behind it"};
         }
     }
@@ -127,7 +145,7 @@ void refuse_prompts_and_case(std::filesystem::path const& folder, Json const& se
 
 SentenceConfig read_sentence_config(std::filesystem::path const& folder) {
     SentenceConfig config;
-    read_modules(folder, config);
+    apply_modules(folder, config);
     auto const path = folder / "sentence_bert_config.json";
     auto const sentence = read_if_there(path).value_or(Json::object());
     refuse_prompts_and_case(folder, sentence);
@@ -361,6 +379,22 @@ Encoder::Embeddings Encoder::encode(std::span<std::vector<std::int32_t> const> t
     }
     result.encoded = impl_->sentence.normalised ? of_length_one(result.pooled, dim) : result.pooled;
     return result;
+}
+
+std::vector<std::filesystem::path> encoder_files(std::filesystem::path const& folder) {
+    std::vector<std::filesystem::path> files{"config.json",
+                                             "config_sentence_transformers.json",
+                                             "model.safetensors",
+                                             "modules.json",
+                                             "sentence_bert_config.json",
+                                             "tokenizer.json",
+                                             "tokenizer_config.json"};
+    for (auto const& module : read_modules(folder).value_or(std::vector<Module>{}))
+        files.push_back((module.place / "config.json").lexically_normal());
+    std::erase_if(files, [&](auto const& file) { return !std::filesystem::exists(folder / file); });
+    std::ranges::sort(files);
+    files.erase(std::unique(files.begin(), files.end()), files.end());
+    return files;
 }
 
 std::vector<float> centroid(std::span<float const> embeddings, std::int64_t dimension) {

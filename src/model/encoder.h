@@ -38,6 +38,10 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
+/// The files of an encoder's folder, its tokenizer's with them, on which its embeddings depend: those that there are,
+/// relative to the folder and sorted. @throws InputError when modules.json is not what it should be
+std::vector<std::filesystem::path> encoder_files(std::filesystem::path const& folder);
+
 /// The mean of embeddings [texts, dimension] (SaM, equation 2), summed in the order of the texts in double precision.
 std::vector<float> centroid(std::span<float const> embeddings, std::int64_t dimension);
 

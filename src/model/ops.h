@@ -197,6 +197,9 @@ public:
 /// samner's own CPU kernels (module kernel).
 std::unique_ptr<Ops> make_cpu_ops();
 
+/// The version of libtorch, as 2.11.0.
+std::string libtorch_version();
+
 /// libtorch's operators: the reference of the CPU kernels, and the path of other devices and of bf16.
 /// @param device  "cpu" or "cuda[:index]". @throws InputError when the device is not there
 std::unique_ptr<Ops> make_aten_ops(std::string const& device, Precision precision = Precision::fp32);

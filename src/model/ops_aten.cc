@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
+#include <torch/csrc/api/include/torch/version.h>
 
 #include <cmath>
 
@@ -360,6 +361,10 @@ void AtenOps::argmax(at::Tensor const& logits, at::Tensor& best) const {
     auto const is_best = logits == std::get<0>(logits.max(-1, true));
     auto const index = at::arange(logits.size(1), options(at::kInt)).expand_as(logits);
     best.copy_(at::where(is_best, index, logits.size(1)).amin(-1));
+}
+
+std::string libtorch_version() {
+    return TORCH_VERSION;
 }
 
 std::unique_ptr<Ops> make_aten_ops(std::string const& device, Precision precision) {

@@ -4,149 +4,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
-#include "core/yaml.h"
-#include "merge/method.h"
+#include "plan/operators.h"
 
 namespace samner::plan {
 namespace {
-
-using Types = std::vector<Type>;
-
-struct Parameter {
-    std::string name;
-    Types types;
-    std::string fallback = {};  ///< an expression; empty: must be given, or may be absent when `optional`
-    bool optional = false;
-    std::vector<std::string> choices = {};  ///< of a name; empty: any
-};
-
-struct Operator {
-    Type result;
-    std::vector<Parameter> parameters;
-    std::size_t repeats = 0;  ///< the only parameter is given this many times or more; 0: it is not repeated
-};
-
-/// Those that merge LoRA factors: model_stock needs an origin, which only its svd form has.
-std::vector<std::string> merge_methods() {
-    auto names = merge::method_names();
-    std::erase(names, "model_stock");
-    return names;
-}
-
-Types const sets{Type::set, Type::pool};
-Types const answers{Type::predictions, Type::model};
-
-std::map<std::string, Operator> const& operators() {
-    using enum Type;
-    static std::map<std::string, Operator> const table{
-        {"pool", {pool, {{"experts", {name, pool}}}, 1}},
-        {"mix", {pool, {{"pool", {pool}}, {"clusters", {number}}}}},
-        {"without", {pool, {{"pool", {pool}}, {"expert", {name}}}}},
-        {"select",
-         {set,
-          {{"pool", {pool}},
-           {"metric", {name}, "", false, {"similarity", "sampling", "fused"}},
-           {"m", {number}, "3"},
-           {"k", {number}, "10"}}}},
-        {"unite", {set, {{"first", sets}, {"second", sets}, {"cut", {number}, "", true}}}},
-        {"intersect", {set, {{"first", sets}, {"second", sets}, {"if_empty", {name}, "fused", false, {"fused"}}}}},
-        {"merge",
-         {model,
-          {{"set", sets},
-           {"how", {name}, "ties", false, merge_methods()},
-           {"weights", {name, list}, "equal", false, {"equal", "metric"}}}}},
-        {"unified", {model, {{"pool", {pool}}}}},
-        {"expert", {model, {{"pool", {pool}}, {"which", {name, number}}}}},
-        {"base", {model, {}}},
-        {"best_by_gold", {predictions, {{"pool", {pool}}}}},
-        {"union", {predictions, {{"predictions", answers}}, 1}},
-        {"each", {runs, {{"pool", {pool}}}}},
-        {"sample", {runs, {{"model", {model}}, {"n", {number}, "5"}, {"temperature", {number}, "0.7"}}}},
-        {"vote", {predictions, {{"runs", {runs}}}}},
-        {"split",
-         {predictions,
-          {{"what", {name}, "", false, {"target", "pooled"}}, {"clusters", {number}}, {"system", answers}}}},
-    };
-    return table;
-}
-
-[[noreturn]] void fail(std::string const& what, Place const& place, std::string remedy = {}) {
-    throw InputError{fmt::format("{} ({})", what, place.text()), std::move(remedy)};
-}
-
-std::string suggestion(std::string_view word, std::vector<std::string> const& candidates) {
-    if (auto const near = did_you_mean(word, candidates)) return fmt::format("did you mean '{}'?", *near);
-    return fmt::format("use one of {}", fmt::join(candidates, ", "));
-}
-
-std::size_t whole(Term const& number, std::string_view what) {
-    if (number.number < 1 || number.number > 1e6 || number.number != std::floor(number.number))
-        fail(fmt::format("{} is {}", what, number.number), number.place, "give a whole number of 1 or more");
-    return static_cast<std::size_t>(number.number);
-}
-
-std::vector<std::string> experts_of(Term const& pool) {
-    std::vector<std::string> result;
-    if (pool.op == "without") {
-        result = experts_of(*pool.argument("pool"));
-        auto const out = pool.argument("expert");
-        if (out->name == "target") return result;  // known per target only
-        if (std::erase(result, out->name) == 0)
-            fail(fmt::format("'{}' is not in the pool", out->name), out->place, suggestion(out->name, result));
-    } else if (pool.op == "mix") {
-        for (std::size_t i = 1; i <= whole(*pool.argument("clusters"), "mix's number of clusters"); ++i)
-            result.push_back(std::to_string(i));
-    } else {
-        for (auto const& item : pool.all("experts")) {
-            if (item->type == Type::name)
-                result.push_back(item->name);
-            else
-                std::ranges::copy(experts_of(*item), std::back_inserter(result));
-        }
-    }
-    return result;
-}
-
-/// What the types alone do not say.
-void check_values(Term const& term) {
-    if (term.op == "pool") {
-        std::set<std::string> seen;
-        for (auto const& name : experts_of(term))
-            if (!seen.insert(name).second)
-                fail(fmt::format("expert '{}' is named twice", name), term.place, "name each expert of a pool once");
-    } else if (term.op == "select") {
-        auto const size = pool_size(*term.argument("pool"));
-        auto const m = term.argument("m");
-        if (whole(*m, "m") > size)
-            fail(fmt::format("m is {}, but the pool has {} experts", m->number, size), m->place, "choose a smaller m");
-        whole(*term.argument("k"), "k");
-    } else if (term.op == "expert") {
-        auto const names = experts_of(*term.argument("pool"));
-        auto const which = term.argument("which");
-        if (which->type == Type::number) {
-            if (whole(*which, "the expert's number") > names.size())
-                fail(fmt::format("expert {} of a pool of {}", which->number, names.size()), which->place);
-        } else if (std::ranges::find(names, which->name) == names.end()) {
-            fail(fmt::format("'{}' is not in the pool", which->name), which->place, suggestion(which->name, names));
-        }
-    } else if (term.op == "without" || term.op == "mix") {
-        if (experts_of(term).empty()) fail("the pool is empty", term.place);
-    } else if (term.op == "sample") {
-        whole(*term.argument("n"), "n");
-        auto const temperature = term.argument("temperature");
-        if (temperature->number <= 0) fail("the temperature is not above 0", temperature->place);
-    } else if (term.op == "split") {
-        whole(*term.argument("clusters"), "split's number of clusters");
-    } else if (term.op == "unite") {
-        if (auto const cut = term.argument("cut")) whole(*cut, "cut");
-    } else if (term.op == "merge") {
-        for (auto const& weight : term.argument("weights")->arguments)
-            if (weight.second->type != Type::number) fail("a weight is not a number", weight.second->place);
-    }
-}
 
 class Checker {
 public:
@@ -272,7 +135,7 @@ private:
                     fail(fmt::format("parameter '{}' of '{}' is missing", parameter.name, call.word), call.place);
             }
         }
-        check_values(term);
+        if (op.check) op.check(term);
         return make(std::move(term));
     }
 
@@ -315,15 +178,6 @@ std::vector<Term::Ptr> Term::all(std::string const& parameter) const {
     return result;
 }
 
-Json Term::json() const {
-    if (type == Type::number) return number;
-    if (type == Type::name) return name;
-    Json items = Json::array();
-    for (auto const& [key, value] : arguments)
-        items.push_back(key.empty() ? value->json() : Json{{key, value->json()}});
-    return type == Type::list ? items : Json{{"op", op}, {"arguments", std::move(items)}};
-}
-
 std::string Term::text() const {
     if (type == Type::number) return fmt::format("{}", number);
     if (type == Type::name) return name;
@@ -349,10 +203,6 @@ Term::Ptr Definitions::check_row(SyntaxPtr const& expression) const {
     if (term->type != Type::model && term->type != Type::predictions)
         fail(fmt::format("the row is a {}", type_name(term->type)), term->place, "a row is a model or predictions");
     return term;
-}
-
-std::size_t pool_size(Term const& pool) {
-    return experts_of(pool).size();
 }
 
 }  // namespace samner::plan

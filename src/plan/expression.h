@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "core/json.h"
 #include "plan/syntax.h"
 
 namespace samner::plan {
@@ -28,7 +27,6 @@ struct Term {
 
     Ptr argument(std::string const& parameter) const;          ///< null when an optional one was not given
     std::vector<Ptr> all(std::string const& parameter) const;  ///< of a parameter that repeats
-    Json json() const;                                         ///< without places
     std::string text() const;                                  ///< as an expression that checks to this term again
 };
 
@@ -48,8 +46,5 @@ public:
 private:
     std::map<std::string, Definition> definitions_;
 };
-
-/// How many experts a pool holds. @throws InputError when `without` removes what is not in it
-std::size_t pool_size(Term const& pool);
 
 }  // namespace samner::plan

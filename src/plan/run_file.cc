@@ -67,98 +67,110 @@ std::vector<std::string> keys_of(Map const& map) {
     return keys;
 }
 
-std::string suggestion(std::string const& word, std::vector<std::string> const& known) {
+std::string name_suggestion(std::string const& word, std::vector<std::string> const& known) {
     if (auto const near = did_you_mean(word, known)) return fmt::format("did you mean '{}'?", *near);
     return fmt::format("the run file has {}", fmt::join(known, ", "));
 }
 
-}  // namespace
-
-DataRef parse_data_ref(std::string const& text, std::string_view place) {
-    auto const colon = text.find(':');
-    DataRef ref{text.substr(0, colon), {}};
-    if (colon == std::string::npos) {
-        ref.splits = {"train"};
-    } else {
-        for (auto begin = colon + 1; begin <= text.size();) {
-            auto const end = std::min(text.find('+', begin), text.size());
-            ref.splits.push_back(text.substr(begin, end - begin));
-            begin = end + 1;
-        }
-    }
-    std::set<std::string> const distinct{ref.splits.begin(), ref.splits.end()};
-    if (ref.id.empty() || distinct.contains("") || distinct.size() != ref.splits.size()) {
-        throw InputError{fmt::format("'{}' names no data set ({})", text, place),
-                         "write its id, or id:split, or id:split+split with each split once"};
-    }
-    return ref;
+Json json_of(merge::Settings const& settings) {
+    auto json = settings.to_json();
+    json["space"] = "factor";
+    return json;
 }
 
-Json RunFile::json() const {
-    Json result{{"base", base},
-                {"encoder", encoder},
-                {"data", data},
-                {"datasets", datasets},
-                {"train", train},
-                {"prompt", {{"layout", prompt.layout}, {"format", prompt.format}, {"parts", prompt.parts}}},
-                {"infer", {{"max_new_tokens", infer.max_new_tokens}, {"num_slots", infer.num_slots}}},
-                {"merge", merge.json()},
-                {"samples_between", samples_between},
-                {"keep_empty", keep_empty},
-                {"seeds", seeds},
-                {"threads", threads},
-                {"device", device},
-                {"dtype", dtype}};
+Json json_of(std::vector<Repeat> const& repeats) {
+    auto list = Json::array();
+    for (auto const& repeat : repeats)
+        list.push_back(repeat.seeds.uniform() ? Json(repeat.seeds.train) : to_wire(repeat.seeds));
+    return list;
+}
+
+/// Everything, defaults too.
+Json json_of(RunFile const& run) {
+    Json result{{"base", run.base},
+                {"encoder", run.encoder},
+                {"data", run.data},
+                {"datasets", run.datasets},
+                {"train", run.train.to_json()},
+                {"prompt", to_wire(run.prompt)},
+                {"infer", {{"max_new_tokens", run.infer.max_new_tokens}, {"num_slots", run.infer.num_slots}}},
+                {"merge", json_of(run.merge)},
+                {"samples_between", run.samples_between},
+                {"keep_empty", run.keep_empty},
+                {"seeds", json_of(run.repeats)},
+                {"threads", run.threads},
+                {"device", run.device},
+                {"dtype", to_string(run.dtype)}};
+    if (!run.prompt.parts) result["prompt"]["parts"] = "none";
     RunFile const defaults;  // newer settings are left out where they have their default: earlier runs go on
-    if (infer.max_kept_tokens != defaults.infer.max_kept_tokens)
-        result["infer"]["max_kept_tokens"] = infer.max_kept_tokens;
-    if (infer.fold != defaults.infer.fold) result["infer"]["fold"] = infer.fold;
-    for (auto const& [name, expert] : experts) {
+    if (run.infer.max_kept_tokens != defaults.infer.max_kept_tokens)
+        result["infer"]["max_kept_tokens"] = run.infer.max_kept_tokens;
+    if (run.infer.fold != defaults.infer.fold) result["infer"]["fold"] = name_of_value(run.infer.fold);
+    for (auto const& [name, expert] : run.experts) {
         result["experts"][name] = {{"datasets", expert.datasets},
                                    {"samples", expert.samples > 0 ? Json(expert.samples) : Json("auto")}};
     }
-    for (auto const& [name, target] : targets) {
+    for (auto const& [name, target] : run.targets) {
         result["targets"][name] = {
             {"dataset", target.dataset}, {"split", target.split}, {"sentences", target.sentences}};
     }
     return result;
 }
 
-Json RunFile::Merge::json() const {
-    return {{"space", space},         {"density", density}, {"sign", sign},     {"follow", follow},
-            {"trim_over", trim_over}, {"rescale", rescale}, {"lambda", lambda}, {"normalize", normalize},
-            {"gamma", gamma},         {"epsilon", epsilon}, {"rank", rank}};
+std::uint64_t seed_of(Json const& value, std::string const& place) {
+    if (auto const seed = detail::to_integer<std::uint64_t>(value)) return *seed;
+    throw InputError{fmt::format("a seed is {} ({})", value.dump().substr(0, 60), place), "give it 0 or more"};
 }
 
-Json merge_settings(RunFile::Merge const& merge, std::string const& method, std::int64_t seed) {
-    bool const random = method.starts_with("dare") || method.starts_with("della");
-    Json settings{{"method", method}, {"density", merge.density}, {"sign", merge.sign}, {"seed", random ? seed : 0}};
-    auto const given = merge.json();
-    auto const usual = RunFile::Merge{}.json();
-    for (auto const* key : {"follow", "trim_over", "rescale", "normalize", "lambda"})
-        if (given[key] != usual[key]) settings[key] = given[key];
-    if (method.starts_with("breadcrumbs")) settings["gamma"] = merge.gamma;
-    if (method.starts_with("della")) settings["epsilon"] = merge.epsilon;
-    if (merge.rank != 0 && merge::is_svd(merge::parse_method(method))) settings["rank"] = merge.rank;
-    return settings;
+/// Every combination of a map's values, of which each is a number or a list of numbers; the last varies fastest.
+std::vector<Seeds> combinations(Json const& map, std::string const& place) {
+    std::vector<Seeds> all{{}};
+    std::set<std::string> known;
+    Seeds::fields(all.front(), [&](std::string const& name, auto&) { known.insert(name); });
+    refuse_unknown(map, known, "seed", place);
+    for (auto const* const name : {"train", "cluster", "merge", "sample"}) {
+        if (!map.contains(name)) continue;
+        auto const& given = map.at(name);
+        std::vector<Seeds> next;
+        for (auto const& before : all) {
+            for (auto const& value : given.is_array() ? given : Json::array({given})) {
+                auto& seeds = next.emplace_back(before);
+                Seeds::fields(seeds, [&](std::string_view field, std::uint64_t& seed) {
+                    if (field == name) seed = seed_of(value, place);
+                });
+            }
+        }
+        all = std::move(next);
+    }
+    return all;
 }
 
-merge::MergeOptions merge_options(Json const& settings) {
-    merge::OptionNames names;
-    for (auto const& [key, name] : {std::pair{"method", &names.method}, std::pair{"sign", &names.sign},
-                                    std::pair{"follow", &names.follow}, std::pair{"trim_over", &names.trim_over},
-                                    std::pair{"rescale", &names.rescale}, std::pair{"normalize", &names.normalize}})
-        *name = settings.value(key, *name);
-    merge::MergeOptions options;
-    options.density = settings.value("density", options.density);
-    options.seed = settings.value("seed", options.seed);
-    options.lambda = settings.value("lambda", options.lambda);
-    options.gamma = settings.value("gamma", options.gamma);
-    options.epsilon = settings.value("epsilon", options.epsilon);
-    options.rank = settings.value("rank", options.rank);
-    options = merge::with_names(names, options);
-    merge::validate(options);
-    return options;
+std::vector<Repeat> repeats_of(Json const& value, std::string const& place) {
+    std::vector<Seeds> all;
+    for (auto const& item : value.is_array() ? value : Json::array({value})) {
+        if (item.is_object()) {
+            std::ranges::move(combinations(item, place), std::back_inserter(all));
+        } else {
+            all.push_back(Seeds::all(seed_of(item, place)));
+        }
+    }
+    if (all.empty()) throw InputError{fmt::format("seeds is empty ({})", place), "give at least one"};
+    if (std::set(all.begin(), all.end()).size() != all.size())
+        throw InputError{fmt::format("a seed stands twice ({})", place), "name each once"};
+    // A number stands for itself; where one is a map, all are numbered.
+    bool const numbers = std::ranges::all_of(all, &Seeds::uniform);
+    std::vector<Repeat> repeats;
+    for (auto const& seeds : all)
+        repeats.push_back({numbers ? static_cast<std::int64_t>(seeds.train) : std::ssize(repeats), seeds});
+    return repeats;
+}
+
+}  // namespace
+
+std::vector<work::DatasetRef> ExpertRecipe::refs() const {
+    std::vector<work::DatasetRef> refs;
+    for (auto const& dataset : datasets) refs.push_back(work::parse_dataset_ref(dataset, "train", "run file"));
+    return refs;
 }
 
 RunFile load_run_file(std::filesystem::path const& path, std::vector<std::string> const& overrides) {
@@ -166,7 +178,7 @@ RunFile load_run_file(std::filesystem::path const& path, std::vector<std::string
 }
 
 std::string to_yaml(RunFile const& run) {
-    return to_yaml(run.json());
+    return to_yaml(json_of(run));
 }
 
 RunFile parse_run_file(std::string const& text, std::string const& place, std::vector<std::string> const& overrides) {
@@ -191,7 +203,8 @@ RunFile parse_run_file(std::string const& text, std::string const& place, std::v
         demand(!recipe.datasets.empty(), expert, fmt::format("expert '{}' has no data sets", name),
                "name at least one");
         std::set<std::string> distinct;
-        for (auto const& dataset : recipe.datasets) distinct.insert(parse_data_ref(dataset, expert.place()).id);
+        for (auto const& dataset : recipe.datasets)
+            distinct.insert(work::parse_dataset_ref(dataset, "train", expert.place()).id);
         demand(distinct.size() == recipe.datasets.size(), expert,
                fmt::format("expert '{}' names a data set twice", name), "name each once");
         demand(automatic || recipe.samples > 0, expert, fmt::format("experts.{}.samples is {}", name, recipe.samples),
@@ -208,73 +221,73 @@ RunFile parse_run_file(std::string const& text, std::string const& place, std::v
         demand(target.sentences >= 0, entry, fmt::format("targets.{}.sentences is {}", name, target.sentences),
                "give it 0 (all) or more");
     }
-    if (map.has("train")) run.train = to_json(map.node("train"));
+    run.device = map.get("device", run.device);
+    run.dtype = parse_precision(map.get<std::string>("dtype", std::string{to_string(run.dtype)}), map.place());
+    auto given = map.has("train") ? to_json(map.node("train")) : Json::object();
+    auto const train_place = map.has("train") ? map.place(map.node("train")) : map.place();
+    demand(given.is_object(), map, "train is no map", "write key: value");
+    if (!given.contains("dtype")) given["dtype"] = to_string(run.dtype);
+    run.train = train::Options::from_json(given, "train, " + train_place);
+    demand(run.train.dtype == run.dtype, map,
+           fmt::format("train.dtype is {} and dtype is {}", to_string(run.train.dtype), to_string(run.dtype)),
+           "leave train.dtype out: a run computes in one");
 
     auto prompt = map.map("prompt");
-    run.prompt.layout = prompt.get("layout", run.prompt.layout);
-    run.prompt.format = prompt.get("format", run.prompt.format);
-    if (prompt.has("parts")) run.prompt.parts = to_json(prompt.node("parts"));
+    auto& fixed = run.prompt.fixed;
+    fixed.layout = value_named<prompt::Layout>(
+        prompt.get<std::string>("layout", std::string{name_of_value(fixed.layout)}), "prompt.layout", prompt.place());
+    fixed.format = value_named<prompt::Format>(
+        prompt.get<std::string>("format", std::string{name_of_value(fixed.format)}), "prompt.format", prompt.place());
+    if (prompt.has("parts"))
+        run.prompt.parts = prompt::Rates::from_json(to_json(prompt.node("parts")), "prompt.parts, " + prompt.place());
     prompt.finish();
     auto infer = map.map("infer");
     run.infer.max_new_tokens = infer.get("max_new_tokens", run.infer.max_new_tokens);
     run.infer.num_slots = infer.get("num_slots", run.infer.num_slots);
     run.infer.max_kept_tokens = infer.get("max_kept_tokens", run.infer.max_kept_tokens);
-    run.infer.fold = infer.get("fold", run.infer.fold);
+    run.infer.fold = value_named<infer::Fold>(
+        infer.get<std::string>("fold", std::string{name_of_value(run.infer.fold)}), "infer.fold", infer.place());
     infer.finish();
     demand(run.infer.max_new_tokens > 0, infer, fmt::format("infer.max_new_tokens is {}", run.infer.max_new_tokens),
            "give it 1 or more");
     demand(run.infer.max_kept_tokens >= 0, infer, fmt::format("infer.max_kept_tokens is {}", run.infer.max_kept_tokens),
            "give it 0 (none) or more");
-    demand(run.infer.fold == "never" || run.infer.fold == "auto" || run.infer.fold == "always", infer,
-           fmt::format("infer.fold is '{}'", run.infer.fold), "use never, auto or always");
     demand(run.infer.num_slots > 0, infer, fmt::format("infer.num_slots is {}", run.infer.num_slots),
            "give it 1 or more");
-    auto merge = map.map("merge");
-    run.merge.space = merge.get("space", run.merge.space);
-    run.merge.density = merge.get("density", run.merge.density);
-    run.merge.sign = merge.get("sign", run.merge.sign);
-    run.merge.follow = merge.get("follow", run.merge.follow);
-    run.merge.trim_over = merge.get("trim_over", run.merge.trim_over);
-    run.merge.rescale = merge.get("rescale", run.merge.rescale);
-    run.merge.normalize = merge.get("normalize", run.merge.normalize);
-    run.merge.lambda = merge.get("lambda", run.merge.lambda);
-    run.merge.gamma = merge.get("gamma", run.merge.gamma);
-    run.merge.epsilon = merge.get("epsilon", run.merge.epsilon);
-    run.merge.rank = merge.get("rank", run.merge.rank);
-    merge.finish();
+    auto settings = map.map("merge");
+    auto const space = settings.get<std::string>("space", "factor");
+    demand(space == "factor", settings, fmt::format("merge.space is '{}'", space), "only factor is there yet");
+    merge::for_each_setting([&](auto const& setting) {
+        std::string const name{setting.name};
+        auto const node = settings.node(name);
+        if (settings.has(name)) run.merge.set(name, to_json(node), "merge, " + settings.place(node));
+    });
+    settings.finish();
     try {
-        merge_options(run.merge.json());  // for TIES; another method's own limits are looked at where it is used
+        // For TIES; another method's own limits are looked at where it is used.
+        merge::of_method(run.merge, merge::Method::ties, 0).options();
     } catch (InputError const& error) {
-        throw InputError{fmt::format("{} ({})", error.what(), merge.place()), error.remedy()};
+        throw InputError{fmt::format("{} ({})", error.what(), settings.place()), error.remedy()};
     }
-    demand(run.merge.space == "factor", merge, fmt::format("merge.space is '{}'", run.merge.space),
-           "only factor is there yet");
 
     run.samples_between = map.get("samples_between", run.samples_between);
     run.keep_empty = map.get("keep_empty", run.keep_empty);
-    run.seeds = map.get("seeds", run.seeds);
+    if (map.has("seeds")) run.repeats = repeats_of(to_json(map.node("seeds")), map.place(map.node("seeds")));
     run.threads = map.get("threads", run.threads);
-    run.device = map.get("device", run.device);
-    run.dtype = map.get("dtype", run.dtype);
     map.finish();
     auto const& between = run.samples_between;
     demand(between.size() == 2 && between[0] >= 1 && between[0] <= between[1], map,
            fmt::format("samples_between is {}", between), "give it two numbers, 1 or more and rising");
     demand(run.keep_empty >= 0 && run.keep_empty <= 1, map, fmt::format("keep_empty is {}", run.keep_empty),
            "give it 0 to 1");
-    demand(!run.seeds.empty() && run.seeds.front() >= 0, map, "seeds is empty or negative",
-           "give at least one, 0 or more");
-    demand(std::set(run.seeds.begin(), run.seeds.end()).size() == run.seeds.size(), map, "a seed stands twice",
-           "name each once");
     demand(run.threads >= 0, map, fmt::format("threads is {}", run.threads), "give it 0 (automatic) or more");
-    parse_precision(run.dtype, map.place());
     return run;
 }
 
 std::string frozen(std::vector<Experiment> const& experiments, RunFile const& run) {
-    auto settings = run.json();
+    auto settings = json_of(run);
     settings.erase("threads");
-    settings["infer"].erase("num_slots");
+    if (run.exact()) settings["infer"].erase("num_slots");
     settings["infer"].erase("max_kept_tokens");
     settings["train"].erase("checkpoint_every");
     auto tables = Json::object();
@@ -337,7 +350,7 @@ void check_names(std::vector<Experiment> const& experiments, RunFile const& run)
             if (run.targets.contains(target)) continue;
             throw InputError{
                 fmt::format("experiment {} has the target '{}', which the run file does not", experiment.name, target),
-                suggestion(target, keys_of(run.targets))};
+                name_suggestion(target, keys_of(run.targets))};
         }
         for (auto const& row : experiment.rows) {
             visit_experts(*row.term, [&](Term const& name) {
@@ -345,7 +358,7 @@ void check_names(std::vector<Experiment> const& experiments, RunFile const& run)
                 throw InputError{
                     fmt::format("row {} of {} names the expert '{}', which the run file does not have ({})", row.name,
                                 experiment.name, name.name, name.place.text()),
-                    suggestion(name.name, keys_of(run.experts))};
+                    name_suggestion(name.name, keys_of(run.experts))};
             });
         }
     }

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <array>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "core/fields.h"
 #include "corpus/dataset.h"
 #include "score/score.h"
 
@@ -12,11 +15,20 @@ namespace samner::prompt {
 
 /// How the instruction reads: `short_` names the types only; `full` also tells of the source and defines the types.
 enum class Layout { short_, full };
+constexpr auto enum_names(Layout const*) {
+    return std::to_array<std::pair<std::string_view, Layout>>({{"short", Layout::short_}, {"full", Layout::full}});
+}
 
 /// How the answer reads. `json`: [["aspirin", "chemical"], ["pain", "disease"]] in the order of the text; `json_map`:
 /// the paper's {"aspirin": "chemical", "pain": "disease"}; `enumeration`: chemical: aspirin, ibuprofen; disease: pain;
 /// `sentences`: "aspirin" is a chemical. "pain" is a disease. (or: There are no entities.)
 enum class Format { json, json_map, enumeration, sentences };
+constexpr auto enum_names(Format const*) {
+    return std::to_array<std::pair<std::string_view, Format>>({{"json", Format::json},
+                                                               {"json_map", Format::json_map},
+                                                               {"enumeration", Format::enumeration},
+                                                               {"sentences", Format::sentences}});
+}
 
 /// @throws InputError for an unknown name
 Layout parse_layout(std::string_view name);
@@ -26,6 +38,12 @@ std::string_view name_of(Format format);
 struct Options {
     Layout layout = Layout::full;
     Format format = Format::json;
+
+    template <class Self, class Visit>
+    static void fields(Self& self, Visit&& visit) {
+        visit("layout", self.layout);
+        visit("format", self.format);
+    }
 };
 
 /// What one prompt is made of (SaM, section 3.1 and Figures 7 and 8), in the order in which it reads.

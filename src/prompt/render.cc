@@ -108,27 +108,18 @@ std::vector<std::pair<std::string, std::string>> pairs_of(
     return pairs;
 }
 
-constexpr auto formats = std::to_array<std::pair<std::string_view, Format>>({{"json", Format::json},
-                                                                             {"json_map", Format::json_map},
-                                                                             {"enumeration", Format::enumeration},
-                                                                             {"sentences", Format::sentences}});
-
 }  // namespace
 
 Layout parse_layout(std::string_view name) {
-    if (name == "short") return Layout::short_;
-    if (name == "full") return Layout::full;
-    throw InputError{fmt::format("prompt.layout is '{}'", name), "use short or full"};
+    return value_named<Layout>(name, "prompt.layout", "prompt options");
 }
 
 Format parse_format(std::string_view name) {
-    auto const found = std::ranges::find(formats, name, &std::pair<std::string_view, Format>::first);
-    if (found != formats.end()) return found->second;
-    throw InputError{fmt::format("prompt.format is '{}'", name), "use json, json_map, enumeration or sentences"};
+    return value_named<Format>(name, "prompt.format", "prompt options");
 }
 
 std::string_view name_of(Format format) {
-    return std::ranges::find(formats, format, &std::pair<std::string_view, Format>::second)->first;
+    return name_of_value(format);
 }
 
 Parts parts_of(corpus::Dataset const& dataset, Options const& options) {

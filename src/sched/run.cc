@@ -1,17 +1,26 @@
+#include "sched/run.h"
+
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <csignal>
 #include <deque>
 #include <exception>
+#include <memory>
 #include <mutex>
+#include <new>
+#include <optional>
+#include <string_view>
 #include <thread>
-#include <tuple>
+#include <utility>
+#include <variant>
 
 #include "core/error.h"
 #include "core/stop.h"
-#include "sched/sched.h"
+#include "sched/messages.h"
 
 namespace samner::sched {
 namespace {
@@ -41,39 +50,14 @@ private:
     std::deque<T> values_;
 };
 
-Json to_json(Task const& task) {
-    return {{"key", task.key},   {"kind", task.kind},   {"payload", task.payload}, {"after", task.after},
-            {"cost", task.cost}, {"width", task.width}, {"batch", task.batch}};
-}
+/// What rank 0's worker is told by the coordinator in the other thread; null: the end.
+using Orders = Queue<std::unique_ptr<Assignment>>;
 
-Task task_from_json(Json const& object) {
-    return {
-        object.at("key"),  object.at("kind"),  object.at("payload"), object.at("after").get<std::vector<std::string>>(),
-        object.at("cost"), object.at("width"), object.at("batch")};
-}
-
-Json to_json(Assignment const& work) {
-    auto tasks = Json::array();
-    for (auto const& task : work.tasks) tasks.push_back(to_json(task));
-    return {{"tasks", tasks}, {"team", work.team}, {"number", work.number}};
-}
-
-Assignment assignment_from_json(Json const& object) {
-    Assignment work;
-    for (auto const& task : object.at("tasks")) work.tasks.push_back(task_from_json(task));
-    work.team = object.at("team").get<std::vector<int>>();
-    work.number = object.at("number").get<int>();
-    return work;
-}
-
-/// What rank 0's worker is told by the coordinator in the other thread; nothing: the end.
-using Orders = Queue<std::optional<Assignment>>;
-
-/// What it answers; nothing: it cannot go on.
-using OwnResults = Queue<std::optional<TaskResult>>;
+/// What it answers; null: it cannot go on.
+using OwnResults = Queue<std::unique_ptr<JobResult>>;
 
 /// Rank 0 itself through queues, all others through messages.
-class WorldChannel : public TaskChannel {
+class WorldChannel : public Channel {
 public:
     WorldChannel(comm::Messenger* messenger, int size, Orders& orders, OwnResults& own_results)
         : messenger_{messenger}, size_{size}, orders_{orders}, own_results_{own_results} {}
@@ -84,40 +68,39 @@ public:
         std::string message;
         for (auto const worker : work.team) {
             if (worker == 0) {
-                orders_.push(work);
+                orders_.push(std::make_unique<Assignment>(work));
             } else {
-                if (message.empty()) message = Json{{"type", "work"}, {"work", to_json(work)}}.dump();
+                if (message.empty()) message = encode(work);
                 messenger_->send(worker, message);
             }
         }
     }
 
-    std::optional<TaskResult> receive(std::chrono::milliseconds wait) override {
+    std::optional<JobResult> receive(std::chrono::milliseconds wait) override {
         if (auto result = own_results_.pop(messenger_ ? std::chrono::milliseconds{0} : wait)) {
-            if (*result) return *result;
+            if (*result) return std::move(**result);
             throw InfrastructureError{"rank 0 cannot go on", "see what it says"};
         }
         if (!messenger_) return std::nullopt;
         // Both sources are watched: short waits on messages, and the queue again.
         auto const message = messenger_->poll(std::min(wait, std::chrono::milliseconds{1}));
         if (!message) return std::nullopt;
-        auto const object = Json::parse(message->second);
-        if (object.at("type") != "result")
-            throw Error{"a worker sent a message of type " + object.at("type").get<std::string>()};
-        auto result = TaskResult::from_json(object.at("result"));
-        result.rank = message->first;
-        return result;
+        auto said = decode(message->second);
+        auto* const result = std::get_if<JobResult>(&said);
+        if (!result) throw Error{fmt::format("rank {} sent a message that is no result", message->first)};
+        result->rank = message->first;
+        return std::move(*result);
     }
 
-    void stop(int signal) override { tell_workers({{"type", "stop"}, {"signal", signal}}); }
+    void stop(int signal) override { tell_workers(Stop{signal}); }
     void finish() override {
-        orders_.push(std::nullopt);
-        tell_workers({{"type", "finish"}});
+        orders_.push(nullptr);
+        tell_workers(Finish{});
     }
 
 private:
-    void tell_workers(Json const& message) {
-        for (int worker = 1; worker < size_; ++worker) messenger_->send(worker, message.dump());
+    void tell_workers(Message const& message) {
+        for (int worker = 1; worker < size_; ++worker) messenger_->send(worker, encode(message));
     }
 
     comm::Messenger* messenger_;  ///< null in a world of one rank
@@ -126,33 +109,62 @@ private:
     OwnResults& own_results_;
 };
 
-/// The team's result of a task: its first rank's, unless another one failed or was stopped. Collective.
-TaskResult agreed(TaskResult own, comm::Comm const& team) {
-    auto const word = Json{{"ok", own.ok}, {"stopped", own.stopped}, {"error", own.error}};
-    auto const words = team.all_gather(word.dump(-1, ' ', false, Json::error_handler_t::replace));
+std::string name_of(Job const& job) {
+    return fmt::format("{} ({})", job.label, job.key.substr(0, 12));
+}
+
+/// Has jobs done and passes on their results, each at once.
+/// @throws Error unless there is one a job, in their order
+void execute_all(std::vector<Job> const& jobs, comm::Comm const* team, Execute const& execute, Report const& report) {
+    std::size_t reported = 0;
+    std::string wrong;  // it is thrown below: what is thrown in a report might be taken for a failure of the job
+    execute(jobs, team, [&](JobResult result) {
+        if (reported < jobs.size() && result.key == jobs[reported].key) {
+            ++reported;
+            report(std::move(result));
+        } else if (wrong.empty()) {
+            wrong = fmt::format("a result of job {} was reported where {} was expected", result.key.substr(0, 12),
+                                reported < jobs.size() ? "that of job " + name_of(jobs[reported]) : "none");
+        }
+    });
+    constexpr auto remedy = "this is a fault of the program: please report it";
+    if (!wrong.empty()) throw Error{wrong, remedy};
+    if (reported == jobs.size()) return;
+    std::vector<std::string> missing;
+    for (; reported < jobs.size(); ++reported) missing.push_back(name_of(jobs[reported]));
+    throw Error{fmt::format("no result was reported of job {}", fmt::join(missing, ", ")), remedy};
+}
+
+/// The team's result of a job: its first rank's, unless another one failed or was stopped. Collective.
+JobResult agreed(JobResult own, comm::Comm const& team) {
+    JobResult word;
+    word.ok = own.ok;
+    word.stopped = own.stopped;
+    word.error = own.error;
+    auto const words = team.all_gather(encode(word));
     for (std::size_t rank = 0; rank < words.size(); ++rank) {
-        auto const other = Json::parse(words[rank]);
-        bool const stopped = other.at("stopped").get<bool>();
-        if (other.at("ok").get<bool>() || (stopped && !own.ok)) continue;
+        auto const other = std::get<JobResult>(decode(words[rank]));
+        if (other.ok || (other.stopped && !own.ok)) continue;
         if (!own.ok && !own.stopped) break;  // its own error says it
         own.ok = false;
-        own.stopped = stopped;
-        if (!stopped) own.error = fmt::format("rank {} of the team: {}", rank, other.at("error").get<std::string>());
+        own.stopped = other.stopped;
+        if (!other.stopped) own.error = fmt::format("rank {} of the team: {}", rank, other.error);
     }
     return own;
 }
 
-/// What this rank has to report of its assignment: nothing when it is not the first of a team.
-std::vector<TaskResult> perform(comm::Session const& session, Assignment const& work, Execute const& execute) {
-    if (work.team.size() == 1) return execute(work.tasks, nullptr);
+/// Does an assignment. Only the first of a team reports.
+void perform(comm::Session const& session, Assignment const& work, Execute const& execute, Report const& report) {
+    if (work.team.size() == 1) return execute_all(work.jobs, nullptr, execute, report);
     constexpr int tags = 16384;
     auto const team = session.teams().team(work.team, work.number % tags);
-    auto result = agreed(execute(work.tasks, &team).front(), team);
-    if (team.rank() != 0) return {};
-    return {std::move(result)};
+    JobResult own;
+    execute_all(work.jobs, &team, execute, [&](JobResult result) { own = std::move(result); });
+    own = agreed(std::move(own), team);
+    if (team.rank() == 0) report(std::move(own));
 }
 
-Outcome lead(comm::Session const& session, comm::Messenger* messenger, TaskSource& source, Recorder& recorder,
+Outcome lead(comm::Session const& session, comm::Messenger* messenger, JobSource& source, Recorder& recorder,
              Execute const& execute) {
     Orders orders;
     OwnResults own_results;
@@ -178,10 +190,11 @@ Outcome lead(comm::Session const& session, comm::Messenger* messenger, TaskSourc
         if (!order) continue;
         if (!*order) break;
         try {
-            for (auto& result : perform(session, **order, execute)) own_results.push(std::move(result));
+            perform(session, **order, execute,
+                    [&](JobResult result) { own_results.push(std::make_unique<JobResult>(std::move(result))); });
         } catch (...) {
             own_failure = std::current_exception();
-            own_results.push(std::nullopt);
+            own_results.push(nullptr);
         }
     }
     coordinator.join();
@@ -191,10 +204,10 @@ Outcome lead(comm::Session const& session, comm::Messenger* messenger, TaskSourc
 }
 
 /// Whether a message is a stop, which is then asked for.
-bool take_stop(std::string const& message) {
-    if (!message.starts_with("{\"signal\":")) return false;
-    request_stop(Json::parse(message).at("signal").get<int>());
-    return true;
+bool take_stop(std::string_view message) {
+    auto const stop = decode_stop(message);
+    if (stop) request_stop(stop->signal);
+    return stop.has_value();
 }
 
 void follow(comm::Session const& session, comm::Messenger& messenger, Execute const& execute) {
@@ -202,45 +215,46 @@ void follow(comm::Session const& session, comm::Messenger& messenger, Execute co
         auto const message = messenger.poll(std::chrono::milliseconds{1000});
         if (!message) continue;
         if (take_stop(message->second)) continue;  // it came before there was an interceptor
-        auto const object = Json::parse(message->second);
-        if (object.at("type") == "finish") return;
-        for (auto const& result : perform(session, assignment_from_json(object.at("work")), execute)) {
-            messenger.send(0, Json{{"type", "result"}, {"result", result.json()}}.dump(-1, ' ', false,
-                                                                                       Json::error_handler_t::replace));
-        }
+        auto const said = decode(message->second);
+        if (std::holds_alternative<Finish>(said)) return;
+        auto const* const work = std::get_if<Assignment>(&said);
+        if (!work) throw Error{"rank 0 sent a message that is no assignment"};
+        perform(session, *work, execute, [&](JobResult const& result) { messenger.send(0, encode(result)); });
     }
+}
+
+/// Whether an exception is of type T or wraps one that is.
+template <class T>
+bool is_or_wraps(std::exception const& error) {
+    if (dynamic_cast<T const*>(&error)) return true;
+    try {
+        std::rethrow_if_nested(error);
+    } catch (std::exception const& nested) {
+        return is_or_wraps<T>(nested);
+    } catch (...) {
+    }
+    return false;
+}
+
+/// Whether another job would most likely meet the same, so that it is no failure of this one.
+bool is_no_fault_of_the_job(std::exception const& error) {
+    auto const code = exit_code(error);
+    return code == ExitCode::infrastructure || code == ExitCode::storage || is_or_wraps<std::bad_alloc>(error);
 }
 
 }  // namespace
 
-Json TaskResult::json() const {
-    return {{"key", key},       {"kind", kind},   {"ok", ok},           {"stopped", stopped}, {"sha256", sha256},
-            {"result", result}, {"error", error}, {"seconds", seconds}, {"rank", rank}};
-}
-
-TaskResult TaskResult::from_json(Json const& object) {
-    return {object.at("key"),    object.at("kind"),  object.at("ok"),      object.at("stopped"), object.at("sha256"),
-            object.at("result"), object.at("error"), object.at("seconds"), object.at("rank")};
-}
-
-Json Outcome::json() const {
-    return {{"done", done}, {"failed", failed}, {"not_run", not_run}, {"stop_signal", stop_signal}};
-}
-
-Outcome Outcome::from_json(Json const& object) {
-    return {object.at("done"), object.at("failed"), object.at("not_run"), object.at("stop_signal")};
-}
-
-TaskResult execute_safely(Task const& task, std::function<std::pair<std::string, Json>()> const& work) {
-    TaskResult result;
-    result.key = task.key;
-    result.kind = task.kind;
+JobResult execute_safely(Job const& job, std::function<Done()> const& work) {
+    JobResult result;
+    result.key = job.key;
     auto const start = std::chrono::steady_clock::now();
     try {
-        std::tie(result.sha256, result.result) = work();
+        auto done = work();
+        result.sha256 = std::move(done.sha256);
+        result.result = std::move(done.result);
         result.ok = true;
     } catch (std::exception const& error) {
-        if (exit_code(error) == ExitCode::infrastructure) throw;
+        if (is_no_fault_of_the_job(error)) throw;
         result.stopped = is_stop(error);
         if (!result.stopped) result.error = describe(error);
     }
@@ -248,21 +262,21 @@ TaskResult execute_safely(Task const& task, std::function<std::pair<std::string,
     return result;
 }
 
-Outcome run(comm::Session& session, TaskSource* source, Recorder* recorder, Execute const& execute,
+Outcome run(comm::Session& session, JobSource* source, Recorder* recorder, Execute const& execute,
             comm::MessengerOptions const& options) {
     if (session.size() == 1) return lead(session, nullptr, *source, *recorder, execute);
     comm::Messenger messenger{session.control(), options};
     std::string outcome;
     if (session.rank() == 0) {
-        outcome = lead(session, &messenger, *source, *recorder, execute).json().dump();
+        outcome = encode(lead(session, &messenger, *source, *recorder, execute));
     } else {
-        // A stop has to reach a worker that is deep in a task.
+        // A stop has to reach a worker that is deep in a job.
         messenger.intercept([](int, std::string const& message) { return take_stop(message); });
         follow(session, messenger, execute);
     }
     messenger.close();
     session.teams().broadcast(outcome);
-    return Outcome::from_json(Json::parse(outcome));
+    return std::get<Outcome>(decode(outcome));
 }
 
 }  // namespace samner::sched

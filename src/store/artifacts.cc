@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <fstream>
 #include <vector>
 
 #include "core/error.h"
@@ -83,6 +84,21 @@ std::string Artifacts::commit(std::string const& key, std::function<void(fs::pat
     } catch (...) {
         fs::remove_all(partial, ignored);
         throw;
+    }
+}
+
+void Artifacts::write_record(std::string const& key, std::string const& text) const {
+    auto const target = root_ / ".records" / (path(key).filename().string() + ".json");
+    auto const partial = partial_of(target);
+    std::error_code error;
+    fs::create_directories(target.parent_path(), error);
+    std::ofstream file{partial, std::ios::binary};
+    file << text << std::flush;
+    if (file) fs::rename(partial, target, error);
+    if (!file || error) {
+        std::error_code ignored;
+        fs::remove(partial, ignored);
+        throw StorageError{fmt::format("cannot write '{}'", target.string()), "check free space and permissions"};
     }
 }
 

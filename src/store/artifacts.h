@@ -22,6 +22,10 @@ public:
     /// @throws StorageError; what fill and guard throw passes through and leaves nothing behind
     std::string commit(std::string const& key, std::function<void(std::filesystem::path const&)> const& fill) const;
 
+    /// Keeps a text about an artifact beside it (`.records/KEY.json`): how it came about. It is not
+    /// forced to the disk: the journal is the truth about a run. @throws StorageError
+    void write_record(std::string const& key, std::string const& text) const;
+
     /// Whether the artifact is there with this content.
     bool verify(std::string const& key, std::string const& sha256) const;
 

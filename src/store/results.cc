@@ -331,4 +331,12 @@ std::vector<std::string> read_strings(fs::path const& path, std::string const& d
     return read_texts(file, dataset);
 }
 
+std::string library_version() {
+    unsigned major = 0;
+    unsigned minor = 0;
+    unsigned release = 0;
+    if (H5get_libversion(&major, &minor, &release) < 0) throw StorageError{"HDF5 does not tell its version"};
+    return fmt::format("{}.{}.{}", major, minor, release);
+}
+
 }  // namespace samner::store

@@ -54,4 +54,7 @@ std::vector<std::int64_t> read_int64(std::filesystem::path const& file, std::str
 std::vector<double> read_double(std::filesystem::path const& file, std::string const& dataset);
 std::vector<std::string> read_strings(std::filesystem::path const& file, std::string const& dataset);
 
+/// The version of the HDF5 library, as 1.10.8.
+std::string library_version();
+
 }  // namespace samner::store

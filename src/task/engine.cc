@@ -9,11 +9,12 @@
 #include "comm/comm.h"
 #include "comm/nccl.h"
 #include "core/error.h"
+#include "core/hash.h"
 #include "infer/generate.h"
 #include "model/encoder.h"
 #include "model/language_model.h"
+#include "task/agreement.h"
 #include "task/load_together.h"
-#include "task/together.h"
 #include "token/tokenizer.h"
 #include "train/trainer.h"
 #include "weights/adapter.h"
@@ -26,6 +27,14 @@ namespace {
 std::unique_ptr<model::Ops> make_ops(std::string const& device, Precision precision) {
     if (device == "cpu" && precision == Precision::fp32) return model::make_cpu_ops();
     return model::make_aten_ops(device, precision);
+}
+
+work::Arithmetic arithmetic_of(model::Ops const& ops, std::string const& device, Precision precision) {
+    work::Arithmetic arithmetic{device.substr(0, device.find(':')), precision};  // any device of a kind will do
+    if (device == "cpu" && precision == Precision::fp32) return arithmetic;      // the project's own kernels
+    arithmetic.libtorch = model::libtorch_version();
+    arithmetic.processor = ops.device_name();
+    return arithmetic;
 }
 
 weights::TensorView float_tensor(std::string name, std::vector<std::int64_t> shape, std::vector<float> const& values) {
@@ -121,6 +130,10 @@ token::Tokenizer const& Engine::tokenizer() const {
     return impl_->tokenizer();
 }
 
+work::Arithmetic Engine::arithmetic() const {
+    return arithmetic_of(*impl_->ops, impl_->device, impl_->precision);
+}
+
 Engine::Tokens Engine::tokenize(Answered const& example) const {
     Tokens tokens;
     tokens.ids = impl_->tokenizer().encode(example.prompt, true);
@@ -152,8 +165,8 @@ void Engine::load_together(comm::Comm const& ranks, bool for_training) {
                      static_cast<double>(loaded.filled) / 1e9);
     }
     if (!for_training) return;
-    auto const hashes = do_together(&ranks, [&] { return Json(ranks.rank() == 0 ? impl_->hash() : ""); });
-    impl_->loaded_hash = hashes.front().get<std::string>();
+    impl_->loaded_hash =
+        bytes_of_all(&ranks, [&] { return ranks.rank() == 0 ? impl_->hash() : std::string{}; }).front();
 }
 
 weights::Adapter Engine::train(train::Options const& options, std::vector<Tokens> const& examples,
@@ -168,7 +181,7 @@ weights::Adapter Engine::train(train::Options const& options, std::vector<Tokens
     context.on_step = training.on_step;
     std::vector<train::Example> inputs;
     weights::Adapter start;
-    auto const hashes = train::together(context.team, [&] {
+    auto const hashes = train::gather_from_team(context.team, [&] {
         if (options.dtype != impl_->precision)
             throw InputError{fmt::format("a training in {} by an engine in {}", to_string(options.dtype),
                                          to_string(impl_->precision)),
@@ -224,12 +237,16 @@ std::vector<float> Engine::logits(std::vector<std::int32_t> const& ids, std::fil
 }
 
 struct TextEncoder::Impl {
+    std::string device;
     std::unique_ptr<model::Ops> ops;
     token::Tokenizer tokenizer;
     model::Encoder encoder;
 
-    Impl(std::filesystem::path const& folder, std::string const& device)
-        : ops{make_ops(device, Precision::fp32)}, tokenizer{token::Tokenizer::open(folder)}, encoder{folder, *ops} {}
+    Impl(std::filesystem::path const& folder, std::string name)
+        : device{std::move(name)},
+          ops{make_ops(device, Precision::fp32)},
+          tokenizer{token::Tokenizer::open(folder)},
+          encoder{folder, *ops} {}
 };
 
 TextEncoder::TextEncoder(std::filesystem::path const& folder, std::string const& device)
@@ -239,11 +256,22 @@ std::int64_t TextEncoder::dimension() const {
     return impl_->encoder.dimension();
 }
 
+work::Arithmetic TextEncoder::arithmetic() const {
+    return arithmetic_of(*impl_->ops, impl_->device, Precision::fp32);
+}
+
 std::vector<float> TextEncoder::encode(std::vector<std::string> const& texts) const {
     std::vector<std::vector<std::int32_t>> ids;
     for (auto const& text : texts)
         ids.push_back(impl_->tokenizer.encode_truncated(text, static_cast<std::size_t>(impl_->encoder.max_length())));
     return impl_->encoder.encode(ids).encoded;
+}
+
+std::string encoder_hash(std::filesystem::path const& folder) {
+    std::string hashes;
+    for (auto const& file : model::encoder_files(folder))
+        hashes += fmt::format("{} {}\n", file.string(), sha256_file(folder / file));
+    return sha256(hashes);
 }
 
 void write_embeddings(std::filesystem::path const& path, std::vector<float> const& embeddings, std::int64_t dimension) {

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "core/json.h"
 #include "core/precision.h"
+#include "work/arithmetic.h"
 
 namespace samner::train {
 struct Options;
@@ -57,6 +57,7 @@ public:
 
     weights::Checkpoint const& checkpoint() const;
     token::Tokenizer const& tokenizer() const;
+    work::Arithmetic arithmetic() const;  ///< that its results depend on
 
     struct Answered {
         std::string prompt;
@@ -128,6 +129,7 @@ public:
     TextEncoder& operator=(TextEncoder const&) = delete;
 
     std::int64_t dimension() const;
+    work::Arithmetic arithmetic() const;  ///< that its embeddings depend on
     /// Embeddings of length 1, [texts, dimension]; texts are cut at the encoder's limit.
     std::vector<float> encode(std::vector<std::string> const& texts) const;
 
@@ -135,6 +137,9 @@ private:
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };
+
+/// SHA-256 over all files that an encoder's embeddings depend on. @throws InputError for what is no encoder
+std::string encoder_hash(std::filesystem::path const& folder);
 
 /// Writes `embeddings` [texts, dimension] and `mean` [dimension] as safetensors.
 void write_embeddings(std::filesystem::path const& path, std::vector<float> const& embeddings, std::int64_t dimension);

@@ -15,8 +15,8 @@
 #include "core/file.h"
 #include "core/parallel.h"
 #include "merge/loops.h"
+#include "task/agreement.h"
 #include "task/merger.h"
-#include "task/together.h"
 #include "weights/checkpoint.h"
 #include "weights/safetensors.h"
 
@@ -184,27 +184,21 @@ std::uint64_t fold_adapters(AdapterMerge const& request, fs::path const& base, f
     auto const rank = ranks ? ranks->rank() : 0;
     auto const size = ranks ? ranks->size() : 1;
     std::optional<Folding> folding;
-    do_together(ranks, [&] {
+    on_all(ranks, [&] {
         folding.emplace(merger, base);
         folding->check_values(rank, size);
-        return Json{};
     });
     std::optional<PartialFolder> folder;  // of rank 0, which removes it when anything fails
     auto const partial = PartialFolder::partial_of(out);
-    do_together(ranks, [&] {
-        if (rank != 0) return Json{};
+    on_all(ranks, [&] {
+        if (rank != 0) return;
         folder.emplace(out);
         folding->prepare(partial);
-        return Json{};
     });
     std::uint64_t bytes = 0;
-    do_together(ranks, [&] {
-        bytes = folding->write(partial, rank, size);
-        return Json{};
-    });
-    do_together(ranks, [&] {
+    on_all(ranks, [&] { bytes = folding->write(partial, rank, size); });
+    on_all(ranks, [&] {
         if (rank == 0) folder->publish();
-        return Json{};
     });
     return bytes;
 }

@@ -12,7 +12,7 @@
 #include "core/error.h"
 #include "core/hash.h"
 #include "model/placement.h"
-#include "task/together.h"
+#include "task/agreement.h"
 #include "weights/checkpoint.h"
 
 namespace samner::task {
@@ -74,11 +74,10 @@ public:
     StagedTensors(weights::Checkpoint const& checkpoint, comm::Nodes const& nodes, comm::Comm const& ranks)
         : memory_{nodes.own()} {
         auto const names = checkpoint.names();
-        do_together(&ranks, [&] {
-            if (nodes.has_first_rank()) return Json{};
+        on_all(&ranks, [&] {
+            if (nodes.has_first_rank()) return;
             for (auto const& name : names) regions_.push_back(memory_.add(checkpoint.stored(name).size(), 0));
             copy_.emplace(weights::Checkpoint::open(checkpoint.path()));
-            return Json{};
         });
         for (std::size_t i = 0; i < names.size(); ++i) {
             auto const stored = checkpoint.stored(names[i]);
@@ -108,17 +107,18 @@ private:
 
 LoadedTogether load_together(weights::Checkpoint const& checkpoint, model::Ops const& ops, bool with_backward,
                              comm::Comm const& ranks, LoadOptions const& options) {
-    auto const contents = do_together(&ranks, [&] { return Json(contents_of(checkpoint)); });
+    auto const contents =
+        gather_all<decltype(contents_of(checkpoint))>(&ranks, [&] { return contents_of(checkpoint); });
     for (std::size_t rank = 1; rank < contents.size(); ++rank) {
         if (contents[rank] == contents[0]) continue;
         throw InputError{fmt::format("rank {} has another model at '{}' than rank 0", rank, checkpoint.path().string()),
                          "give all ranks the same files"};
     }
     comm::Nodes const nodes{ranks, options.ranks_a_node};
-    do_together(&ranks, [&] {
+    on_all(&ranks, [&] {
         auto const needed = prepared_size(checkpoint, with_backward);
         auto const left = comm::available_memory();
-        if (needed <= left || !options.on_host) return Json{};
+        if (needed <= left || !options.on_host) return;
         throw Error{fmt::format("the prepared weights take about {:.1f} GB, and {:.1f} GB of memory are available",
                                 static_cast<double>(needed) / 1e9, static_cast<double>(left) / 1e9),
                     "take a node with more memory, or a smaller model"};
@@ -129,10 +129,9 @@ LoadedTogether load_together(weights::Checkpoint const& checkpoint, model::Ops c
     NodePlacement placement{memory, options.devices, ranks.rank() == 0};
     LoadedTogether loaded;
     loaded.nodes = nodes.count();
-    do_together(&ranks, [&] {
+    on_all(&ranks, [&] {
         auto const* const copy = staged ? staged->copy() : nullptr;
         loaded.model = model::load_language_model(copy ? *copy : checkpoint, ops, with_backward, placement);
-        return Json{};
     });
     loaded.bytes = memory.total();
     loaded.filled = memory.filled();

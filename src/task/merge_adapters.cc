@@ -10,8 +10,8 @@
 #include "comm/comm.h"
 #include "comm/nccl.h"
 #include "core/parallel.h"
+#include "task/agreement.h"
 #include "task/merger.h"
-#include "task/together.h"
 
 namespace samner::task {
 namespace {
@@ -22,29 +22,70 @@ struct MergedModule {
     merge::ModuleReport report;
 };
 
-Json pack(merge::ModuleReport const& report) {
-    std::vector<double> updates;
-    for (std::size_t i = 0; i < report.updates.size(); ++i)
-        for (std::size_t j = 0; j <= i; ++j) updates.push_back(report.updates.at(i, j));
-    return {{"name", report.module},
-            {"counts", {report.counts.elements, report.counts.zeros, report.counts.conflicts}},
-            {"kept", report.counts.kept},
-            {"experts", report.updates.size()},
-            {"updates", updates},
-            {"norm", report.merged_norm}};
+/// What ranks tell each other of a module that one of them has merged, before it sends the factors.
+struct Announcement {
+    std::size_t index = 0;
+    std::int64_t rank = 0;
+    double scaling = 0;
+    std::size_t a = 0;  ///< elements
+    std::size_t b = 0;
+    std::string module;
+    std::vector<std::uint64_t> counts;  ///< elements, zeros, conflicts, and those kept of each expert
+    std::size_t experts = 0;
+    std::vector<double> updates;  ///< inner products, the lower triangle by rows
+    double norm = 0;
+
+    template <class Self, class Visit>
+    static void fields(Self& self, Visit&& visit) {
+        visit("index", self.index);
+        visit("rank", self.rank);
+        visit("scaling", self.scaling);
+        visit("a", self.a);
+        visit("b", self.b);
+        visit("module", self.module);
+        visit("counts", self.counts);
+        visit("experts", self.experts);
+        visit("updates", self.updates);
+        visit("norm", self.norm);
+    }
+};
+
+Announcement announcement_of(MergedModule const& merged) {
+    auto const& [index, factors, report] = merged;
+    Announcement told{index,
+                      factors.rank,
+                      factors.scaling,
+                      factors.a.size(),
+                      factors.b.size(),
+                      report.module,
+                      {report.counts.elements, report.counts.zeros, report.counts.conflicts},
+                      report.updates.size(),
+                      {},
+                      report.merged_norm};
+    std::ranges::copy(report.counts.kept, std::back_inserter(told.counts));
+    for (std::size_t i = 0; i < told.experts; ++i)
+        for (std::size_t j = 0; j <= i; ++j) told.updates.push_back(report.updates.at(i, j));
+    return told;
 }
 
-merge::ModuleReport unpack_report(Json const& item) {
-    merge::ModuleReport report;
-    report.module = item["name"].get<std::string>();
-    auto const counts = item["counts"].get<std::vector<std::uint64_t>>();
-    report.counts = {counts[0], counts[1], counts[2], item["kept"].get<std::vector<std::uint64_t>>()};
-    report.merged_norm = item["norm"].get<double>();
-    report.updates = merge::InnerProducts{item["experts"].get<std::size_t>()};
-    auto next = item["updates"].begin();
-    for (std::size_t i = 0; i < report.updates.size(); ++i)
-        for (std::size_t j = 0; j <= i; ++j) report.updates.set(i, j, (next++)->get<double>());
-    return report;
+/// Without the values of the factors.
+MergedModule announced(Announcement const& told) {
+    MergedModule merged;
+    merged.index = told.index;
+    merged.factors.rank = told.rank;
+    merged.factors.scaling = told.scaling;
+    merged.factors.a.resize(told.a);
+    merged.factors.b.resize(told.b);
+    auto& report = merged.report;
+    report.module = told.module;
+    report.counts = {
+        told.counts.at(0), told.counts.at(1), told.counts.at(2), {told.counts.begin() + 3, told.counts.end()}};
+    report.merged_norm = told.norm;
+    report.updates = merge::InnerProducts{told.experts};
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < told.experts; ++i)
+        for (std::size_t j = 0; j <= i; ++j) report.updates.set(i, j, told.updates.at(next++));
+    return merged;
 }
 
 /// Merges a rank's modules. Several small ones at once, one by each thread, as long as their factors take no more
@@ -72,23 +113,16 @@ std::vector<MergedModule> merge_shard(Merger const& merger, std::vector<std::siz
 
 /// All modules in order on every rank: each broadcasts those it merged into the place where they stay, from device to
 /// device where the ranks merge on one each.
-std::vector<MergedModule> gather(std::vector<MergedModule> own, std::vector<Json> const& merged, std::size_t modules,
-                                 comm::Comm const* ranks, comm::DeviceComm const* devices) {
+std::vector<MergedModule> gather(std::vector<MergedModule> own, std::vector<std::vector<Announcement>> const& told,
+                                 std::size_t modules, comm::Comm const* ranks, comm::DeviceComm const* devices) {
     std::vector<MergedModule> all(modules);
     std::vector<int> owner(modules);
     for (auto& module : own) all[module.index] = std::move(module);
     if (!ranks || ranks->size() == 1) return all;
-    for (std::size_t rank = 0; rank < merged.size(); ++rank)
-        for (auto const& item : merged[rank]) {
-            auto const index = item["index"].get<std::size_t>();
-            auto& module = all[index];
-            module.index = index;
-            owner[index] = static_cast<int>(rank);
-            module.factors.rank = item["rank"].get<std::int64_t>();
-            module.factors.scaling = item["scaling"].get<double>();
-            module.factors.a.resize(item["a"].get<std::size_t>());
-            module.factors.b.resize(item["b"].get<std::size_t>());
-            module.report = unpack_report(item["report"]);
+    for (std::size_t rank = 0; rank < told.size(); ++rank)
+        for (auto const& one : told[rank]) {
+            owner[one.index] = static_cast<int>(rank);
+            if (static_cast<int>(rank) != ranks->rank()) all[one.index] = announced(one);
         }
     for (std::size_t i = 0; i < modules; ++i)
         for (auto* values : {&all[i].factors.a, &all[i].factors.b}) {
@@ -129,11 +163,7 @@ MergedAdapter assemble(AdapterMerge const& request, Merger const& merger, std::v
         if (alpha != settings.lora_alpha) settings.alpha_pattern.emplace_back(pattern, alpha);
     }
     merged.provenance = merger.provenance();
-    if (request.report) {
-        std::vector<std::string> paths;
-        for (auto const& folder : request.adapters) paths.push_back(folder.string());
-        merged.report = merge::to_json(paths, reports);
-    }
+    if (request.report) merged.reports = std::move(reports);
     return merged;
 }
 
@@ -146,24 +176,17 @@ MergedAdapter merge_adapters(AdapterMerge const& request, comm::Comm const* rank
     std::uint64_t bytes = 0;
     for (auto const index : shard) bytes += merger.merge().modules()[index].bytes();
     std::vector<MergedModule> own;
-    auto const merged = do_together(ranks, [&] {
+    auto const told = gather_all<std::vector<Announcement>>(ranks, [&] {
         own = merge_shard(merger, shard, request.report);
-        auto list = Json::array();
-        for (auto const& module : own) {
-            list.push_back({{"index", module.index},
-                            {"rank", module.factors.rank},
-                            {"scaling", module.factors.scaling},
-                            {"a", module.factors.a.size()},
-                            {"b", module.factors.b.size()},
-                            {"report", pack(module.report)}});
-        }
-        return list;
+        std::vector<Announcement> announcements;
+        for (auto const& module : own) announcements.push_back(announcement_of(module));
+        return announcements;
     });
     std::unique_ptr<comm::DeviceComm> devices;
     auto const& options = request.options;
     if (ranks && ranks->size() > 1 && options.device == merge::Device::cuda)
         devices = comm::connect_devices(*ranks, fmt::format("cuda:{}", options.device_index));
-    auto all = gather(std::move(own), merged, merger.merge().modules().size(), ranks, devices.get());
+    auto all = gather(std::move(own), told, merger.merge().modules().size(), ranks, devices.get());
     if (devices) devices->finish();
     auto result = assemble(request, merger, std::move(all));
     result.bytes = bytes;

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "core/json.h"
 #include "merge/method.h"
 #include "merge/module_rules.h"
+#include "merge/report.h"
 #include "weights/adapter.h"
 
 namespace samner::comm {
@@ -33,7 +33,7 @@ struct AdapterMerge {
 struct MergedAdapter {
     weights::Adapter adapter;
     std::map<std::string, std::string> provenance;  ///< inputs' hashes and weights, method and its parameters
-    Json report;                                    ///< see merge/report.h; null unless asked for
+    std::vector<merge::ModuleReport> reports;       ///< of every module; empty unless asked for
     std::uint64_t bytes = 0;                        ///< of the experts' factors that this rank merged
 };
 

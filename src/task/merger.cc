@@ -9,12 +9,12 @@
 #include "comm/comm.h"
 #include "core/error.h"
 #include "core/parallel.h"
-#include "task/together.h"
+#include "task/agreement.h"
 
 namespace samner::task {
 
 Merger::Merger(AdapterMerge const& request, merge::Space space, comm::Comm const* ranks) : request_{request} {
-    do_together(ranks, [&] {
+    on_all(ranks, [&] {
         merge::validate(request.options);
         if (request.adapters.empty()) throw InputError{"no adapters to merge", "name at least one"};
         auto const check_count = [&](std::size_t count, char const* what) {
@@ -29,13 +29,11 @@ Merger::Merger(AdapterMerge const& request, merge::Space space, comm::Comm const
         if (!request.weights.empty() && !request.rules.empty())
             throw InputError{"weights by adapter and by module contradict each other", "give one of them"};
         open_experts();
-        return Json{};
     });
     hash_experts(ranks);
-    do_together(ranks, [&] {
+    on_all(ranks, [&] {
         merge_.emplace(request.options, space, modules(),
                        [this](std::size_t module, std::size_t expert) { return read(module, expert); });
-        return Json{};
     });
 }
 
@@ -61,7 +59,7 @@ void Merger::open_experts() {
 void Merger::hash_experts(comm::Comm const* ranks) {
     auto const stride = ranks ? static_cast<std::size_t>(ranks->size()) : 1;
     auto const first = ranks ? static_cast<std::size_t>(ranks->rank()) : 0;
-    auto const results = do_together(ranks, [&] {
+    auto const results = gather_all<std::vector<std::string>>(ranks, [&] {
         std::vector<std::size_t> own;
         for (auto i = first; i < experts_.size(); i += stride) own.push_back(i);
         std::vector<std::string> hashes(own.size());
@@ -69,10 +67,9 @@ void Merger::hash_experts(comm::Comm const* ranks) {
             for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i)
                 hashes[i] = weights::adapter_hash(request_.adapters[own[i]]);
         });
-        return Json(hashes);
+        return hashes;
     });
-    for (std::size_t i = 0; i < experts_.size(); ++i)
-        hashes_.push_back(results[i % stride][i / stride].get<std::string>());
+    for (std::size_t i = 0; i < experts_.size(); ++i) hashes_.push_back(results[i % stride].at(i / stride));
 }
 
 /// The union of all experts' modules, with each expert's shape and weight.
@@ -133,27 +130,16 @@ std::uint64_t Merger::largest_module() const {
 }
 
 std::map<std::string, std::string> Merger::provenance() const {
-    auto const& options = request_.options;
-    std::map<std::string, std::string> result{{"samner.method", std::string{merge::to_string(options.method)}},
-                                              {"samner.seed", fmt::format("{}", options.seed)}};
-    if (request_.densities.empty()) result["samner.density"] = fmt::format("{}", options.density);
-    merge::MergeOptions const usual;
-    auto const unusual = [&](char const* name, auto value, auto usual_value, std::string const& text) {
-        if (value != usual_value) result[fmt::format("samner.{}", name)] = text;
-    };
-    auto const text = [](auto value) { return std::string{merge::to_string(value)}; };
-    unusual("sign", options.sign, usual.sign, text(options.sign));
-    unusual("lambda", options.lambda, usual.lambda, fmt::format("{}", options.lambda));
-    unusual("gamma", options.gamma, usual.gamma, fmt::format("{}", options.gamma));
-    unusual("epsilon", options.epsilon, usual.epsilon, fmt::format("{}", options.epsilon));
-    unusual("trim_over", options.trim_over, usual.trim_over, text(options.trim_over));
-    unusual("rescale", options.rescale, usual.rescale, text(options.rescale));
-    unusual("normalize", options.normalize, usual.normalize, text(options.normalize));
-    for (auto const& [name, flag] : {std::pair{"operate_on_single", options.operate_on_single},
-                                     std::pair{"elect_weighted", options.elect_weighted},
-                                     std::pair{"keep_at_least_one", options.keep_at_least_one},
-                                     std::pair{"majority_decides", options.majority_decides}})
-        unusual(name, flag, false, "true");
+    std::map<std::string, std::string> result;
+    auto const given = key_of(request_.options);
+    auto const usual = key_of(merge::MergeOptions{});
+    for (auto const& [name, value] : given.items()) {
+        bool const always = name == "method" || name == "seed" || (name == "density" && request_.densities.empty());
+        if (always || (name != "density" && value != usual.at(name)))
+            result["samner." + name] = value.is_number_float() ? fmt::format("{}", value.get<double>())
+                                       : value.is_string()     ? value.get<std::string>()
+                                                               : value.dump();
+    }
     std::vector<std::string> inputs;
     for (std::size_t i = 0; i < experts_.size(); ++i) {
         auto const weight = request_.rules.empty()

@@ -25,7 +25,7 @@ std::string digest(Checkpoint const& checkpoint, std::string const& curve) {
 
 std::string text_of(std::vector<Step> const& curve) {
     auto steps = Json::array();
-    for (auto const& step : curve) steps.push_back(step.json());
+    for (auto const& step : curve) steps.push_back(step.to_json());
     return steps.dump();
 }
 

@@ -3,82 +3,34 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numbers>
-#include <set>
-#include <utility>
 
 #include "core/error.h"
 
 namespace samner::train {
-namespace {
-
-constexpr auto schedules =
-    std::to_array<std::pair<std::string_view, Schedule>>({{"cosine", Schedule::cosine},
-                                                          {"linear", Schedule::linear},
-                                                          {"constant", Schedule::constant},
-                                                          {"constant_with_warmup", Schedule::constant_with_warmup}});
-
-Schedule parse_schedule(std::string const& name, std::string_view place) {
-    for (auto const& [known, schedule] : schedules) {
-        if (known == name) return schedule;
+TargetModules TargetModules::from_json(Json const& value, std::string_view place) {
+    TargetModules modules;
+    if (value.is_string()) {
+        if (value != "all-linear") modules = {{}, value.get<std::string>()};
+        return modules;
     }
-    throw InputError{fmt::format("lr_scheduler_type is '{}' ({})", name, place),
-                     "use cosine, linear, constant or constant_with_warmup"};
+    try {
+        modules.names = value.get<std::vector<std::string>>();
+    } catch (Json::exception const&) {
+        throw InputError{fmt::format("'target_modules' is {} ({})", value.dump().substr(0, 60), place),
+                         "give it a list of names, all-linear, or a regular expression"};
+    }
+    return modules;
 }
 
-std::string_view name_of(Schedule schedule) {
-    for (auto const& [name, known] : schedules) {
-        if (known == schedule) return name;
-    }
-    throw Error{"a schedule without a name"};
+Json TargetModules::to_json() const {
+    return pattern.empty() ? Json(names) : Json(pattern);
 }
-
-}  // namespace
 
 Options Options::from_json(Json const& object, std::string_view place) {
     Options options;
-    std::set<std::string> known;
-    auto const read = [&]<class T>(std::string const& key, T& value) {
-        known.insert(key);
-        if (object.contains(key)) value = member<T>(object, key, place);
-    };
-    read("r", options.r);
-    read("lora_alpha", options.lora_alpha);
-    read("use_rslora", options.use_rslora);
-    known.insert("target_modules");
-    if (object.contains("target_modules") && object["target_modules"].is_string()) {
-        auto const text = object["target_modules"].get<std::string>();
-        if (text != "all-linear") {
-            options.target_pattern = text;
-            options.target_modules.clear();
-        }
-    } else {
-        read("target_modules", options.target_modules);
-    }
-    read("lora_dropout", options.lora_dropout);
-    read("rank_pattern", options.rank_pattern);
-    read("alpha_pattern", options.alpha_pattern);
-    read("learning_rate", options.learning_rate);
-    std::string schedule{name_of(options.lr_scheduler_type)};
-    read("lr_scheduler_type", schedule);
-    options.lr_scheduler_type = parse_schedule(schedule, place);
-    read("warmup_ratio", options.warmup_ratio);
-    read("weight_decay", options.weight_decay);
-    read("max_grad_norm", options.max_grad_norm);
-    read("num_train_epochs", options.num_train_epochs);
-    read("max_steps", options.max_steps);
-    read("batch_size", options.batch_size);
-    read("micro_batch_size", options.micro_batch_size);
-    read("max_length", options.max_length);
-    read("shuffle", options.shuffle);
-    read("seed", options.seed);
-    read("checkpoint_every", options.checkpoint_every);
-    std::string dtype{to_string(options.dtype)};
-    read("dtype", dtype);
-    options.dtype = parse_precision(dtype, place);
-    refuse_unknown(object, known, "training option", place);
+    read_given(object, options, "training option", place);
     auto const demand = [&](bool holds, std::string_view key, auto value, std::string_view range) {
         if (!holds) throw InputError{fmt::format("{} is {} ({})", key, value, place), fmt::format("give it {}", range)};
     };
@@ -98,29 +50,15 @@ Options Options::from_json(Json const& object, std::string_view place) {
     return options;
 }
 
+Json Options::key() const {
+    auto result = key_of_fields(*this);
+    if (lr_scheduler_type == Schedule::constant) result["warmup_ratio"] = 0.0;
+    return result;
+}
+
 Json Options::to_json() const {
-    Json result{{"r", r},
-                {"lora_alpha", lora_alpha},
-                {"use_rslora", use_rslora},
-                {"target_modules", target_pattern.empty() ? Json(target_modules) : Json(target_pattern)},
-                {"learning_rate", learning_rate},
-                {"lr_scheduler_type", name_of(lr_scheduler_type)},
-                {"warmup_ratio", lr_scheduler_type == Schedule::constant ? 0 : warmup_ratio},
-                {"weight_decay", weight_decay},
-                {"max_grad_norm", max_grad_norm},
-                {"num_train_epochs", num_train_epochs},
-                {"max_steps", max_steps},
-                {"batch_size", batch_size},
-                {"micro_batch_size", micro_batch_size},
-                {"max_length", max_length},
-                {"shuffle", shuffle},
-                {"seed", seed},
-                {"checkpoint_every", checkpoint_every}};
-    // Left out where they change nothing, so that the keys of earlier runs stay.
-    if (lora_dropout != 0) result["lora_dropout"] = lora_dropout;
-    if (!rank_pattern.empty()) result["rank_pattern"] = rank_pattern;
-    if (!alpha_pattern.empty()) result["alpha_pattern"] = alpha_pattern;
-    if (dtype != Precision::fp32) result["dtype"] = to_string(dtype);
+    auto result = key();
+    result["checkpoint_every"] = checkpoint_every;
     return result;
 }
 
@@ -130,8 +68,8 @@ weights::LoraSettings Options::lora() const {
     settings.lora_alpha = lora_alpha;
     settings.use_rslora = use_rslora;
     settings.lora_dropout = lora_dropout;
-    settings.target_modules = target_modules;
-    settings.target_pattern = target_pattern;
+    settings.target_modules = target_modules.names;
+    settings.target_pattern = target_modules.pattern;
     settings.rank_pattern = {rank_pattern.begin(), rank_pattern.end()};
     settings.alpha_pattern = {alpha_pattern.begin(), alpha_pattern.end()};
     return settings;

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "core/fields.h"
 #include "core/json.h"
 #include "core/precision.h"
 #include "weights/adapter.h"
@@ -13,6 +16,23 @@
 namespace samner::train {
 
 enum class Schedule { cosine, linear, constant, constant_with_warmup };
+constexpr auto enum_names(Schedule const*) {
+    return std::to_array<std::pair<std::string_view, Schedule>>(
+        {{"cosine", Schedule::cosine},
+         {"linear", Schedule::linear},
+         {"constant", Schedule::constant},
+         {"constant_with_warmup", Schedule::constant_with_warmup}});
+}
+
+/// The linear layers that get factors: by name, or by a regular expression for the whole name. As a setting a list of
+/// names, the text all-linear (the seven of the default), or another text, which is the expression.
+struct TargetModules {
+    std::vector<std::string> names{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+    std::string pattern = {};  ///< where not empty, taken instead of the names
+
+    Json to_json() const;
+    static TargetModules from_json(Json const& value, std::string_view place);
+};
 
 /// Settings of one training, named as in peft and transformers.
 struct Options {
@@ -24,11 +44,7 @@ struct Options {
     /// module's name or a dotted end of it.
     std::map<std::string, std::int32_t> rank_pattern;
     std::map<std::string, double> alpha_pattern;
-    /// As a setting also one text: all-linear (these seven), or a regular expression for the whole name, which goes to
-    /// target_pattern instead.
-    std::vector<std::string> target_modules{"q_proj",    "k_proj",  "v_proj",   "o_proj",
-                                            "gate_proj", "up_proj", "down_proj"};
-    std::string target_pattern;
+    TargetModules target_modules;
     double learning_rate = 2e-5;
     Schedule lr_scheduler_type = Schedule::cosine;
     double warmup_ratio = 0.05;  ///< of all steps, rounded up; `constant` has no warm-up, as in transformers
@@ -46,11 +62,38 @@ struct Options {
     /// influence on the result.
     std::int64_t checkpoint_every = 50;
 
+    template <class Self, class Visit>
+    static void fields(Self& self, Visit&& visit) {
+        visit("r", self.r);
+        visit("lora_alpha", self.lora_alpha);
+        visit("use_rslora", self.use_rslora);
+        visit("lora_dropout", self.lora_dropout, self.lora_dropout != 0);
+        visit("rank_pattern", self.rank_pattern, !self.rank_pattern.empty());
+        visit("alpha_pattern", self.alpha_pattern, !self.alpha_pattern.empty());
+        visit("target_modules", self.target_modules);
+        visit("learning_rate", self.learning_rate);
+        visit("lr_scheduler_type", self.lr_scheduler_type);
+        visit("warmup_ratio", self.warmup_ratio);
+        visit("weight_decay", self.weight_decay);
+        visit("max_grad_norm", self.max_grad_norm);
+        visit("num_train_epochs", self.num_train_epochs);
+        visit("max_steps", self.max_steps);
+        visit("batch_size", self.batch_size);
+        visit("micro_batch_size", self.micro_batch_size);
+        visit("max_length", self.max_length);
+        visit("dtype", self.dtype, self.dtype != Precision::fp32);
+        visit("shuffle", self.shuffle);
+        visit("seed", self.seed);
+        visit("checkpoint_every", self.checkpoint_every, no_influence);
+    }
+
     /// Reads the options that an object names. @throws InputError for an unknown key or a value out of range
     static Options from_json(Json const& object, std::string_view place);
-    /// lora_dropout, patterns and dtype only where they are in use. With `constant` warmup_ratio is 0, so that a
-    /// training from when that name warmed up is never taken for one that does not.
-    Json to_json() const;
+    /// What has an influence on the result: lora_dropout, patterns and dtype only where they are in use, so that the
+    /// keys of earlier runs stay. With `constant` warmup_ratio is 0, so that a training from when that name warmed up
+    /// is never taken for one that does not.
+    Json key() const;
+    Json to_json() const;  ///< the key and checkpoint_every; from_json reads it back
     weights::LoraSettings lora() const;
 };
 

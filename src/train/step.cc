@@ -2,7 +2,7 @@
 
 namespace samner::train {
 
-Json Step::json() const {
+Json Step::to_json() const {
     return {{"step", step},       {"loss", loss}, {"grad_norm", grad_norm}, {"lr", lr}, {"tokens", tokens},
             {"seconds", seconds}, {"mfu", mfu}};
 }

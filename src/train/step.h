@@ -20,7 +20,7 @@ struct Step {
     double mfu = 0;
 
     /// As a line of metrics.jsonl.
-    Json json() const;
+    Json to_json() const;
     /// @throws InputError naming `place`
     static Step from_json(Json const& object, std::string_view place);
 };

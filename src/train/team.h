@@ -2,7 +2,7 @@
 
 #include <span>
 
-#include "core/together.h"
+#include "core/gather_results.h"
 
 namespace samner::train {
 
@@ -18,8 +18,8 @@ struct Team {
     std::function<void(float* values, std::size_t count)> device_sum = {};
 };
 
-inline std::vector<std::string> together(Team const& team, std::function<std::string()> const& work) {
-    return samner::together(team.size, team.all_gather, work);
+inline std::vector<std::string> gather_from_team(Team const& team, std::function<std::string()> const& work) {
+    return gather_results(team.size, team.all_gather, work);
 }
 
 }  // namespace samner::train

@@ -120,10 +120,8 @@ void update(Sha256& hash, std::vector<T> const& values) {
 /// A name of all that the result depends on.
 std::string identity_of(Options const& options, std::span<Example const> examples, weights::Adapter const& initial,
                         std::string const& inputs) {
-    auto settings = options.to_json();
-    settings.erase("checkpoint_every");
     Sha256 hash;
-    hash.update(canonical(settings)).update(inputs);
+    hash.update(canonical(options.key())).update(inputs);
     for (auto const& example : examples) {
         update(hash, example.ids);
         update(hash, example.labels);
@@ -173,7 +171,7 @@ public:
         rate_ = team_rate();
         try {
             while (done() < steps_) step();
-            together(team_, [&] {
+            gather_from_team(team_, [&] {
                 report();
                 return std::string{};
             });
@@ -195,7 +193,7 @@ private:
 
     void resume() {
         std::optional<Checkpoint> found;
-        auto const identities = together(team_, [&] {
+        auto const identities = gather_from_team(team_, [&] {
             if (leads() && !context_.checkpoint.empty())
                 found = read_checkpoint(context_.checkpoint, identity_, lora_.values.numel());
             return identity_ + (found ? "+" : "");
@@ -229,7 +227,7 @@ private:
         share(&Checkpoint::second_moment);
         auto steps = Json::array();
         if (own) {
-            for (auto const& step : own->curve) steps.push_back(step.json());
+            for (auto const& step : own->curve) steps.push_back(step.to_json());
         }
         for (auto const& step : Json::parse(team_.all_gather(steps.dump()).front()))
             all.curve.push_back(Step::from_json(step, "checkpoint of rank 0"));
@@ -249,7 +247,7 @@ private:
 
     /// What the ranks reach in products, all at once as in a step.
     double team_rate() const {
-        auto const rates = together(team_, [&] {
+        auto const rates = gather_from_team(team_, [&] {
             auto const rate = product_rate(model_, ops_);
             return std::string{reinterpret_cast<char const*>(&rate), sizeof rate};
         });
@@ -293,7 +291,7 @@ private:
         auto const share = share_of(leaves);
         auto const first = std::min(leaves, static_cast<std::size_t>(team_.rank) * share);
         TreeSum sum{ops_};
-        auto const parts = together(team_, [&] {
+        auto const parts = gather_from_team(team_, [&] {
             report();
             check_stop();
             std::string losses;

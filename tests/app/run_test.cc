@@ -22,8 +22,10 @@ using testing::HasSubstr;
 /// SHA-256 of every artifact, by key.
 std::map<std::string, std::string> artifacts(fs::path const& run) {
     std::map<std::string, std::string> hashes;
-    for (auto const& entry : fs::directory_iterator{run / "artifacts"})
-        hashes[entry.path().filename().string()] = store::content_hash(entry.path());
+    for (auto const& entry : fs::directory_iterator{run / "artifacts"}) {
+        auto const name = entry.path().filename().string();
+        if (!name.starts_with('.')) hashes[name] = store::content_hash(entry.path());
+    }
     return hashes;
 }
 

@@ -99,10 +99,10 @@ TEST_P(Decoding, WithFoldedWeightsGivesTheTokensOfPeftAlsoBesideOtherAdapters) {
 }
 
 TEST(FoldNames, AreNeverAutoAndAlways) {
-    EXPECT_EQ(parse_fold("never"), Fold::never);
-    EXPECT_EQ(parse_fold("auto"), Fold::automatic);
-    EXPECT_EQ(parse_fold("always"), Fold::always);
-    EXPECT_THROW(parse_fold("yes"), InputError);
+    EXPECT_EQ(value_named<Fold>("never", "fold", "test"), Fold::never);
+    EXPECT_EQ(value_named<Fold>("auto", "fold", "test"), Fold::automatic);
+    EXPECT_EQ(value_named<Fold>("always", "fold", "test"), Fold::always);
+    EXPECT_THROW(value_named<Fold>("yes", "fold", "test"), InputError);
 }
 
 INSTANTIATE_TEST_SUITE_P(Ops, Decoding, testing::Values("kernel", "libtorch", "cuda"),

@@ -21,8 +21,8 @@ TEST(MergeMethod, AMisspeltNameGetsTheNearestOne) {
         parse_method("tiess");
         FAIL();
     } catch (InputError const& error) {
-        EXPECT_THAT(error.what(), testing::HasSubstr("'tiess'"));
-        EXPECT_THAT(error.remedy(), testing::HasSubstr("ties"));
+        EXPECT_THAT(error.what(), testing::HasSubstr("merge method is 'tiess' (merge)"));
+        EXPECT_EQ(error.remedy(), "did you mean ties?");
     }
     EXPECT_THROW(parse_sign("majority"), InputError);
 }

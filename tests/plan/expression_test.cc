@@ -67,9 +67,9 @@ TEST(Expression, EveryRowOfThePapersTablesIsWellTyped) {
 }
 
 TEST(Expression, DefaultsAndKeywordsGiveTheSameTermAsWrittenOut) {
-    EXPECT_EQ(row("sam()")->json(),
-              row("union(merge(select(six, similarity)), merge(select(m=3, pool=six, metric=sampling)))")->json());
-    EXPECT_NE(row("sam()")->json(), row("sam(m=2)")->json());
+    EXPECT_EQ(row("sam()")->text(),
+              row("union(merge(select(six, similarity)), merge(select(m=3, pool=six, metric=sampling)))")->text());
+    EXPECT_NE(row("sam()")->text(), row("sam(m=2)")->text());
 }
 
 TEST(Expression, ErrorsNameFileLineAndColumn) {

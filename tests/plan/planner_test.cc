@@ -3,8 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
-#include <fstream>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -13,6 +14,7 @@
 #include "corpus/dataset.h"
 #include "corpus/table11.h"
 #include "temporary_folder.h"
+#include "work/cost.h"
 
 namespace samner::plan {
 namespace {
@@ -34,16 +36,57 @@ targets:
 train: {r: 8, learning_rate: 1.0e-3}
 )";
 
-Inputs inputs() {
-    return {"base-hash",
-            "encoder-hash",
-            {{"bc5cdr/train", "a"},
-             {"ncbi/train", "b"},
-             {"broadtweet/train", "c"},
-             {"wlpc/train", "d"},
-             {"crossner-science/test", "e"},
-             {"crossner-politics/test", "f"}},
-            {{"science", 50}, {"politics", 60}}};
+/// What a run file names, as if it were there.
+/// @param hash  of a data set's split
+Inputs inputs_of(RunFile const& run, std::function<std::string(std::string const&, std::string const&)> const& hash) {
+    Inputs inputs;
+    inputs.base = "base-hash";
+    inputs.encoder = "encoder-hash";
+    inputs.arithmetic = {run.device, run.dtype};
+    if (!run.exact()) inputs.arithmetic.libtorch = "2.0";
+    auto const hashed = [&](work::DatasetRef const& ref) {
+        work::DatasetSource source{ref.id, {}};
+        for (auto const& split : ref.splits) source.splits.push_back({split, hash(ref.id, split)});
+        return source;
+    };
+    for (auto const& [name, expert] : run.experts) {
+        auto& corpora = inputs.experts[name];
+        for (auto const& ref : expert.refs()) corpora.sources.push_back(hashed(ref));
+    }
+    for (auto const& [name, given] : run.targets) {
+        auto& target = inputs.targets[name];
+        target.texts.sources.emplace_back(hashed({given.dataset, {given.split}}));
+        if (given.sentences > 0) target.texts.views.emplace_back(work::First{given.sentences});
+        target.sentences = given.sentences > 0 ? given.sentences : 100;
+    }
+    return inputs;
+}
+
+Inputs inputs_of(RunFile const& run) {
+    static std::map<std::string, std::string> const hashes{
+        {"bc5cdr/train", "a"},          {"ncbi/train", "b"},
+        {"broadtweet/train", "c"},      {"wlpc/train", "d"},
+        {"crossner-science/test", "e"}, {"crossner-politics/test", "f"}};
+    return inputs_of(run, [](auto const& dataset, auto const& split) { return hashes.at(dataset + "/" + split); });
+}
+
+/// The task of a plan as the one of its kind that it is.
+template <class Kind>
+Kind const* as(PlannedTask const& planned) {
+    return std::get_if<Kind>(&planned.task);
+}
+
+/// The key of the first task of a kind; empty when there is none.
+std::string key_of_kind(Plan const& plan, std::string_view kind) {
+    for (auto const& [key, planned] : plan.tasks()) {
+        if (work::kind_of(planned.task) == kind) return key;
+    }
+    return {};
+}
+
+/// What a task of the kind gives, without anything in it.
+work::Result nothing(work::Task const& task) {
+    return std::visit([]<class Kind>(Kind const&) { return work::Result{typename Kind::Result{}}; }, task);
 }
 
 class Planning : public testing::Test {
@@ -58,28 +101,30 @@ protected:
             folder / "experiment.yaml",
             "experiment: " + name +
                 "\ntargets: [science, politics]\nlet:\n  ours: pool(biomedical, social_media, stem)\nrows:\n" + rows);
-        return Plan{{load_experiment(folder / "experiment.yaml")}, run(overrides), inputs()};
+        auto const file = run(overrides);
+        return Plan{{load_experiment(folder / "experiment.yaml")}, file, inputs_of(file)};
     }
     static std::map<std::string, int> kinds(Plan const& plan) {
         std::map<std::string, int> counts;
-        for (auto const& [key, task] : plan.tasks()) ++counts[task.kind];
+        for (auto const& [key, planned] : plan.tasks()) ++counts[std::string{work::kind_of(planned.task)}];
         return counts;
     }
     /// Finishes every known task; selections take the first m experts in the pool's order, or the last.
     static void finish_all(Plan& plan, bool first = true) {
-        for (auto tasks = plan.take_new(); !tasks.empty(); tasks = plan.take_new()) {
-            for (auto const& task : tasks) {
-                Json result = nullptr;
-                if (task.kind == "select") {
-                    result = {{"chosen", Json::array()}, {"metrics", Json::object()}};
-                    auto experts = task.payload["experts"];
-                    if (!first) std::reverse(experts.begin(), experts.end());
-                    for (std::size_t i = 0; i < task.payload["m"].get<std::size_t>(); ++i) {
-                        result["chosen"].push_back(experts[i]["name"]);
-                        result["metrics"][experts[i]["name"].get<std::string>()] = 0.9 - 0.1 * static_cast<double>(i);
+        for (auto keys = plan.take_new(); !keys.empty(); keys = plan.take_new()) {
+            for (auto const& key : keys) {
+                auto const task = plan.task(key).task;
+                auto result = nothing(task);
+                if (auto const* const select = std::get_if<work::Select>(&task)) {
+                    auto experts = select->experts;
+                    if (!first) std::ranges::reverse(experts);
+                    auto& selection = std::get<work::Selection>(result);
+                    for (std::size_t i = 0; std::cmp_less(i, select->m); ++i) {
+                        selection.chosen.push_back(experts[i].name);
+                        selection.metrics[experts[i].name] = 0.9 - 0.1 * static_cast<double>(i);
                     }
                 }
-                plan.finished(task.key, result);
+                plan.finished(key, result);
             }
         }
     }
@@ -102,7 +147,7 @@ TEST_F(Planning, HasTheNumbersOfAModelInItsKeysAndNotInThoseOfAnEncoder) {
         std::map<std::string, std::set<std::string>> by_kind;
         auto const made =
             plan("  a: merge(select(ours, similarity, 2))\n  b: expert(ours, stem)\n", {"dtype=" + dtype});
-        for (auto const& [key, task] : made.tasks()) by_kind[task.kind].insert(key);
+        for (auto const& [key, planned] : made.tasks()) by_kind[std::string{work::kind_of(planned.task)}].insert(key);
         return by_kind;
     };
     auto const fp32 = keys("fp32");
@@ -126,7 +171,8 @@ TEST_F(Planning, ReleasesAMergeWhenItsSelectionIsKnownAndSharesEqualOnes) {
     EXPECT_EQ(kinds(made)["infer"], 6 + 2);
     for (auto const& cell : made.cells()) {
         EXPECT_EQ(cell.status, Cell::Status::done);
-        EXPECT_EQ(cell.predictions->keys().size(), 1U);
+        EXPECT_FALSE(cell.answer.open());
+        EXPECT_EQ(cell.answer.keys().size(), 1U);
     }
 }
 
@@ -134,7 +180,7 @@ TEST_F(Planning, OfOneChosenExpertIsThatExpertAndNoMerge) {
     auto made = plan("  one: merge(select(ours, similarity, 1))\n  expert: expert(ours, biomedical)\n");
     finish_all(made);
     EXPECT_EQ(kinds(made)["merge"], 0);
-    EXPECT_EQ(made.cells()[0].predictions->key, made.cells()[2].predictions->key);
+    EXPECT_EQ(made.cells()[0].answer.key, made.cells()[2].answer.key);
 }
 
 TEST_F(Planning, GivesWeightsInTheOrderOfTheSelectionOrByMetric) {
@@ -143,9 +189,10 @@ TEST_F(Planning, GivesWeightsInTheOrderOfTheSelectionOrByMetric) {
         "3), weights=metric)\n");
     finish_all(made);
     std::vector<double> sums;
-    for (auto const& [key, task] : made.tasks()) {
-        if (task.kind != "merge") continue;
-        auto weights = task.payload["weights"].get<std::vector<double>>();
+    for (auto const& [key, planned] : made.tasks()) {
+        auto const* const merge = as<work::Merge>(planned);
+        if (!merge) continue;
+        auto weights = merge->weights;
         std::ranges::sort(weights);
         sums.push_back(weights.back());
     }
@@ -163,15 +210,100 @@ TEST_F(Planning, RepeatsEverythingForEachSeedButTheTargetsOwnTasks) {
     EXPECT_EQ(made.cells().size(), 12U);
 }
 
+TEST_F(Planning, RepeatsOnlyWhatASeedOfAMapHasAnInfluenceOn) {
+    auto made = plan("  se: merge(select(ours, sampling, 2))\n", {"seeds={train: 0, sample: [1, 2, 3]}"});
+    EXPECT_EQ(kinds(made), (std::map<std::string, int>{{"train", 3},
+                                                       {"encode", 3 + 2},
+                                                       {"infer", 3 * 3 * 2},  // seeds, experts, targets
+                                                       {"select", 3 * 2}}));
+    std::set<std::uint64_t> drawn;
+    for (auto const& [key, planned] : made.tasks()) {
+        auto const* const infer = as<work::Infer>(planned);
+        if (infer) drawn.insert(std::get<work::Sample>(infer->texts.views.back()).seed);
+    }
+    EXPECT_EQ(drawn, (std::set<std::uint64_t>{1, 2, 3}));
+    std::set<std::int64_t> labels;
+    for (auto const& cell : made.cells()) {
+        labels.insert(cell.repeat.label);
+        EXPECT_EQ(cell.repeat.seeds.train, 0U);
+    }
+    EXPECT_EQ(labels, (std::set<std::int64_t>{0, 1, 2}));
+    finish_all(made);
+    for (auto const& cell : made.cells()) EXPECT_EQ(cell.status, Cell::Status::done);
+}
+
+TEST_F(Planning, CallsARepeatByItsSeedOrNumbersThemWhereOneIsAMap) {
+    auto const repeats = [&](std::string const& seeds) {
+        std::vector<std::pair<std::int64_t, Seeds>> all;
+        for (auto const& repeat : run({"seeds=" + seeds}).repeats) all.emplace_back(repeat.label, repeat.seeds);
+        return all;
+    };
+    using Repeats = std::vector<std::pair<std::int64_t, Seeds>>;
+    EXPECT_EQ(repeats("[0, 1]"), (Repeats{{0, {0, 0, 0, 0}}, {1, {1, 1, 1, 1}}}));
+    EXPECT_EQ(repeats("[7, 3]"), (Repeats{{7, {7, 7, 7, 7}}, {3, {3, 3, 3, 3}}}));
+    EXPECT_EQ(repeats("5"), (Repeats{{5, {5, 5, 5, 5}}}));
+    EXPECT_EQ(repeats("{train: 4}"), (Repeats{{0, {4, 0, 0, 0}}}));
+    EXPECT_EQ(repeats("[{train: 1, sample: 2, merge: 3, cluster: 4}, 9]"),
+              (Repeats{{0, {1, 2, 3, 4}}, {1, {9, 9, 9, 9}}}));
+    // Of every combination the seed of the sample varies fastest.
+    EXPECT_EQ(repeats("{sample: [1, 2], train: [5, 6]}"),
+              (Repeats{{0, {5, 1, 0, 0}}, {1, {5, 2, 0, 0}}, {2, {6, 1, 0, 0}}, {3, {6, 2, 0, 0}}}));
+    EXPECT_EQ(run().repeats.size(), 1U);
+}
+
+TEST_F(Planning, RefusesSeedsThatAreUnknownRepeatedOrNone) {
+    EXPECT_THAT([&] { run({"seeds={trian: 0}"}); }, ThrowsMessage<InputError>(HasSubstr("unknown seed trian")));
+    try {
+        run({"seeds={sampel: [1, 2]}"});
+        FAIL();
+    } catch (InputError const& error) {
+        EXPECT_THAT(error.remedy(), HasSubstr("did you mean sample?"));
+    }
+    for (auto const* twice :
+         {"[1, 1]", "{train: 0, sample: [1, 1]}", "[{train: 1}, {train: 1, merge: 0}]", "[0, {train: 0}]"}) {
+        EXPECT_THAT([&] { run({std::string{"seeds="} + twice}); },
+                    ThrowsMessage<InputError>(HasSubstr("a seed stands twice")))
+            << twice;
+    }
+    for (auto const* bad : {"[]", "{sample: []}", "[-1]", "[1.5]", "one", "{train: [[1]]}", "{train: -1}"})
+        EXPECT_THROW(run({std::string{"seeds="} + bad}), InputError) << bad;
+}
+
+TEST_F(Planning, FreezesSeedsSoThatTheyReadBackAsTheyWereNamed) {
+    plan("  b: merge(ours)\n");
+    auto const experiment = load_experiment(folder / "experiment.yaml");
+    for (auto const* seeds : {"[3, 1]", "{train: 0, sample: [1, 2]}", "[{train: 1}, 4]"}) {
+        auto const before = run({std::string{"seeds="} + seeds});
+        write_atomically(folder / "frozen.yaml", frozen({experiment}, before));
+        auto const after = load_frozen(folder / "frozen.yaml").run;
+        ASSERT_EQ(after.repeats.size(), before.repeats.size());
+        for (std::size_t i = 0; i < before.repeats.size(); ++i) {
+            EXPECT_EQ(after.repeats[i].label, before.repeats[i].label) << seeds;
+            EXPECT_EQ(after.repeats[i].seeds, before.repeats[i].seeds) << seeds;
+        }
+    }
+}
+
+TEST_F(Planning, HasTheSlotsOfADecodingPassInItsKeyWhereTheyChangeItsBits) {
+    auto const key = [&](std::string const& dtype, std::string const& slots) {
+        return key_of_kind(plan("  a: base\n", {"dtype=" + dtype, "infer.num_slots=" + slots}), "infer");
+    };
+    EXPECT_EQ(key("fp32", "3"), key("fp32", "4"));
+    EXPECT_NE(key("bf16", "3"), key("bf16", "4"));
+}
+
 TEST_F(Planning, FailsTheCellsOfAFailedTaskAndNoOthers) {
     auto made = plan("  a: expert(ours, stem)\n  b: expert(ours, biomedical)\n");
-    auto const tasks = made.take_new();
-    auto const broken = std::ranges::find_if(
-        tasks, [](Task const& task) { return task.kind == "train" && task.payload["parts"][0]["expert"] == "stem"; });
-    made.failed(broken->key);
-    for (auto const& task : tasks) {
-        if (task.key != broken->key && std::ranges::find(task.after, broken->key) == task.after.end())
-            made.finished(task.key, nullptr);
+    auto const keys = made.take_new();
+    auto const broken = *std::ranges::find_if(keys, [&](std::string const& key) {
+        auto const* const train = as<work::Train>(made.task(key));
+        return train && train->recipe.parts.front().expert == "stem";
+    });
+    made.failed(broken);
+    for (auto const& key : keys) {
+        auto const after = made.task(key).after;
+        if (key != broken && std::ranges::find(after, broken) == after.end())
+            made.finished(key, nothing(made.task(key).task));
     }
     for (auto const& cell : made.cells())
         EXPECT_EQ(cell.status, cell.system == "a" ? Cell::Status::failed : Cell::Status::done);
@@ -179,9 +311,9 @@ TEST_F(Planning, FailsTheCellsOfAFailedTaskAndNoOthers) {
 
 TEST_F(Planning, FailsTheCellsThatWaitForALostSelection) {
     auto made = plan("  a: merge(select(ours, similarity, 2))\n  b: base\n");
-    for (auto const& task : made.take_new()) {
-        if (task.kind == "encode") made.failed(task.key);
-        if (task.kind == "infer") made.finished(task.key, nullptr);
+    for (auto const& key : made.take_new()) {
+        if (as<work::Encode>(made.task(key))) made.failed(key);
+        if (as<work::Infer>(made.task(key))) made.finished(key, work::Pass{});
     }
     for (auto const& cell : made.cells())
         EXPECT_EQ(cell.status, cell.system == "a" ? Cell::Status::failed : Cell::Status::done);
@@ -205,11 +337,7 @@ TEST_F(Planning, RefusesWhatIsNotThereYetAndUnknownNames) {
 
 TEST_F(Planning, KeysChangeWithWhatIsAskedAndWithNothingElse) {
     auto const key = [&](std::vector<std::string> const& overrides, std::string const& kind) {
-        auto const made = plan("  b: merge(ours)\n", overrides);
-        for (auto const& [hash, task] : made.tasks()) {
-            if (task.kind == kind) return hash;
-        }
-        return std::string{};
+        return key_of_kind(plan("  b: merge(ours)\n", overrides), kind);
     };
     for (auto const* kind : {"train", "merge", "infer"}) {
         EXPECT_EQ(key({}, kind), key({"threads=7", "infer.num_slots=3", "infer.max_kept_tokens=0", "infer.fold=never",
@@ -228,10 +356,7 @@ TEST_F(Planning, KeysChangeWithWhatIsAskedAndWithNothingElse) {
 
 TEST_F(Planning, KeysOfAMergeChangeOnlyWithSettingsOfItsMethod) {
     auto const key = [&](std::string const& how, std::vector<std::string> const& overrides) {
-        auto const made = plan(fmt::format("  b: merge(ours, {})\n", how), overrides);
-        for (auto const& [hash, task] : made.tasks())
-            if (task.kind == "merge") return hash;
-        return std::string{};
+        return key_of_kind(plan(fmt::format("  b: merge(ours, {})\n", how), overrides), "merge");
     };
     for (auto const* irrelevant : {"merge.gamma=0.05", "merge.epsilon=0.1", "merge.rank=4"})
         EXPECT_EQ(key("ties", {}), key("ties", {irrelevant})) << irrelevant;
@@ -246,21 +371,46 @@ TEST_F(Planning, KeysOfAMergeChangeOnlyWithSettingsOfItsMethod) {
     EXPECT_THAT([&] { key("ties", {"merge.follow=pefd"}); }, ThrowsMessage<InputError>(HasSubstr("pefd")));
 }
 
-/// A key is a promise to the artifacts of every earlier run. When this fails, results have changed: raise the
-/// operator's revision and put the new hash here. When results have not changed, keep the key as it was.
+/// The least key of each kind of task, cut to 16 digits.
+std::map<std::string, std::string> least_keys(Plan const& plan) {
+    std::map<std::string, std::string> least;
+    for (auto const& [key, planned] : plan.tasks()) {
+        auto const* const infer = as<work::Infer>(planned);
+        auto& known = least[infer && infer->sampled() ? "infer of a sample" : std::string{work::kind_of(planned.task)}];
+        if (known.empty()) known = key.substr(0, 16);  // they come in their order
+    }
+    return least;
+}
+
+/// A key is a promise to the artifacts of every earlier run. When this fails, results have changed: raise the task's
+/// revision and put the new hash here. When results have not changed, keep the key as it was.
 TEST_F(Planning, KeysOfARevisionStayAsTheyAre) {
     auto made = plan("  sam: union(merge(select(ours, similarity, 2)), merge(select(ours, sampling, 2)))\n");
     finish_all(made);
-    std::map<std::string, std::string> least;
-    for (auto const& [key, task] : made.tasks()) {
-        auto& known = least[task.kind];
-        if (known.empty() || key < known) known = key.substr(0, 16);
-    }
-    EXPECT_EQ(least, (std::map<std::string, std::string>{{"encode", "710dda58631e8bca"},
-                                                         {"infer", "14db0412a4b9dec9"},
-                                                         {"merge", "d46473a17544e3e0"},
-                                                         {"select", "453051756ce033a1"},
-                                                         {"train", "1f86164033a09007"}}));
+    EXPECT_EQ(least_keys(made), (std::map<std::string, std::string>{{"encode", "6bb5c61a2542303c"},
+                                                                    {"infer", "5526804598fdd549"},
+                                                                    {"infer of a sample", "282253912b1fe6c2"},
+                                                                    {"merge", "b862b31c8f78abeb"},
+                                                                    {"select", "1962a5ab57bf578d"},
+                                                                    {"train", "1fbfd291011448ae"}}));
+    EXPECT_EQ(least_keys(plan("  a: expert(pool(mix(ours, 4)), 1)\n")),
+              (std::map<std::string, std::string>{
+                  {"cluster", "5c80b4e42211642a"}, {"infer", "0c2d1704632a8ac1"}, {"train", "bb3db156bd4c8e4c"}}));
+}
+
+TEST_F(Planning, KeysOfATrainingAreThoseWithEveryDefaultWrittenOut) {
+    auto const keys = [&](std::vector<std::string> const& overrides) {
+        std::set<std::string> all;
+        auto const made = plan("  b: merge(ours)\n", overrides);
+        for (auto const& [key, planned] : made.tasks()) all.insert(key);
+        return all;
+    };
+    EXPECT_EQ(
+        keys({}),
+        keys({"train={r: 8, lora_alpha: 64, use_rslora: false, target_modules: all-linear, learning_rate: 1.0e-3, "
+              "lr_scheduler_type: cosine, warmup_ratio: 0.05, weight_decay: 0, max_grad_norm: 1, "
+              "num_train_epochs: 3, max_steps: -1, batch_size: 16, micro_batch_size: 8, max_length: 2048, "
+              "dtype: fp32, shuffle: true, seed: 0, checkpoint_every: 50}"}));
 }
 
 TEST_F(Planning, OfAFewThousandCellsKeepsUpWithSelections) {
@@ -303,6 +453,10 @@ TEST_F(Planning, ReadsAFrozenConfigurationBack) {
 TEST_F(Planning, RefusesARunFileWithUnknownKeysOrValuesOutOfRange) {
     EXPECT_THAT([&] { run({"merge.densty=0.5"}); }, ThrowsMessage<InputError>(HasSubstr("unknown key merge.densty")));
     EXPECT_THROW(run({"merge.density=0"}), InputError);
+    EXPECT_THAT([&] { run({"merge.sign=totl"}); }, ThrowsMessage<InputError>(HasSubstr("sign is 'totl' (merge, ")));
+    EXPECT_THAT([&] { run({"merge.density=much"}); }, ThrowsMessage<InputError>(HasSubstr("'density' is \"much\"")));
+    EXPECT_THAT([&] { run({"merge.space=delta"}); }, ThrowsMessage<InputError>(HasSubstr("merge.space is 'delta'")));
+    EXPECT_THROW(run({"merge=5"}), InputError);
     EXPECT_THROW(run({"experts.stem.samples=0"}), InputError);
     EXPECT_THROW(run({"experts.stem.datasets=[]"}), InputError);
     EXPECT_THROW(run({"seeds=[1, 1]"}), InputError);
@@ -321,7 +475,8 @@ TEST_F(Planning, RefusesARunFileWithUnknownKeysOrValuesOutOfRange) {
 
 TEST_F(Planning, NamesDataSetsWithTheirSplits) {
     auto const of = [](std::string const& text) {
-        auto const ref = parse_data_ref(text);
+        ExpertRecipe recipe{{text}};
+        auto const ref = recipe.refs().front();
         return std::pair{ref.id, ref.splits};
     };
     using Splits = std::vector<std::string>;
@@ -334,9 +489,10 @@ TEST_F(Planning, KeysOfTrainingChangeWithWhatItsSamplesAndPromptsAreDrawnFrom) {
     auto const keys = [&](std::vector<std::string> const& overrides) {
         std::map<std::string, std::string> result;
         auto made = plan("  a: merge(select(pool(stem), fused, 1))\n  b: expert(pool(stem), stem)\n", overrides);
-        for (auto const& [key, task] : made.tasks()) {
-            if (task.kind == "train" || (task.kind == "encode" && task.payload.contains("parts")))
-                result[task.kind] = key;
+        for (auto const& [key, planned] : made.tasks()) {
+            if (as<work::Train>(planned)) result["train"] = key;
+            auto const* const encode = as<work::Encode>(planned);
+            if (encode && std::holds_alternative<work::Recipe>(encode->of)) result["encode"] = key;
         }
         return result;
     };
@@ -360,17 +516,21 @@ TEST_F(Planning, FreezesAutomaticSizesAndPartsSoThatTheyReadBack) {
     auto const back = load_frozen(folder / "frozen.yaml");
     EXPECT_EQ(frozen(back.experiments, back.run), text);
     EXPECT_EQ(back.run.experts.at("stem").samples, 0);
-    EXPECT_EQ(back.run.prompt.parts, Json::parse(R"({"source": 0.5, "pairs": [1, 2]})"));
+    auto const& parts = back.run.prompt.parts;
+    ASSERT_TRUE(parts);
+    EXPECT_EQ(parts->source, 0.5);
+    EXPECT_EQ(std::pair(parts->min_pairs, parts->max_pairs), std::pair(std::int64_t{1}, std::int64_t{2}));
 }
 
 TEST_F(Planning, ExpectsAutomaticSizesWithinTheirBoundsForItsCosts) {
     write_atomically(folder / "e.yaml", "experiment: e\ntargets: [science]\nrows:\n  b: expert(pool(stem), stem)\n");
     auto const cost = [&](std::int64_t there) {
-        auto given = inputs();
-        given.to_draw_from["stem"] = there;
-        Plan const made{{load_experiment(folder / "e.yaml")}, run({"experts.stem.samples=auto"}), given};
-        for (auto const& [key, task] : made.tasks()) {
-            if (task.kind == "train") return task.cost;
+        auto const file = run({"experts.stem.samples=auto"});
+        auto given = inputs_of(file);
+        given.experts["stem"].sentences = there;
+        Plan const made{{load_experiment(folder / "e.yaml")}, file, given};
+        for (auto const& [key, planned] : made.tasks()) {
+            if (as<work::Train>(planned)) return work::Rates{}.of(planned.task).seconds;
         }
         return 0.0;
     };
@@ -384,22 +544,25 @@ TEST_F(Planning, ClustersEachDomainOnceForAllMixedExpertsAndTrainsEachOnOneClust
     EXPECT_EQ(kinds(made), (std::map<std::string, int>{{"cluster", 3}, {"train", 4}, {"merge", 1}, {"infer", 6}}));
     std::set<std::string> clusters;
     std::set<std::int64_t> indices;
-    for (auto const& [key, task] : made.tasks()) {
-        if (task.kind == "cluster") {
+    for (auto const& [key, planned] : made.tasks()) {
+        if (auto const* const cluster = as<work::Cluster>(planned)) {
             clusters.insert(key);
-            EXPECT_EQ(task.payload["clusters"], 4);
-            EXPECT_EQ(task.payload["parts"].size(), 1U);
+            EXPECT_EQ(cluster->clusters, 4);
+            EXPECT_EQ(cluster->recipe.parts.size(), 1U);
         }
     }
-    for (auto const& [key, task] : made.tasks()) {
-        if (task.kind != "train") continue;
-        EXPECT_EQ((std::set<std::string>{task.after.begin(), task.after.end()}), clusters);
-        ASSERT_EQ(task.payload["parts"].size(), 3U);
-        for (auto const& part : task.payload["parts"]) {
-            EXPECT_TRUE(clusters.contains(part["cluster"]["labels"]));
-            EXPECT_EQ(part["cluster"]["index"], task.payload["parts"][0]["cluster"]["index"]);
+    for (auto const& [key, planned] : made.tasks()) {
+        auto const* const train = as<work::Train>(planned);
+        if (!train) continue;
+        EXPECT_EQ((std::set<std::string>{planned.after.begin(), planned.after.end()}), clusters);
+        auto const& parts = train->recipe.parts;
+        ASSERT_EQ(parts.size(), 3U);
+        for (auto const& part : parts) {
+            ASSERT_TRUE(part.cluster);
+            EXPECT_TRUE(clusters.contains(part.cluster->labels.key));
+            EXPECT_EQ(part.cluster->index, parts.front().cluster->index);
         }
-        indices.insert(task.payload["parts"][0]["cluster"]["index"].get<std::int64_t>());
+        indices.insert(parts.front().cluster->index);
     }
     EXPECT_EQ(indices, (std::set<std::int64_t>{0, 1, 2, 3}));
     EXPECT_THAT([&] { plan("  a: merge(pool(mix(pool(mix(ours, 2)), 2)))\n"); },
@@ -414,24 +577,12 @@ TEST_F(Planning, SelectsAmongMixedExperts) {
     EXPECT_EQ(kinds(made)["encode"], 6);  // four experts, two targets
 }
 
-/// What a run file names, as if it were there.
-Inputs inputs_for(RunFile const& run, corpus::Catalogue const& catalogue) {
-    Inputs inputs{"base-hash", "encoder-hash", {}, {}};
-    auto const add = [&](std::string const& dataset, std::string const& split) {
+/// Whose data sets have to be in the catalogue.
+Inputs inputs_of(RunFile const& run, corpus::Catalogue const& catalogue) {
+    return inputs_of(run, [&](auto const& dataset, auto const& split) {
         EXPECT_TRUE(catalogue.at(dataset).splits.contains(split)) << dataset << ":" << split;
-        inputs.data[dataset + "/" + split] = dataset + split;
-    };
-    for (auto const& [name, expert] : run.experts) {
-        for (auto const& dataset : expert.datasets) {
-            auto const ref = parse_data_ref(dataset);
-            for (auto const& split : ref.splits) add(ref.id, split);
-        }
-    }
-    for (auto const& [name, target] : run.targets) {
-        add(target.dataset, target.split);
-        inputs.sentences[name] = 100;
-    }
-    return inputs;
+        return dataset + split;
+    });
 }
 
 TEST(PaperConfigurations, PlanTheirTables) {
@@ -445,10 +596,10 @@ TEST(PaperConfigurations, PlanTheirTables) {
                               Table{"table09", "paper", 6, 5}, Table{"table10", "paper_languages", 7, 6}}) {
         auto const run = load_run_file(source / "configs/runs" / (table.run + ".yaml"), {});
         Plan plan{
-            {load_experiment(source / "experiments/paper" / (table.file + ".yaml"))}, run, inputs_for(run, catalogue)};
+            {load_experiment(source / "experiments/paper" / (table.file + ".yaml"))}, run, inputs_of(run, catalogue)};
         EXPECT_EQ(plan.cells().size(), static_cast<std::size_t>(table.rows) * run.targets.size()) << table.file;
         std::map<std::string, int> kinds;
-        for (auto const& [key, task] : plan.tasks()) ++kinds[task.kind];
+        for (auto const& [key, planned] : plan.tasks()) ++kinds[std::string{work::kind_of(planned.task)}];
         EXPECT_EQ(kinds["train"], table.trained) << table.file;
         EXPECT_EQ(kinds["cluster"], table.file == "table09" ? 6 : 0);
     }

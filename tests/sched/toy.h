@@ -1,56 +1,68 @@
 #pragma once
 
 #include <map>
-#include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
-#include "sched/sched.h"
+#include "sched/coordinate.h"
 
 namespace samner::sched {
 
-inline Task task(std::string key, std::vector<std::string> after = {}, double cost = 1) {
-    return {key, "toy", {{"name", key}}, std::move(after), cost, 1};
+/// Its task is its key.
+inline Job job(std::string const& key, std::vector<std::string> after = {}, double seconds = 1) {
+    return {key, "toy " + key, std::move(after), seconds, 1, {}, key};
 }
 
-inline Task wide_task(std::string key, int width, std::vector<std::string> after = {}, double cost = 1) {
-    auto wide = task(std::move(key), std::move(after), cost);
+inline Job wide_job(std::string const& key, int width, std::vector<std::string> after = {}, double seconds = 1) {
+    auto wide = job(key, std::move(after), seconds);
     wide.width = width;
     return wide;
 }
 
-/// A given graph, with more tasks that become known when some task is finished.
-class ToySource : public TaskSource {
-public:
-    explicit ToySource(std::vector<Task> tasks) : fresh_{std::move(tasks)} {}
+inline Job batched_job(std::string const& key, std::string batch, std::vector<std::string> after = {},
+                       double seconds = 1) {
+    auto batched = job(key, std::move(after), seconds);
+    batched.batch = std::move(batch);
+    return batched;
+}
 
-    std::vector<Task> take_new() override { return std::exchange(fresh_, {}); }
-    void finished(TaskResult const& result) override {
+/// A given graph, with more jobs that become known when some job is finished.
+class ToySource : public JobSource {
+public:
+    explicit ToySource(std::vector<Job> jobs) : fresh_{std::move(jobs)} {}
+
+    std::vector<Job> take_new() override { return std::exchange(fresh_, {}); }
+    void finished(JobResult const& result) override {
         results[result.key] = result.result;
         if (auto const found = after.find(result.key); found != after.end())
             fresh_.insert(fresh_.end(), found->second.begin(), found->second.end());
     }
-    void failed(TaskResult const& result) override { failures[result.key] = result.error; }
+    void failed(JobResult const& result) override { failures[result.key] = result.error; }
 
-    std::map<std::string, std::vector<Task>> after;  ///< tasks by the one that makes them known
-    std::map<std::string, Json> results;
+    std::map<std::string, std::vector<Job>> after;  ///< jobs by the one that makes them known
+    std::map<std::string, std::string> results;
     std::map<std::string, std::string> failures;
 
 private:
-    std::vector<Task> fresh_;
+    std::vector<Job> fresh_;
 };
 
 /// Remembers, and sees to it that nothing is sent before it is durable.
 class ToyRecorder : public Recorder {
 public:
-    void started(Task const& task, std::vector<int> const&) override { order.push_back(task.key); }
-    void ended(Task const& task, TaskResult const& result) override {
-        ended_tasks.push_back(task.key);
-        teams[task.key] = result.team;
+    void started(Job const& job, std::vector<int> const&) override { order.push_back(job.key); }
+    void ended(Job const& job, JobResult const& result) override {
+        ended_jobs.push_back(job.key);
+        tasks[job.key] = job.task;
+        teams[job.key] = result.team;
     }
     void sync() override { durable = order.size(); }
 
     std::vector<std::string> order;
-    std::vector<std::string> ended_tasks;
-    std::map<std::string, std::vector<int>> teams;  ///< by the task that they ended
+    std::vector<std::string> ended_jobs;
+    std::map<std::string, std::string> tasks;       ///< of the jobs that ended
+    std::map<std::string, std::vector<int>> teams;  ///< by the job that they ended
     std::size_t durable = 0;
 };
 

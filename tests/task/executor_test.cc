@@ -19,6 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+using Keyed = std::pair<std::string, work::Task>;
+
 class TeamOfAllRanks : public testing::Test {
 protected:
     static void SetUpTestSuite() {
@@ -26,27 +28,33 @@ protected:
         run = plan::load_run_file("configs/runs/tiny.yaml", {"train.max_steps=3", "train.micro_batch_size=2"});
         auto const experiments = plan::load_experiments({"experiments/tiny.yaml"});
         auto const inputs = examine_inputs(experiments, run);
-        tasks = plan::Plan{experiments, run, inputs}.take_new();
+        plan::Plan plan{experiments, run, inputs};
+        for (auto const& key : plan.take_new()) tasks.emplace_back(key, plan.task(key).task);
     }
-    static std::vector<plan::Task> of(std::string const& kind) {
-        std::vector<plan::Task> found;
-        std::ranges::copy_if(tasks, std::back_inserter(found), [&](auto const& task) { return task.kind == kind; });
+    template <class Kind>
+    static std::vector<Keyed> of() {
+        std::vector<Keyed> found;
+        std::ranges::copy_if(tasks, std::back_inserter(found),
+                             [](auto const& task) { return std::holds_alternative<Kind>(task.second); });
         return found;
     }
-    static plan::Task merge_task() { return of("merge").front(); }
-    static std::vector<plan::Task> evaluations_of(std::string const& adapter) {
-        auto found = of("infer");
-        std::erase_if(found, [&](auto const& task) { return task.payload["adapter"] != adapter; });
+    static Keyed merge_task() { return of<work::Merge>().front(); }
+    static std::string adapter_of(Keyed const& task) {
+        auto const& adapter = std::get<work::Infer>(task.second).adapter;
+        return adapter ? adapter->key : "";
+    }
+    static std::vector<Keyed> evaluations_of(std::string const& adapter) {
+        auto found = of<work::Infer>();
+        std::erase_if(found, [&](auto const& task) { return adapter_of(task) != adapter; });
         return found;
     }
-    static std::vector<plan::Task> sampling() {
-        auto found = of("infer");
-        std::erase_if(found, [&](auto const& task) { return task.batch != of_sample().batch; });
+    /// The evaluations of one sampling.
+    static std::vector<Keyed> sampling() {
+        auto found = of<work::Infer>();
+        std::erase_if(found, [](auto const& task) { return work::batch_of(task.second).empty(); });
+        auto const batch = work::batch_of(found.front().second);
+        std::erase_if(found, [&](auto const& task) { return work::batch_of(task.second) != batch; });
         return found;
-    }
-    static plan::Task of_sample() {
-        auto const all = of("infer");
-        return *std::ranges::find_if(all, [](auto const& task) { return !task.batch.empty(); });
     }
 
     TeamOfAllRanks() {
@@ -59,72 +67,77 @@ protected:
     }
     ~TeamOfAllRanks() override { ranks.barrier(); }
 
+    Executor executor_in(store::Artifacts const& artifacts, fs::path const& folder_of_checkpoints) const {
+        return {workplace_of(run, folder_of_checkpoints), artifacts};
+    }
+
     /// Trains what the merge takes.
     void train(Executor& executor, comm::Comm const* team, std::map<std::string, std::string>& hashes) const {
-        for (auto const& task : of("train")) {
-            auto const needed = merge_task().after;
-            if (std::ranges::find(needed, task.key) != needed.end()) hashes[task.key] = executor.run(task, team).first;
+        auto const needed = work::inputs_of(merge_task().second);
+        for (auto const& [key, task] : of<work::Train>()) {
+            if (std::ranges::find(needed, key) != needed.end()) hashes[key] = executor.run(key, task, team).sha256;
         }
     }
 
     static plan::RunFile run;
-    static std::vector<plan::Task> tasks;
+    static std::vector<Keyed> tasks;
     comm::Comm const& ranks = mpi_session().teams();
     TemporaryFolder const folder;
     std::optional<store::Artifacts> shared;
     fs::path checkpoints;
 };
 plan::RunFile TeamOfAllRanks::run;
-std::vector<plan::Task> TeamOfAllRanks::tasks;
+std::vector<Keyed> TeamOfAllRanks::tasks;
 
 TEST_F(TeamOfAllRanks, TrainsAndMergesToTheBytesOfOneRankAndEvaluatesWithoutReadingTheMerge) {
     store::Artifacts const own{folder / "own"};
     fs::create_directories(folder / "own-checkpoints");
-    Executor alone{run, own, folder / "own-checkpoints"};
-    Executor executor{run, *shared, checkpoints};
+    auto alone = executor_in(own, folder / "own-checkpoints");
+    auto executor = executor_in(*shared, checkpoints);
     std::map<std::string, std::string> wanted;
     std::map<std::string, std::string> found;
     train(alone, nullptr, wanted);
     train(executor, &ranks, found);
     ASSERT_EQ(wanted.size(), 3U);
-    wanted["merge"] = alone.run(merge_task()).first;
+    auto const [merge_key, merge] = merge_task();
+    wanted["merge"] = alone.run(merge_key, merge).sha256;
     ranks.barrier();
-    found["merge"] = executor.run(merge_task(), &ranks).first;
+    found["merge"] = executor.run(merge_key, merge, &ranks).sha256;
     for (auto const& [key, hash] : wanted) EXPECT_EQ(found[key], ranks.rank() == 0 ? hash : "") << key;
 
     ranks.barrier();
-    if (ranks.rank() == 0) fs::remove_all(shared->path(merge_task().key));
+    if (ranks.rank() == 0) fs::remove_all(shared->path(merge_key));
     ranks.barrier();
-    auto const evaluations = evaluations_of(merge_task().key);
+    auto const evaluations = evaluations_of(merge_key);
     ASSERT_FALSE(evaluations.empty());
-    for (auto const& task : evaluations) EXPECT_EQ(executor.run(task).first, alone.run(task).first);
-    Executor other{run, *shared, checkpoints};
-    EXPECT_THROW(other.run(evaluations.front()), Error) << "one that did not merge has to read it";
+    for (auto const& [key, task] : evaluations) EXPECT_EQ(executor.run(key, task).sha256, alone.run(key, task).sha256);
+    auto other = executor_in(*shared, checkpoints);
+    EXPECT_THROW(other.run(evaluations.front().first, evaluations.front().second), Error)
+        << "one that did not merge has to read it";
 }
 
 TEST_F(TeamOfAllRanks, DecodesABatchToTheSameBytesAndFailsAnAdapterThatCannotBeReadAlone) {
-    Executor executor{run, *shared, checkpoints};
+    auto executor = executor_in(*shared, checkpoints);
     std::map<std::string, std::string> trained;
     train(executor, &ranks, trained);
     ranks.barrier();
     auto const batch = sampling();
     ASSERT_EQ(batch.size(), 3U);
     store::Artifacts const own{folder / "own"};
-    for (auto const& task : batch) {
-        auto const adapter = task.payload["adapter"].get<std::string>();
-        fs::copy(shared->path(adapter), own.path(adapter), fs::copy_options::recursive);
-    }
+    for (auto const& task : batch)
+        fs::copy(shared->path(adapter_of(task)), own.path(adapter_of(task)), fs::copy_options::recursive);
     std::map<std::string, std::string> wanted;
     {
-        Executor alone{run, own, checkpoints};
-        for (auto const& task : batch) wanted[task.key] = alone.run(task).first;
+        auto alone = executor_in(own, checkpoints);
+        for (auto const& [key, task] : batch) wanted[key] = alone.run(key, task).sha256;
     }
-    fs::remove_all(own.path(batch[1].payload["adapter"].get<std::string>()));
-    Executor together{run, own, checkpoints};
-    together.decode_ahead(batch);
-    EXPECT_EQ(together.run(batch[0]).first, wanted[batch[0].key]);
-    EXPECT_THROW(together.run(batch[1]), Error);
-    EXPECT_EQ(together.run(batch[2]).first, wanted[batch[2].key]);
+    fs::remove_all(own.path(adapter_of(batch[1])));
+    auto together = executor_in(own, checkpoints);
+    together.prepare(batch);
+    auto const run_of = [&](Keyed const& task) { return together.run(task.first, task.second).sha256; };
+    EXPECT_EQ(run_of(batch[0]), wanted[batch[0].first]);
+    EXPECT_THROW(run_of(batch[1]), Error);
+    EXPECT_EQ(run_of(batch[2]), wanted[batch[2].first]);
 }
 
 }  // namespace

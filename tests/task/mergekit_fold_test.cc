@@ -11,7 +11,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/json.h"
-#include "merge/mergekit.h"
+#include "task/mergekit.h"
 #include "task/merge_adapters.h"
 #include "temporary_folder.h"
 #include "weights/safetensors.h"
@@ -28,7 +28,7 @@ constexpr double scaling = 2.0;
 AdapterMerge merge_of(std::string const& text) {
     TemporaryFolder const folder;
     write_atomically(folder / "c.yml", text);
-    auto config = merge::read_mergekit(folder / "c.yml", data / "base");
+    auto config = read_mergekit(folder / "c.yml", data / "base");
     AdapterMerge result;
     result.rules = std::move(config.rules);
     result.densities = std::move(config.densities);

@@ -260,7 +260,7 @@ TEST(TrainedAdapter, IsTheSameBitsOnAnyNumberOfThreads) {
     weights::LoraSettings settings;
     settings.r = 4;
     settings.lora_alpha = 8;
-    settings.target_modules = options.target_modules;
+    settings.target_modules = options.target_modules.names;
     auto const run = [&](int threads) {
         set_num_threads(threads);
         return train(language_model, *ops, options, examples, initial_adapter(language_model.config, settings, 7));
@@ -283,7 +283,7 @@ TEST(Rslora, TrainsAsAPlainAdapterOfAlphaTimesTheRootOfTheRank) {
     settings.r = 4;
     settings.lora_alpha = 8;
     settings.use_rslora = true;
-    settings.target_modules = Options{}.target_modules;
+    settings.target_modules = Options{}.target_modules.names;
     auto plain = settings;
     plain.use_rslora = false;
     plain.lora_alpha = 16;  // 16 / 4 = 8 / sqrt(4)
@@ -406,7 +406,7 @@ TEST(Training, TellsOfEachStepWhichShareOfTheMachinesProductsItReached) {
     for (auto const& step : steps) {
         EXPECT_TRUE(std::isfinite(step.mfu));
         EXPECT_GT(step.mfu, 0);
-        EXPECT_EQ(Step::from_json(step.json(), "again").mfu, step.mfu);
+        EXPECT_EQ(Step::from_json(step.to_json(), "again").mfu, step.mfu);
     }
 }
 

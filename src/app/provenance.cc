@@ -1,0 +1,53 @@
+#include "app/provenance.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <fstream>
+
+#include "app/commit.h"
+#include "comm/comm.h"
+#include "kernel/isa.h"
+#include "model/ops.h"
+#include "store/results.h"
+
+namespace samner::app {
+namespace {
+
+/// What /proc/cpuinfo calls the processor.
+std::string processor() {
+    std::ifstream file{"/proc/cpuinfo"};
+    for (std::string line; std::getline(file, line);) {
+        if (auto const colon = line.find(": "); line.starts_with("model name") && colon != std::string::npos)
+            return line.substr(colon + 2);
+    }
+    return "unknown";
+}
+
+std::string host() {
+    char name[256] = {};
+    ::gethostname(name, sizeof name - 1);
+    return name;
+}
+
+}  // namespace
+
+Provenance provenance_of(work::Arithmetic const& arithmetic, int ranks) {
+    auto const now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+    return {{"version", SAMNER_VERSION},
+            {"commit", SAMNER_COMMIT},
+            {"date", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(now)))},
+            {"host", host()},
+            {"ranks", std::to_string(ranks)},
+            {"device", arithmetic.device},
+            {"dtype", std::string{to_string(arithmetic.precision)}},
+            {"processor", arithmetic.processor.empty() ? processor() : arithmetic.processor},
+            {"instruction_set", std::string{kernel::name_of(kernel::current())}},
+            {"libtorch", model::libtorch_version()},
+            {"mpi", comm::library_version()},
+            {"hdf5", store::library_version()}};
+}
+
+}  // namespace samner::app

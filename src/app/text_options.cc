@@ -1,0 +1,27 @@
+#include "app/text_options.h"
+
+#include "core/error.h"
+
+namespace samner::app {
+
+void add_text_options(CLI::App& verb, TextOptions& options) {
+    verb.add_option("--root", options.root, "data root; default SAMNER_DATA");
+    verb.add_option("--configs", options.folders, "folders of data set descriptions")->capture_default_str();
+    verb.add_option("--layout", options.layout, "prompt of data sets: short or full")->capture_default_str();
+    verb.add_option("--format", options.format, "json, json_map, enumeration or sentences")->capture_default_str();
+}
+
+work::Texts TargetOptions::texts(work::TextReader& reader) const {
+    if (data.empty() == in.empty()) throw InputError{"one of --data and --in has to be given"};
+    if (!data.empty()) return {{reader.hashed(work::parse_dataset_ref(data, "test", "--data"))}};
+    if (types.empty()) throw InputError{"--in needs --types", "name the entity types to find, separated by commas"};
+    return {{work::TextReader::hashed(in, types)}};
+}
+
+void add_target_options(CLI::App& verb, TargetOptions& options) {
+    verb.add_option("--data", options.data, "DATASET[:SPLIT[+SPLIT]] of the described corpora; default split test");
+    verb.add_option("--in", options.in, "TEXTS.jsonl: {\"id\", \"text\"} a line");
+    verb.add_option("--types", options.types, "entity types to find in --in")->delimiter(',');
+}
+
+}  // namespace samner::app

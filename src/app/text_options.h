@@ -1,0 +1,38 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "prompt/prompt.h"
+#include "work/texts.h"
+
+namespace samner::app {
+
+/// What verbs that read texts of data sets have in common.
+struct TextOptions {
+    std::filesystem::path root;
+    std::vector<std::string> folders{"configs/data"};
+    std::string layout = "full";
+    std::string format = "json";
+
+    work::TextReader reader() const { return {{folders.begin(), folders.end()}, root}; }
+    prompt::Options prompt() const { return {prompt::parse_layout(layout), prompt::parse_format(format)}; }
+};
+
+void add_text_options(CLI::App& verb, TextOptions& options);
+
+/// Texts of one data set, or of a file.
+struct TargetOptions {
+    std::string data;  ///< DATASET[:SPLIT]
+    std::filesystem::path in;
+    std::vector<std::string> types;
+
+    /// @throws InputError unless one of both is given, a file with types
+    work::Texts texts(work::TextReader& reader) const;
+};
+
+void add_target_options(CLI::App& verb, TargetOptions& options);
+
+}  // namespace samner::app

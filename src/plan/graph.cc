@@ -1,0 +1,155 @@
+#include "plan/graph.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace samner::plan {
+
+Graph::Graph(RunFile run, Inputs inputs) : run_{std::move(run)}, inputs_{std::move(inputs)} {}
+
+std::string Graph::add(work::Task task) {
+    auto const key = work::key_of_task(task);
+    if (!tasks_.contains(key)) {
+        auto after = work::inputs_of(task);
+        tasks_[key] = {std::move(task), std::move(after)};
+        fresh_.push_back(key);
+    }
+    return key;
+}
+
+work::Recipe Graph::recipe(std::vector<Expert> const& experts, Seeds const& seeds) {
+    work::Recipe recipe{{}, run_.keep_empty, seeds.train};
+    for (auto const& expert : experts) {
+        for (auto const& share : expert.shares) {
+            auto const samples = run_.experts.at(share.expert).samples;
+            auto& part = recipe.parts.emplace_back();
+            part.expert = share.expert;
+            part.data = inputs_.experts.at(share.expert).sources;
+            part.samples = samples;
+            if (samples == 0) part.between = run_.samples_between;
+            if (share.clusters > 1)
+                part.cluster = work::OfCluster{{cluster(share.expert, share.clusters, seeds)}, share.cluster};
+        }
+    }
+    return recipe;
+}
+
+std::int64_t Graph::expected_samples(work::Recipe const& recipe) const {
+    std::int64_t all = 0;
+    for (auto const& part : recipe.parts) {
+        auto samples = part.samples;
+        if (samples == 0)
+            samples = std::clamp(inputs_.experts.at(part.expert).sentences, part.between.front(), part.between.back());
+        auto const* const clustered =
+            part.cluster ? &std::get<work::Cluster>(tasks_.at(part.cluster->labels.key).task) : nullptr;
+        all += clustered ? samples / clustered->clusters : samples;
+    }
+    return all;
+}
+
+std::string Graph::cluster(std::string const& expert, std::int64_t clusters, Seeds const& seeds) {
+    auto of = recipe({{expert, {{expert}}}}, seeds);
+    auto const texts = expected_samples(of);
+    return add(work::Cluster{inputs_.encoder, std::move(of), clusters, seeds.cluster, inputs_.of_encoder, texts});
+}
+
+std::string Graph::train(std::vector<Expert> const& experts, Seeds const& seeds) {
+    auto of = recipe(experts, seeds);
+    auto const samples = expected_samples(of);
+    return add(work::Train{inputs_.base, std::move(of), run_.train, run_.prompt, inputs_.arithmetic, samples});
+}
+
+std::string Graph::encode(Expert const& expert, Seeds const& seeds) {
+    auto of = recipe({expert}, seeds);
+    auto const texts = expected_samples(of);
+    return add(work::Encode{inputs_.encoder, std::move(of), inputs_.of_encoder, texts});
+}
+
+std::string Graph::encode(Context const& context) {
+    return add(work::Encode{inputs_.encoder, context.texts, inputs_.of_encoder, context.sentences});
+}
+
+std::string Graph::infer(Model const& model, work::Texts texts, std::int64_t sentences) {
+    work::Infer task;
+    task.base = inputs_.base;
+    if (model.adapter) task.adapter = work::Input{*model.adapter};
+    task.model = model.name;
+    task.texts = std::move(texts);
+    task.prompt = run_.prompt.fixed;
+    task.max_new_tokens = run_.infer.max_new_tokens;
+    task.fold = run_.infer.fold;
+    task.num_slots = run_.infer.num_slots;
+    task.arithmetic = inputs_.arithmetic;
+    task.sentences = sentences;
+    return add(std::move(task));
+}
+
+std::string Graph::infer(Model const& model, Context const& context) {
+    return infer(model, context.texts, context.sentences);
+}
+
+std::string Graph::infer_sample(Model const& model, Context const& context, std::int64_t k) {
+    return infer(model, context.texts.with(work::Sample{k, context.seeds.sample}), std::min(k, context.sentences));
+}
+
+std::string Graph::select(work::Metric metric, std::int64_t m, std::int64_t k, std::vector<Expert> const& experts,
+                          Context const& context) {
+    work::Select task;
+    task.metric = metric;
+    task.m = m;
+    for (auto const& expert : experts) {
+        auto& candidate = task.experts.emplace_back();
+        candidate.name = expert.name;
+        candidate.centroid = {encode(expert, context.seeds)};
+        if (metric == work::Metric::similarity) continue;
+        Model const model{train({expert}, context.seeds), expert.name};
+        candidate.predictions = work::Input{infer_sample(model, context, k)};
+    }
+    task.target_centroid = {encode(context)};
+    task.target = context.texts;
+    return add(std::move(task));
+}
+
+std::string Graph::merge(merge::Method method, std::vector<std::pair<std::string, double>> adapters,
+                         std::vector<std::string> names, Seeds const& seeds) {
+    if (merge::operator_of(method) == merge::Method::slerp && adapters.size() != 2) {
+        throw InputError{fmt::format("{} of {} experts", merge::to_string(method), adapters.size()),
+                         "slerp takes two; karcher takes any number"};
+    }
+    std::ranges::sort(adapters);
+    work::Merge task;
+    for (auto const& [adapter, weight] : adapters) {
+        task.adapters.push_back({adapter});
+        task.weights.push_back(weight);
+    }
+    task.settings = merge::of_method(run_.merge, method, seeds.merge);
+    task.settings.options();  // throws where they contradict each other
+    task.names = std::move(names);
+    task.layers = inputs_.layers;
+    return add(std::move(task));
+}
+
+std::vector<std::string> Graph::take_new() {
+    return std::exchange(fresh_, {});
+}
+
+void Graph::finished(std::string const& key, work::Result const& result) {
+    done_.insert(key);
+    if (auto const* const selection = std::get_if<work::Selection>(&result)) selections_[key] = *selection;
+}
+
+bool Graph::is_lost(std::string const& key) const {
+    if (done_.contains(key)) return false;
+    return failed_.contains(key) ||
+           std::ranges::any_of(tasks_.at(key).after, [&](std::string const& before) { return is_lost(before); });
+}
+
+work::Selection const* Graph::selection(std::string const& key) const {
+    auto const found = selections_.find(key);
+    return found == selections_.end() ? nullptr : &found->second;
+}
+
+}  // namespace samner::plan

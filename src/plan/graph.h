@@ -1,0 +1,125 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "plan/run_file.h"
+#include "plan/seeds.h"
+#include "work/cost.h"
+#include "work/result.h"
+#include "work/task.h"
+
+namespace samner::plan {
+
+/// Content hashes and sizes of what a run reads, found out before planning.
+struct Inputs {
+    struct Corpora {
+        std::vector<work::DatasetSource> sources;
+        std::int64_t sentences = 0;  ///< to draw from
+    };
+    struct Target {
+        work::Texts texts;
+        std::int64_t sentences = 0;
+    };
+    std::string base;     ///< hash of the base model and its tokeniser
+    std::string encoder;  ///< hash of the encoder and its tokeniser
+    std::map<std::string, Corpora> experts;
+    std::map<std::string, Target> targets;
+    int layers = 1;               ///< of the base model, whose adapters have work for that many merging ranks
+    work::Arithmetic arithmetic;  ///< of the language model
+    work::Arithmetic of_encoder = {};
+};
+
+/// An expert of a pool: one of the run file, or one that is trained on a cluster of each of several.
+struct Expert {
+    struct Share {
+        std::string expert;  ///< of the run file
+        std::int64_t clusters = 1;
+        std::int64_t cluster = 0;  ///< which of them, from 0
+
+        friend auto operator<=>(Share const&, Share const&) = default;
+    };
+    std::string name;  ///< as results call it
+    std::vector<Share> shares;
+
+    bool mixed() const { return shares.size() != 1 || shares.front().clusters > 1; }
+};
+
+/// What decodes: the base model, alone or with an adapter.
+struct Model {
+    std::optional<std::string> adapter;  ///< key of a train or merge task
+    std::string name;                    ///< for people
+};
+
+struct Chosen {
+    Expert expert;
+    double metric = 1;
+};
+
+/// On what, and with which seeds, an expression is evaluated.
+struct Context {
+    std::string target;  ///< its name in the run file
+    work::Texts texts;   ///< all of it, or a part
+    std::int64_t sentences = 0;
+    Seeds seeds;
+};
+
+struct PlannedTask {
+    work::Task task;
+    std::vector<std::string> after;  ///< keys of the tasks that it waits for
+};
+
+/// The tasks of a run, each once: equal work has equal keys. Knows what tasks are made of, and nothing of expressions.
+/// Nothing here touches files.
+class Graph {
+public:
+    Graph(RunFile run, Inputs inputs);
+
+    RunFile const& run() const { return run_; }
+    Inputs const& inputs() const { return inputs_; }
+
+    // What expressions ask for. Each returns the key of a task, which is added unless it is there.
+    std::string train(std::vector<Expert> const& experts, Seeds const& seeds);
+    std::string encode(Expert const& expert, Seeds const& seeds);
+    std::string encode(Context const& context);
+    std::string infer(Model const& model, Context const& context);
+    std::string infer_sample(Model const& model, Context const& context, std::int64_t k);
+    std::string select(work::Metric metric, std::int64_t m, std::int64_t k, std::vector<Expert> const& experts,
+                       Context const& context);
+    /// @throws InputError when the settings do not fit the method or the number of adapters
+    std::string merge(merge::Method method, std::vector<std::pair<std::string, double>> adapters,
+                      std::vector<std::string> names, Seeds const& seeds);
+
+    std::map<std::string, PlannedTask> const& tasks() const { return tasks_; }
+    /// Tasks that became known since the last call.
+    std::vector<std::string> take_new();
+
+    void finished(std::string const& key, work::Result const& result);
+    void failed(std::string const& key) { failed_.insert(key); }
+    bool is_done(std::string const& key) const { return done_.contains(key); }
+    bool has_failed(std::string const& key) const { return failed_.contains(key); }
+    bool is_lost(std::string const& key) const;  ///< failed, or waits for what failed
+    /// What a select task has found; null while it is not done.
+    work::Selection const* selection(std::string const& key) const;
+
+private:
+    std::string add(work::Task task);
+    work::Recipe recipe(std::vector<Expert> const& experts, Seeds const& seeds);
+    std::string cluster(std::string const& expert, std::int64_t clusters, Seeds const& seeds);
+    std::int64_t expected_samples(work::Recipe const& recipe) const;
+    std::string infer(Model const& model, work::Texts texts, std::int64_t sentences);
+
+    RunFile run_;
+    Inputs inputs_;
+    std::map<std::string, PlannedTask> tasks_;
+    std::vector<std::string> fresh_;
+    std::set<std::string> done_;
+    std::map<std::string, work::Selection> selections_;
+    std::set<std::string> failed_;
+};
+
+}  // namespace samner::plan

@@ -1,0 +1,167 @@
+#include "report/tables.h"
+
+#include <limits>
+#include <type_traits>
+
+#include "core/error.h"
+#include "core/fields.h"
+
+namespace samner::report {
+namespace {
+
+constexpr auto missing = std::numeric_limits<double>::quiet_NaN();
+
+store::CellStatus status_of(plan::Cell const& cell) {
+    switch (cell.status) {
+        case plan::Cell::Status::done:
+            return store::CellStatus::done;
+        case plan::Cell::Status::failed:
+            return store::CellStatus::failed;
+        case plan::Cell::Status::pending:
+            return store::CellStatus::pending;
+    }
+    throw Error{"a cell without a status"};
+}
+
+double value_or_missing(std::map<std::string, double> const& values, std::string const& name) {
+    auto const found = values.find(name);
+    return found == values.end() ? missing : found->second;
+}
+
+/// What `of` gives of each line.
+template <class Line, class Of>
+auto column(std::vector<Line> const& lines, Of const& of) {
+    std::vector<std::decay_t<decltype(of(lines.front()))>> values;
+    for (auto const& line : lines) values.push_back(of(line));
+    return values;
+}
+
+store::Table cells_table(View const& view) {
+    auto const of = [&](auto const& value) { return column(view.cells, value); };
+    using Scored = ScoredCell const&;
+    return {"cells",
+            {{"experiment", "", "experiment file", of([](Scored scored) { return scored.cell.experiment; })},
+             {"base", "", "base model", of([&](Scored) { return view.base; })},
+             {"system", "", "row of the experiment", of([](Scored scored) { return scored.cell.system; })},
+             {"target", "", "target domain", of([](Scored scored) { return scored.cell.target; })},
+             {"metric", "", "how mentions are compared", of([](Scored) { return std::string{"entity"}; })},
+             {"seed", "1", "seed of the repeat", of([](Scored scored) { return scored.cell.repeat.label; })},
+             {"tp", "mentions", "true positives", of([](Scored scored) { return scored.counts.true_positive; })},
+             {"fp", "mentions", "false positives", of([](Scored scored) { return scored.counts.false_positive; })},
+             {"fn", "mentions", "false negatives", of([](Scored scored) { return scored.counts.false_negative; })},
+             {"f1", "1", "micro-F1, a fraction", of([](Scored scored) { return scored.f1().value_or(missing); })},
+             {"f1_low", "1", "lower end of its 95 % interval (bootstrap over sentences)",
+              of([](Scored scored) { return scored.interval ? scored.interval->low : missing; })},
+             {"f1_high", "1", "upper end of its 95 % interval",
+              of([](Scored scored) { return scored.interval ? scored.interval->high : missing; })},
+             {"sentences", "sentences", "scored sentences", of([](Scored scored) { return scored.sentences; })},
+             {"unparsable", "completions", "answers that could not be read",
+              of([](Scored scored) { return scored.unparsable; })},
+             {"truncated", "completions", "answers that ran into the token limit",
+              of([](Scored scored) { return scored.truncated; })},
+             {"tokens_in", "tokens", "prompt tokens of the passes used",
+              of([](Scored scored) { return scored.tokens_in; })},
+             {"tokens_out", "tokens", "generated tokens of the passes used",
+              of([](Scored scored) { return scored.tokens_out; })},
+             {"seconds", "s", "time of the passes used", of([](Scored scored) { return scored.seconds; })}}};
+}
+
+store::Table experts_table(View const& view) {
+    struct Line {
+        TrainingView const& training;
+        train::Step const& step;
+    };
+    std::vector<Line> lines;
+    for (auto const& training : view.trainings)
+        for (auto const& step : training.result.steps) lines.push_back({training, step});
+    auto const of = [&](auto const& value) { return column(lines, value); };
+    return {
+        "experts",
+        {{"expert", "", "experts whose data it was trained on",
+          of([](Line const& line) { return line.training.task.recipe.name(); })},
+         {"key", "", "artifact", of([](Line const& line) { return line.training.key; })},
+         {"seed", "1", "seed of the repeat", of([](Line const& line) { return line.training.repeat; })},
+         {"step", "1", "optimiser step, from 1", of([](Line const& line) { return line.step.step; })},
+         {"loss", "nats", "mean cross-entropy of the step's answer tokens",
+          of([](Line const& line) { return line.step.loss; })},
+         {"grad_norm", "1", "gradient norm before clipping", of([](Line const& line) { return line.step.grad_norm; })},
+         {"lr", "1", "learning rate", of([](Line const& line) { return line.step.lr; })},
+         {"tokens", "tokens", "tokens of the step", of([](Line const& line) { return line.step.tokens; })},
+         {"seconds", "s", "time of the step", of([](Line const& line) { return line.step.seconds; })}}};
+}
+
+store::Table selection_table(View const& view) {
+    struct Line {
+        SelectionView const& selection;
+        std::string const& expert;
+    };
+    std::vector<Line> lines;
+    for (auto const& selection : view.selections)
+        for (auto const& candidate : selection.task.experts) lines.push_back({selection, candidate.name});
+    auto const of = [&](auto const& value) { return column(lines, value); };
+    auto const number = [&](std::map<std::string, double> work::Selection::*values) {
+        return of([&](Line const& line) { return value_or_missing(line.selection.result.*values, line.expert); });
+    };
+    return {"selection",
+            {{"dataset", "", "target data set", of([](Line const& line) { return line.selection.task.target.name(); })},
+             {"strategy", "", "similarity, sampling or fused",
+              of([](Line const& line) { return std::string{name_of_value(line.selection.task.metric)}; })},
+             {"expert", "", "candidate", of([](Line const& line) { return line.expert; })},
+             {"similarity", "1", "cosine of the domain embeddings", number(&work::Selection::similarity)},
+             {"sampling_f1", "1", "micro-F1 against the pseudo-labels; NaN: not evaluated",
+              number(&work::Selection::sampling_f1)},
+             {"metric", "1", "what the choice went by", number(&work::Selection::metrics)},
+             {"chosen", "1", "rank among the chosen, from 1; 0: not chosen",
+              of([](Line const& line) { return line.selection.result.rank_of(line.expert); })}}};
+}
+
+store::Table cost_table(View const& view) {
+    auto const of = [&](auto const& value) { return column(view.costs, value); };
+    return {"cost",
+            {{"key", "", "task", of([](TaskCost const& cost) { return cost.key; })},
+             {"kind", "", "kind of task", of([](TaskCost const& cost) { return cost.kind; })},
+             {"seconds", "s", "time on its rank", of([](TaskCost const& cost) { return cost.seconds; })},
+             {"rank", "1", "rank that did it", of([](TaskCost const& cost) { return cost.rank; })}}};
+}
+
+store::Table repeats_table(View const& view) {
+    auto const seed = [&](std::uint64_t plan::Seeds::*member) {
+        return column(view.repeats,
+                      [&](plan::Repeat const& repeat) { return static_cast<std::int64_t>(repeat.seeds.*member); });
+    };
+    return {"repeats",
+            {{"repeat", "1", "what seed columns call it",
+              column(view.repeats, [](plan::Repeat const& repeat) { return repeat.label; })},
+             {"train", "1", "seed of training and of its samples", seed(&plan::Seeds::train)},
+             {"sample", "1", "seed of the sampling evaluation's sentences", seed(&plan::Seeds::sample)},
+             {"merge", "1", "seed of random drops", seed(&plan::Seeds::merge)},
+             {"cluster", "1", "seed of k-means", seed(&plan::Seeds::cluster)}}};
+}
+
+store::Grid grid_of(View const& view, Grid const& shown) {
+    store::Grid grid{shown.experiment, shown.targets, shown.systems, {}, {}, {}};
+    for (auto const& repeat : view.repeats) grid.seeds.push_back(repeat.label);
+    for (std::size_t target = 0; target < shown.targets.size(); ++target) {
+        for (auto const& row : shown.values) {
+            for (auto const cell : row[target].cells) {
+                grid.f1.push_back(view.cells[cell].f1().value_or(missing));
+                grid.status.push_back(status_of(view.cells[cell].cell));
+            }
+        }
+    }
+    return grid;
+}
+
+}  // namespace
+
+store::Results tables_of(View const& view) {
+    store::Results results;
+    for (auto const& grid : view.grids) results.grids.push_back(grid_of(view, grid));
+    results.tables = {cells_table(view), experts_table(view), selection_table(view), cost_table(view),
+                      repeats_table(view)};
+    results.provenance = {{"config", view.config}, {"program", "samner"}};
+    results.provenance.insert(results.provenance.end(), view.provenance.begin(), view.provenance.end());
+    return results;
+}
+
+}  // namespace samner::report

@@ -1,0 +1,120 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "plan/planner.h"
+#include "score/bootstrap.h"
+#include "score/score.h"
+#include "store/artifacts.h"
+#include "work/result.h"
+#include "work/select.h"
+#include "work/train.h"
+
+namespace samner::report {
+
+/// What a run keeps of the tasks that ended, by key.
+using Records = std::map<std::string, work::TaskRecord>;
+
+/// A cell with its numbers. Its scores are zero while it is not done.
+struct ScoredCell {
+    plan::Cell cell;  ///< failed also where its stored predictions could not be read
+    score::Counts counts = {};
+    std::vector<score::Counts> by_sentence = {};  ///< in the order of the target
+    std::int64_t sentences = 0;
+    std::optional<score::Interval> interval = {};  ///< of f1, as Value::interval; nothing unless the cell is done
+    // Sums over the decoding passes that it reads.
+    std::int64_t unparsable = 0;
+    std::int64_t truncated = 0;
+    std::int64_t tokens_in = 0;
+    std::int64_t tokens_out = 0;
+    double seconds = 0;
+
+    std::optional<double> f1() const;  ///< in [0, 1]; nothing unless the cell is done
+};
+
+/// What a grid shows in one place: a row on one target, or its average over all of them.
+struct Value {
+    double mean = 0;  ///< micro-F1 in [0, 1], the mean over repeats, then over targets; NaN where one is missing
+    score::Counts counts = {};  ///< summed over repeats and targets
+    /// Of the mean, 95 %, by drawing sentences (score::f1_interval); nothing where a cell is missing. A sentence's
+    /// counts are summed over the repeats before it is drawn: the repeats answer the same sentences, and drawing for
+    /// each on its own would give too narrow an interval. Its centre is thus the micro-F1 of summed counts, which is
+    /// that of the mean for one repeat and next to it for several.
+    std::optional<score::Interval> interval = {};
+    std::vector<std::size_t> cells = {};  ///< places in View::cells, by target and repeat
+};
+
+/// An experiment's table.
+struct Grid {
+    std::string experiment;
+    std::string title;
+    std::vector<std::string> targets;
+    std::vector<std::string> systems;
+    std::vector<std::vector<Value>> values;  ///< shape [systems][targets]; each with a cell for each repeat
+    std::vector<Value> averages;             ///< shape [systems], unweighted; empty when the experiment asks for none
+};
+
+/// A selection of experts that is done.
+struct SelectionView {
+    work::Select task;
+    work::Selection result;
+};
+
+/// A training that is done.
+struct TrainingView {
+    std::string key;
+    std::int64_t repeat = 0;  ///< label of the first repeat whose seeds it has
+    work::Train task;
+    work::Trained result;
+    double seconds = 0;
+};
+
+/// What a task took that ended, well or not.
+struct TaskCost {
+    std::string key;
+    std::string kind;
+    double seconds = 0;
+    std::int64_t rank = 0;
+};
+
+/// What all tasks of a kind took together.
+struct KindCost {
+    std::int64_t tasks = 0;
+    double seconds = 0;
+    double rank_seconds = 0;  ///< a team's seconds count for each of its ranks
+};
+
+/// All that is told of a run. Tables, text and page only write it out.
+struct View {
+    std::string base;     ///< the base model, as the run file names it
+    std::string encoder;  ///< likewise
+    std::string config;   ///< what runs, as plan::frozen writes it
+    std::vector<std::pair<std::string, std::string>> provenance;
+    std::vector<plan::Repeat> repeats;
+    std::vector<ScoredCell> cells;  ///< in the order of the plan
+    std::vector<Grid> grids;
+    std::vector<SelectionView> selections;  ///< this and the next two in the order of their tasks' keys
+    std::vector<TrainingView> trainings;
+    std::vector<TaskCost> costs;
+    std::map<std::string, KindCost> costs_by_kind;
+};
+
+/// Scores every cell whose predictions are there: union, vote and the like are arithmetic on stored predictions. A cell
+/// whose predictions cannot be read is failed, with a warning, and the others are as they would be.
+/// @param descriptions  folders of data set descriptions
+/// @param data_root     root of the corpora, as work::TextReader takes it
+/// @param frozen        what runs, as plan::frozen writes it
+/// @param provenance    names and texts to keep with the results
+/// @throws InputError when a target's gold cannot be read
+View view_of(plan::Plan const& plan, Records const& records, store::Artifacts const& artifacts,
+             std::vector<std::filesystem::path> const& descriptions, std::filesystem::path const& data_root,
+             std::string const& frozen, std::vector<std::pair<std::string, std::string>> provenance);
+
+}  // namespace samner::report

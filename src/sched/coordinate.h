@@ -1,0 +1,45 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <vector>
+
+#include "sched/job.h"
+
+namespace samner::sched {
+
+/// Where jobs come from. The graph may grow while it runs.
+class JobSource {
+public:
+    virtual ~JobSource() = default;
+    virtual std::vector<Job> take_new() = 0;  ///< those that became known since the last call
+    virtual void finished(JobResult const& result) = 0;
+    virtual void failed(JobResult const& result) = 0;
+};
+
+/// Keeps what happens for a later run.
+class Recorder {
+public:
+    virtual ~Recorder() = default;
+    virtual void started(Job const& job, std::vector<int> const& team) = 0;
+    virtual void ended(Job const& job, JobResult const& result) = 0;
+    virtual void sync() = 0;  ///< makes what was recorded durable; called before assignments are sent
+};
+
+/// The workers, wherever they are. One assignment at a time each.
+class Channel {
+public:
+    virtual ~Channel() = default;
+    virtual int workers() const = 0;
+    virtual void send(Assignment const& work) = 0;                                 ///< to all of its team
+    virtual std::optional<JobResult> receive(std::chrono::milliseconds wait) = 0;  ///< with .rank set to the worker
+    virtual void stop(int signal) = 0;  ///< asks every worker to stop at its next safe point
+    virtual void finish() = 0;          ///< no more jobs come
+};
+
+/// Runs a graph of jobs to its end, in the order of Policy. A failed job leaves out what waits for it, the rest goes
+/// on. A stop (core/stop.h) lets running jobs end and starts none.
+/// @throws InputError for a width below 1; Error for a graph that cannot go on
+Outcome coordinate(JobSource& source, Recorder& recorder, Channel& channel);
+
+}  // namespace samner::sched

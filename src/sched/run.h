@@ -1,0 +1,41 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "comm/comm.h"
+#include "comm/messenger.h"
+#include "sched/coordinate.h"
+#include "sched/job.h"
+
+namespace samner::sched {
+
+/// Called with each job's result as soon as it is there, in the order of the jobs given.
+using Report = std::function<void(JobResult)>;
+
+/// Does what a rank is given: one job, or several of one batch; calls `report` once for each. Never throws for a failed
+/// job: see execute_safely.
+/// @param team  the ranks that do the job together, each by this call; null: this one alone
+using Execute = std::function<void(std::vector<Job> const& jobs, comm::Comm const* team, Report const& report)>;
+
+/// What a job that is done leaves.
+struct Done {
+    std::string sha256;  ///< of the artifact, empty where there is none
+    std::string result;
+};
+
+/// Does `work` and makes a result of what it returns or throws.
+/// @throws what is no fault of the job: an InfrastructureError, a StorageError, std::bad_alloc, or what wraps one
+JobResult execute_safely(Job const& job, std::function<Done()> const& work);
+
+/// Collective over the session: rank 0 coordinates in a thread of its own and works too, the others work. The ranks of
+/// a team have a communicator while they work, and the job has failed when it failed on one of them. A result is with
+/// the coordinator as soon as it was reported: those of a batch do not wait for its end.
+/// @param source, recorder  on rank 0; null elsewhere
+/// @return the same on every rank
+/// @throws what Execute throws, on its rank; Error for one that reports other results than those of its jobs
+Outcome run(comm::Session& session, JobSource* source, Recorder* recorder, Execute const& execute,
+            comm::MessengerOptions const& options = {});
+
+}  // namespace samner::sched

@@ -1,0 +1,44 @@
+#include "task/context.h"
+
+#include "weights/adapter.h"
+#include "weights/safetensors.h"
+#include "work/cluster.h"
+
+namespace samner::task {
+
+Context::Context(Workplace workplace, store::Artifacts const& artifacts)
+    : workplace_{std::move(workplace)}, artifacts_{artifacts}, texts_{workplace_.descriptions, workplace_.data} {}
+
+Engine& Context::engine() {
+    if (!engine_) engine_.emplace(workplace_.base, workplace_.device, workplace_.precision);
+    return *engine_;
+}
+
+TextEncoder& Context::encoder() {
+    if (!encoder_) encoder_.emplace(workplace_.encoder, workplace_.device);
+    return *encoder_;
+}
+
+work::Labels Context::labels() const {
+    return [this](work::Input const& input) { return work::read_labels(artifacts_.path(input.key)); };
+}
+
+std::vector<float> Context::centroid(work::Input const& input) const {
+    return weights::SafetensorsFile{artifacts_.path(input.key)}.floats("mean");
+}
+
+void Context::keep_merged(std::string const& key, std::shared_ptr<weights::Adapter const> adapter) {
+    constexpr std::size_t kept = 4;
+    merged_.emplace_back(key, std::move(adapter));
+    if (merged_.size() > kept) merged_.pop_front();
+}
+
+AdapterSource Context::adapter(std::optional<work::Input> const& input) const {
+    if (!input) return {};
+    for (auto const& [key, values] : merged_) {
+        if (key == input->key) return {{}, values};
+    }
+    return {artifacts_.path(input->key), nullptr};
+}
+
+}  // namespace samner::task

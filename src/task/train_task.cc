@@ -1,0 +1,46 @@
+#include "comm/comm.h"
+#include "prompt/training_prompts.h"
+#include "task/agreement.h"
+#include "task/tasks.h"
+#include "train/trainer.h"
+#include "weights/adapter.h"
+
+namespace samner::task {
+namespace {
+
+/// The prompts of all samples, as tokens of which the answers are learnt (SaM, section 3.1).
+std::vector<Engine::Tokens> examples_of(work::Train const& task, Context& context) {
+    std::vector<Engine::Tokens> examples;
+    for (auto& [pools, samples] : work::training_sets(task.recipe, context.texts(), context.labels())) {
+        prompt::TrainingPrompts const prompts{pools, std::move(samples), task.prompt.fixed, task.prompt.parts,
+                                              task.recipe.seed};
+        for (std::size_t i = 0; i < prompts.size(); ++i) {
+            auto const rendered = prompts.at(i);
+            examples.push_back(context.engine().tokenize({rendered.text, rendered.answer}));
+        }
+    }
+    return examples;
+}
+
+}  // namespace
+
+Done do_task(work::Train const& task, std::string const& key, Context& context, comm::Comm const* team) {
+    auto options = task.options;
+    options.seed += task.recipe.seed;
+    std::vector<Engine::Tokens> examples;
+    on_all(team, [&] { examples = examples_of(task, context); });
+
+    work::Trained trained{std::ssize(examples)};
+    Engine::Training training;
+    training.checkpoint = context.workplace().checkpoints / key;
+    std::optional<train::Team> ranks;
+    if (team) training.team = &ranks.emplace(team_of(*team));
+    training.on_step = [&](train::Step const& step) { trained.steps.push_back(step); };
+    auto const adapter = context.engine().train(options, examples, training);
+    if (team && team->rank() > 0) return {};
+    auto const hash = context.artifacts().commit(
+        key, [&](std::filesystem::path const& out) { weights::write_adapter(out, adapter); });
+    return {hash, std::move(trained)};
+}
+
+}  // namespace samner::task

@@ -1,0 +1,63 @@
+#include "work/cost.h"
+
+#include <numeric>
+
+#include "core/error.h"
+
+namespace samner::work {
+namespace {
+
+/// Tokens that a result tells of.
+double tokens_of(Result const& result) {
+    if (auto const* const trained = std::get_if<Trained>(&result)) {
+        return std::accumulate(trained->steps.begin(), trained->steps.end(), 0.0,
+                               [](double sum, auto const& step) { return sum + static_cast<double>(step.tokens); });
+    }
+    if (auto const* const pass = std::get_if<Pass>(&result))
+        return static_cast<double>(pass->tokens_in + pass->tokens_out);
+    return 0;
+}
+
+}  // namespace
+
+// The guesses: 300 tokens/s of training, sequences and prompts of 80 tokens.
+Rates::Rates()
+    : rates_{{"train", {{0.27, 80}}}, {"cluster", {{0.01, 0}}}, {"encode", {{0.01, 0}}},
+             {"infer", {{0.5, 120}}}, {"select", {{0.02, 0}}},  {"merge", {{0.3, 0}}}} {}
+
+void Rates::measure(std::map<std::string, TaskRecord> const& records, std::map<std::string, Task> const& tasks) {
+    struct Sum {
+        double seconds = 0, tokens = 0, size = 0;
+    };
+    std::map<std::string, Sum> sums;
+    for (auto const& [key, record] : records) {
+        auto const task = tasks.find(key);
+        if (!record.ok || !record.result || task == tasks.end()) continue;
+        auto& sum = sums[record.kind];
+        sum.seconds += record.rank_seconds();
+        sum.tokens += tokens_of(*record.result);
+        sum.size += static_cast<double>(size_of(task->second));
+    }
+    for (auto const& [kind, sum] : sums) {
+        if (sum.size > 0) rates_[kind] = {{sum.seconds / sum.size, sum.tokens / sum.size}, true};
+    }
+}
+
+Rate Rates::of(std::string_view kind) const {
+    auto const found = rates_.find(kind);
+    if (found == rates_.end()) throw Error{fmt::format("no rate for tasks of kind '{}'", kind)};
+    return found->second.rate;
+}
+
+bool Rates::measured(std::string_view kind) const {
+    auto const found = rates_.find(kind);
+    return found != rates_.end() && found->second.measured;
+}
+
+Cost Rates::of(Task const& task) const {
+    auto const rate = of(kind_of(task));
+    auto const size = static_cast<double>(size_of(task));
+    return {rate.seconds * size, rate.tokens * size};
+}
+
+}  // namespace samner::work

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "work/result.h"
+#include "work/task.h"
+
+namespace samner::work {
+
+struct Cost {
+    double seconds = 0;  ///< of one rank
+    double tokens = 0;   ///< read and written by the language model
+};
+
+/// What a task of one kind costs for each unit of its size (size_of): a training sequence, a text, a sentence, a
+/// candidate, an adapter.
+struct Rate {
+    double seconds = 0;
+    double tokens = 0;
+};
+
+/// Rates by kind of task. They begin as guesses for SmolLM2-135M on two slow cores, and become what a run has measured.
+class Rates {
+public:
+    Rates();
+
+    /// Takes what these tasks cost in place of the guesses: the mean over all of a kind that are done.
+    /// @param tasks  by key; records of others are passed over
+    void measure(std::map<std::string, TaskRecord> const& records, std::map<std::string, Task> const& tasks);
+
+    Rate of(std::string_view kind) const;
+    bool measured(std::string_view kind) const;
+    Cost of(Task const& task) const;
+
+private:
+    struct Entry {
+        Rate rate;
+        bool measured = false;
+    };
+    std::map<std::string, Entry, std::less<>> rates_;
+};
+
+}  // namespace samner::work

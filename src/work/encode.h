@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "core/fields.h"
+#include "work/arithmetic.h"
+#include "work/recipe.h"
+#include "work/texts.h"
+
+namespace samner::work {
+
+struct Encoded {
+    static constexpr std::string_view kind = "encode";
+    std::int64_t texts = 0;
+
+    template <class Self, class Visit>
+    static void fields(Self& self, Visit&& visit) {
+        visit("texts", self.texts);
+    }
+};
+
+/// The mean embedding of an expert's training texts or of a target's texts (SaM, section 3.2): safetensors with `mean`.
+struct Encode {
+    using Result = Encoded;
+    static constexpr std::string_view kind = "encode";
+    static constexpr int revision = 2;  // 2: as for Cluster
+
+    std::string encoder;  ///< its hash
+    std::variant<Recipe, Texts> of;
+    Arithmetic arithmetic;
+    std::int64_t texts = 0;  ///< that are expected
+
+    template <class Self, class Visit>
+    static void fields(Self& self, Visit&& visit) {
+        visit("encoder", self.encoder);
+        visit("of", self.of);
+        visit("arithmetic", self.arithmetic, no_influence);
+        visit("texts", self.texts, no_influence);
+    }
+    std::string label() const;
+    int width() const { return 1; }
+    std::int64_t size() const { return texts; }
+};
+
+}  // namespace samner::work

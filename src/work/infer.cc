@@ -1,0 +1,37 @@
+#include "work/infer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/hash.h"
+
+namespace samner::work {
+
+Json Infer::key() const {
+    auto key = key_of_fields(*this);
+    if (auto const whole = texts.whole_split()) {
+        key["data"] = whole->split.sha256;
+        key["sentences"] = whole->first;
+        key["sample"] = nullptr;
+    }
+    return key;
+}
+
+std::string Infer::label() const {
+    return fmt::format("infer {} on {}", model, texts.name());
+}
+
+bool Infer::sampled() const {
+    return std::ranges::any_of(texts.views, [](View const& view) { return std::holds_alternative<Sample>(view); });
+}
+
+std::string Infer::batch() const {
+    if (!sampled() || !arithmetic.exact()) return {};
+    auto alike = *this;
+    alike.adapter.reset();
+    alike.model.clear();
+    return sha256(canonical(to_wire(alike)));
+}
+
+}  // namespace samner::work

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/fields.h"
+#include "infer/fold.h"
+#include "prompt/prompt.h"
+#include "work/arithmetic.h"
+#include "work/texts.h"
+
+namespace samner::work {
+
+/// A decoding pass over texts.
+struct Pass {
+    static constexpr std::string_view kind = "infer";
+    std::int64_t sentences = 0;
+    std::int64_t unparsable = 0;  ///< answers that could not be read
+    std::int64_t truncated = 0;   ///< answers that ran into the token limit
+    std::int64_t tokens_in = 0;   ///< of all prompts
+    std::int64_t tokens_out = 0;
+
+    template <class Self, class Visit>
+    static void fields(Self& self, Visit&& visit) {
+        visit("sentences", self.sentences);
+        visit("unparsable", self.unparsable);
+        visit("truncated", self.truncated);
+        visit("tokens_in", self.tokens_in);
+        visit("tokens_out", self.tokens_out);
+    }
+};
+
+/// Decodes answers to prompts of texts, greedily, and reads the mentions out of them: a predictions file
+/// (task/predictions.h).
+struct Infer {
+    using Result = Pass;
+    static constexpr std::string_view kind = "infer";
+
+    std::string base;              ///< hash of the base model and its tokeniser
+    std::optional<Input> adapter;  ///< nothing: the base model
+    std::string model;             ///< what it is called, for people
+    Texts texts;
+    prompt::Options prompt;
+    std::int64_t max_new_tokens = 256;
+    infer::Fold fold = infer::Fold::never;
+    std::int64_t num_slots = 32;
+    Arithmetic arithmetic;
+    std::int64_t sentences = 0;  ///< that are expected
+
+    template <class Self, class Visit>
+    static void fields(Self& self, Visit&& visit) {
+        visit("base", self.base);
+        visit("adapter", self.adapter);
+        visit("model", self.model, no_influence);
+        visit("texts", self.texts, !self.texts.whole_split());  // a whole split: see key()
+        visit("prompt", self.prompt);
+        visit("max_new_tokens", self.max_new_tokens);
+        visit("fold", self.fold, self.adapter && self.fold != infer::Fold::never);
+        visit("num_slots", self.num_slots, !self.arithmetic.exact());
+        visit("arithmetic", self.arithmetic, no_influence);
+        visit("sentences", self.sentences, no_influence);
+    }
+    /// 2: texts are named with their data set, from which samples of them are drawn. Whole splits are as they were.
+    int revision() const { return texts.whole_split() ? 1 : 2; }
+    Json key() const;
+    std::string label() const;
+    int width() const { return 1; }
+    std::int64_t size() const { return sentences; }
+    bool sampled() const;  ///< whether it is part of a sampling evaluation, and no pass over a target
+    /// Tasks with the same batch differ in their adapter only and can be decoded together; empty: alone. Where slots
+    /// matter to the bits, company does, too.
+    std::string batch() const;
+};
+
+}  // namespace samner::work

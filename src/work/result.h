@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/json.h"
+#include "work/task.h"
+
+namespace samner::work {
+
+/// What a run keeps of a task that is done, beside its artifact: the `Result` of its kind.
+template <class... Tasks>
+std::variant<typename Tasks::Result...> result_of(std::variant<Tasks...> const*);
+using Result = decltype(result_of(static_cast<Task const*>(nullptr)));
+
+std::string seal(Result const& result);
+/// @throws InputError for what is no result
+Result open_result(std::string_view sealed);
+
+/// What a journal says of a task that ended.
+struct TaskRecord {
+    std::string key;
+    std::string kind;  ///< of the task
+    bool ok = false;
+    std::string sha256 = {};            ///< of the artifact; empty where there is none
+    std::optional<Result> result = {};  ///< of a task that is done
+    std::string error = {};             ///< of one that failed
+    double seconds = 0;
+    int rank = 0;
+    std::vector<int> team = {};  ///< the ranks that did it together; empty: `rank` alone
+
+    template <class T>
+    T const* result_as() const {
+        return result ? std::get_if<T>(&*result) : nullptr;
+    }
+    double rank_seconds() const { return seconds * static_cast<double>(team.empty() ? 1 : team.size()); }
+};
+
+/// What a journal says of a task that was given out.
+struct Started {
+    std::string key;
+    std::string kind;  ///< of the task
+    std::vector<int> team;
+
+    template <class Self, class Visit>
+    static void fields(Self& self, Visit&& visit) {
+        visit("key", self.key);
+        visit("task", self.kind);
+        visit("team", self.team);
+    }
+};
+
+/// As a journal record of kind `started`.
+Json to_journal(Started const& started);
+
+/// Tasks that were given out and did not end, by key. What cannot be read is warned of and left out.
+std::map<std::string, Started> started_tasks(std::vector<Json> const& journal);
+
+/// As a journal record of kind `done` or `failed`.
+Json to_journal(TaskRecord const& record);
+
+/// @return nothing for records of other kinds
+/// @throws InputError for a record that lacks what one of its kind has
+std::optional<TaskRecord> from_journal(Json const& record);
+
+/// The last record of each task, by key. What cannot be read is warned of and left out: its task is done again.
+std::map<std::string, TaskRecord> task_records(std::vector<Json> const& journal);
+
+}  // namespace samner::work

@@ -1,0 +1,394 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "plan/planner.h"
+#include "report/page.h"
+#include "report/tables.h"
+#include "report/text.h"
+#include "report/view.h"
+#include "store/artifacts.h"
+#include "store/results.h"
+#include "temporary_folder.h"
+#include "work/predictions.h"
+#include "work/texts.h"
+
+namespace samner::report {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr auto run_text = R"(
+base: base<1>.gguf
+encoder: minilm
+experts:
+  north: {datasets: [alpha], samples: 10}
+  south: {datasets: [beta], samples: 10}
+targets:
+  a: {dataset: alpha}
+  b: {dataset: beta}
+)";
+
+constexpr auto four_rows =
+    "  base: base\n"
+    "  best: best_by_gold(ours)\n"
+    "  both: union(expert(ours, north), expert(ours, south))\n"
+    "  sel: merge(select(ours, similarity, 1))\n";
+
+using Lists = std::vector<score::Mentions>;
+score::Mention place(std::string const& text) {
+    return {text, "place"};
+}
+score::Mention person(std::string const& text) {
+    return {text, "person"};
+}
+
+/// Gold of a: rome; ada; nothing; oslo and bob. Gold of b: rome; ada.
+Lists const north_on_a{{place("rome")}, {}, {}, {place("oslo")}};                  // 2 right, 2 missed
+Lists const south_on_a{{}, {person("ada")}, {place("nothing")}, {person("bob")}};  // 2 right, 1 wrong, 2 missed
+Lists const all_of_a{{place("rome")}, {person("ada")}, {}, {place("oslo"), person("bob")}};
+Lists const north_on_b{{place("rome")}, {person("ada")}};
+Lists const south_on_b{{place("rome")}, {}};
+
+/// A run of two made-up corpora, of which no model has done anything: a test says what they have found.
+class Report : public testing::Test {
+protected:
+    void SetUp() override {
+        for (auto const* part : {"descriptions", "data/alpha", "data/beta"}) fs::create_directories(folder / part);
+        for (std::string const id : {"alpha", "beta"}) {
+            write_atomically(folder / ("descriptions/" + id + ".yaml"),
+                             "id: " + id +
+                                 "\ndomain: d\ndescription: d\nlicence: none\nreader: {format: conll, "
+                                 "separator: tab}\nsplits:\n  test: [{file: " +
+                                 id + "/test.tsv}]\n  train: [{file: " + id +
+                                 "/test.tsv}]\ntypes:\n  - {label: LOC, name: place, definition: ''}\n"
+                                 "  - {label: PER, name: person, definition: ''}\n");
+        }
+        write_atomically(folder / "data/alpha/test.tsv",
+                         "Rome\tB-LOC\n\nAda\tB-PER\n\nnothing\tO\n\nOslo\tB-LOC\nand\tO\nBob\tB-PER\n");
+        write_atomically(folder / "data/beta/test.tsv", "Rome\tB-LOC\n\nAda\tB-PER\n");
+        artifacts.emplace(folder / "artifacts");
+    }
+
+    plan::Plan plan(std::string const& rows, std::string const& settings = {}) {
+        write_atomically(folder / "run.yaml", run_text + settings);
+        write_atomically(folder / "experiment.yaml",
+                         "experiment: demo\ntitle: 'A <title> & \"more\"'\naverage: mean\ntargets: [a, b]\nlet:\n  "
+                         "ours: pool(north, south)\nrows:\n" +
+                             rows);
+        work::TextReader reader{{folder / "descriptions"}, folder / "data"};
+        plan::Inputs inputs;
+        inputs.base = "base-hash";
+        inputs.encoder = "encoder-hash";
+        for (auto const& [expert, id] : {std::pair{"north", "alpha"}, {"south", "beta"}})
+            inputs.experts[expert] = {{reader.hashed(work::DatasetRef{id, {"train"}})}, 10};
+        for (auto const& [target, id] : {std::pair{"a", "alpha"}, {"b", "beta"}}) {
+            work::Texts const texts{{reader.hashed(work::DatasetRef{id, {"test"}})}};
+            inputs.targets[target] = {texts, std::ssize(reader.read(texts))};
+        }
+        return {{plan::load_experiment(folder / "experiment.yaml")}, plan::load_run_file(folder / "run.yaml"), inputs};
+    }
+
+    /// The key of a model's pass over a target. @param seed  of the training; nothing: any
+    static std::string pass(plan::Plan const& plan, std::string const& model, std::string const& target,
+                            std::optional<std::uint64_t> seed = {}) {
+        for (auto const& [key, planned] : plan.tasks()) {
+            auto const* const infer = std::get_if<work::Infer>(&planned.task);
+            if (!infer || infer->model != model || infer->texts != plan.inputs().targets.at(target).texts) continue;
+            if (seed && std::get<work::Train>(plan.task(infer->adapter->key).task).recipe.seed != *seed) continue;
+            return key;
+        }
+        throw Error{"no pass of " + model + " over " + target};
+    }
+
+    template <class Work>
+    static std::vector<std::string> keys_of(plan::Plan const& plan) {
+        std::vector<std::string> keys;
+        for (auto const& [key, planned] : plan.tasks()) {
+            if (std::holds_alternative<Work>(planned.task)) keys.push_back(key);
+        }
+        return keys;
+    }
+
+    void done(plan::Plan& plan, std::string const& key, work::Result const& result, double seconds = 1) {
+        work::TaskRecord record{key, std::string{work::kind_of(plan.task(key).task)}, true};
+        record.result = result;
+        record.seconds = seconds;
+        record.rank = 3;
+        records[key] = record;
+        plan.finished(key, result);
+    }
+
+    void predict(plan::Plan& plan, std::string const& key, Lists const& lists) {
+        std::vector<work::Prediction> predictions;
+        for (auto const& mentions : lists) predictions.push_back({"id", "text", mentions, "completion"});
+        artifacts->commit(key, [&](fs::path const& path) { write_atomically(path, work::to_jsonl(predictions)); });
+        done(plan, key, work::Pass{std::ssize(lists), 1, 2, 100, 10}, 2);
+    }
+
+    /// Everything but the base model on b, and a selection for b.
+    plan::Plan four_rows_done() {
+        auto made = plan(four_rows);
+        predict(made, pass(made, "base", "a"), {{person("rome")}, {}, {}, {}});
+        predict(made, pass(made, "north", "a"), north_on_a);
+        predict(made, pass(made, "south", "a"), south_on_a);
+        predict(made, pass(made, "north", "b"), north_on_b);
+        predict(made, pass(made, "south", "b"), south_on_b);
+        for (auto const& key : keys_of<work::Select>(made)) {
+            if (std::get<work::Select>(made.task(key).task).target == made.inputs().targets.at("a").texts)
+                done(made, key,
+                     work::Selection{{"south"}, {{"north", 0.25}, {"south", 0.5}}, {{"north", 0.25}, {"south", 0.5}}});
+        }
+        return made;
+    }
+
+    View view(plan::Plan const& plan) const {
+        return view_of(plan, records, *artifacts, {folder / "descriptions"}, folder / "data", "rows: <b>\n",
+                       {{"host", "here"}});
+    }
+
+    static ScoredCell const& cell(View const& view, std::string const& system, std::string const& target) {
+        for (auto const& scored : view.cells) {
+            if (scored.cell.system == system && scored.cell.target == target) return scored;
+        }
+        throw Error{"no cell " + system};
+    }
+
+    TemporaryFolder folder;
+    std::optional<store::Artifacts> artifacts;
+    Records records;
+};
+
+std::vector<std::string> names_of(store::Table const& table) {
+    std::vector<std::string> names;
+    for (auto const& column : table.columns) names.push_back(column.name);
+    return names;
+}
+
+TEST_F(Report, WritesTheGridAsText) {
+    EXPECT_EQ(text_of(view(four_rows_done())),
+              "demo: A <title> & \"more\" (entity micro-F1, percent)\n"
+              "system           a           b     average\n"
+              "base          0.00           -           -\n"
+              "best         66.67      100.00       83.33\n"
+              "both         88.89      100.00       94.44\n"
+              "sel          57.14           -           -\n");
+}
+
+TEST_F(Report, CombinesPredictionsAsByHand) {
+    auto const found = view(four_rows_done());
+    EXPECT_EQ(cell(found, "best", "a").counts, (score::Counts{2, 0, 2}));  // north, not south
+    EXPECT_EQ(cell(found, "both", "a").counts, (score::Counts{4, 1, 0}));
+    EXPECT_EQ(cell(found, "sel", "a").counts, (score::Counts{2, 1, 2}));  // one expert is that expert
+    auto const& both = cell(found, "both", "a");
+    EXPECT_THAT(both.by_sentence, ElementsAre(score::Counts{1, 0, 0}, score::Counts{1, 0, 0}, score::Counts{0, 1, 0},
+                                              score::Counts{2, 0, 0}));
+    EXPECT_EQ(both.sentences, 4);
+    EXPECT_EQ(both.unparsable, 2);  // of two passes
+    EXPECT_EQ(both.truncated, 4);
+    EXPECT_EQ(both.tokens_in, 200);
+    EXPECT_EQ(both.tokens_out, 20);
+    EXPECT_EQ(both.seconds, 4);
+    EXPECT_FALSE(cell(found, "base", "b").f1());
+    EXPECT_EQ(cell(found, "sel", "b").tokens_in, 0);  // nobody knows yet what it reads
+}
+
+TEST_F(Report, HasAMeanOnlyWhenAllRepeatsAreThere) {
+    auto made = plan("  north: expert(ours, north)\n", "seeds: [1, 2]\n");
+    predict(made, pass(made, "north", "a", 1), north_on_a);
+    auto found = view(made).grids.front();
+    EXPECT_TRUE(std::isnan(found.values[0][0].mean));
+    EXPECT_FALSE(found.values[0][0].interval);
+    EXPECT_EQ(found.values[0][0].counts, (score::Counts{2, 0, 2}));
+    predict(made, pass(made, "north", "a", 2), all_of_a);
+    found = view(made).grids.front();
+    auto const& value = found.values[0][0];
+    EXPECT_DOUBLE_EQ(value.mean, (2.0 / 3 + 1) / 2);
+    EXPECT_EQ(value.counts, (score::Counts{6, 0, 2}));
+    // Both repeats of a sentence are drawn together: as one target whose sentences have the counts of both.
+    auto const pooled = std::vector<score::Counts>{{2, 0, 0}, {1, 0, 1}, {0, 0, 0}, {3, 0, 1}};
+    auto const interval = score::f1_interval(std::span{&pooled, 1}, {});
+    EXPECT_EQ(value.interval->low, interval.low);
+    EXPECT_EQ(value.interval->high, interval.high);
+    EXPECT_TRUE(std::isnan(found.averages[0].mean));
+    EXPECT_FALSE(found.averages[0].interval);
+    predict(made, pass(made, "north", "b", 1), north_on_b);
+    predict(made, pass(made, "north", "b", 2), south_on_b);
+    found = view(made).grids.front();
+    EXPECT_DOUBLE_EQ(found.averages[0].mean, ((2.0 / 3 + 1) / 2 + (1 + 2.0 / 3) / 2) / 2);
+    EXPECT_EQ(found.averages[0].cells.size(), 4U);
+}
+
+TEST_F(Report, HasIntervalsAroundItsValues) {
+    auto const found = view(four_rows_done());
+    int intervals = 0;
+    auto const check = [&](Value const& value) {
+        EXPECT_EQ(value.interval.has_value(), !std::isnan(value.mean));
+        if (!value.interval) return;
+        EXPECT_LE(value.interval->low, value.mean + 1e-12);
+        EXPECT_GE(value.interval->high, value.mean - 1e-12);
+        intervals += value.interval->low < value.interval->high;
+    };
+    for (auto const& row : found.grids.front().values) std::ranges::for_each(row, check);
+    std::ranges::for_each(found.grids.front().averages, check);
+    EXPECT_EQ(intervals, 5);  // those that are neither 0 nor 1
+}
+
+TEST_F(Report, LosesOnlyTheCellWhosePredictionsCannotBeRead) {
+    auto const made = four_rows_done();
+    write_atomically(folder / ("artifacts/" + pass(made, "north", "a")), "{\"id\": 1\n");
+    auto found = view(made);
+    EXPECT_EQ(text_of(found),
+              "demo: A <title> & \"more\" (entity micro-F1, percent)\n"
+              "system           a           b     average\n"
+              "base          0.00           -           -\n"
+              "best             -      100.00           -\n"
+              "both             -      100.00           -\n"
+              "sel          57.14           -           -\n");
+    EXPECT_EQ(cell(found, "best", "a").cell.status, plan::Cell::Status::failed);
+    EXPECT_EQ(cell(found, "best", "a").counts, score::Counts{});
+    EXPECT_EQ(cell(found, "base", "b").cell.status, plan::Cell::Status::pending);
+    fs::remove(folder / ("artifacts/" + pass(made, "south", "a")));
+    fs::copy_file(folder / ("artifacts/" + pass(made, "north", "b")),  // of another target: too few
+                  folder / ("artifacts/" + pass(made, "base", "a")), fs::copy_options::overwrite_existing);
+    found = view(made);
+    EXPECT_FALSE(cell(found, "sel", "a").f1());
+    EXPECT_FALSE(cell(found, "base", "a").f1());
+    EXPECT_TRUE(cell(found, "both", "b").f1());
+}
+
+TEST_F(Report, RefusesToScoreAgainstGoldThatHasChanged) {
+    auto const made = four_rows_done();
+    write_atomically(folder / "data/alpha/test.tsv", "Rome\tB-LOC\n");
+    EXPECT_THROW(view(made), InputError);
+}
+
+TEST_F(Report, WritesTheColumnsOfItsTables) {
+    auto const results = tables_of(view(four_rows_done()));
+    std::map<std::string, std::vector<std::string>> names;
+    for (auto const& table : results.tables) names[table.group] = names_of(table);
+    EXPECT_EQ(names,
+              (std::map<std::string, std::vector<std::string>>{
+                  {"cells",
+                   {"experiment", "base", "system", "target", "metric", "seed", "tp", "fp", "fn", "f1", "f1_low",
+                    "f1_high", "sentences", "unparsable", "truncated", "tokens_in", "tokens_out", "seconds"}},
+                  {"experts", {"expert", "key", "seed", "step", "loss", "grad_norm", "lr", "tokens", "seconds"}},
+                  {"selection", {"dataset", "strategy", "expert", "similarity", "sampling_f1", "metric", "chosen"}},
+                  {"cost", {"key", "kind", "seconds", "rank"}},
+                  {"repeats", {"repeat", "train", "sample", "merge", "cluster"}}}));
+    EXPECT_THAT(results.provenance, ElementsAre(std::pair{"config", "rows: <b>\n"}, std::pair{"program", "samner"},
+                                                std::pair{"host", "here"}));
+    auto const path = folder / "results.h5";
+    store::write_results(path, results);
+    EXPECT_THAT(store::read_strings(path, "/cells/system"),
+                ElementsAre("base", "base", "best", "best", "both", "both", "sel", "sel"));
+    EXPECT_THAT(store::read_int64(path, "/cells/tp"), ElementsAre(0, 0, 2, 2, 4, 2, 2, 0));
+    EXPECT_THAT(store::read_int64(path, "/cells/sentences"), ElementsAre(4, 0, 4, 2, 4, 2, 4, 0));
+    EXPECT_THAT(store::read_double(path, "/cells/f1"),
+                ElementsAre(0, testing::IsNan(), 2.0 / 3, 1, 8.0 / 9, 1, 4.0 / 7, testing::IsNan()));
+    EXPECT_THAT(store::read_double(path, "/cells/f1_low"),
+                ElementsAre(0, testing::IsNan(), testing::Lt(2.0 / 3), 1, testing::Lt(8.0 / 9), 1, testing::Lt(4.0 / 7),
+                            testing::IsNan()));
+    // [target, system, seed]
+    EXPECT_THAT(store::read_double(path, "/tables/demo/f1"),
+                ElementsAre(0, 2.0 / 3, 8.0 / 9, 4.0 / 7, testing::IsNan(), 1, 1, testing::IsNan()));
+    EXPECT_THAT(store::read_strings(path, "/tables/demo/status"),
+                ElementsAre("done", "done", "done", "done", "pending", "done", "done", "pending"));
+    EXPECT_THAT(store::read_strings(path, "/selection/dataset"), ElementsAre("alpha", "alpha"));
+    EXPECT_THAT(store::read_strings(path, "/selection/expert"), ElementsAre("north", "south"));
+    EXPECT_THAT(store::read_double(path, "/selection/metric"), ElementsAre(0.25, 0.5));
+    EXPECT_THAT(store::read_double(path, "/selection/sampling_f1"), ElementsAre(testing::IsNan(), testing::IsNan()));
+    EXPECT_THAT(store::read_int64(path, "/selection/chosen"), ElementsAre(0, 1));
+    EXPECT_THAT(store::read_int64(path, "/cost/rank"), testing::AllOf(testing::SizeIs(6), testing::Each(3)));
+}
+
+TEST_F(Report, TellsTheSeedsOfARepeatByItsLabel) {
+    auto made = plan("  north: expert(ours, north)\n", "seeds: {train: [5, 6], sample: 7}\n");
+    auto const trainings = keys_of<work::Train>(made);
+    ASSERT_EQ(trainings.size(), 2U);
+    std::map<std::string, std::int64_t> labels;
+    for (auto const& key : trainings) {
+        labels[key] = static_cast<std::int64_t>(std::get<work::Train>(made.task(key).task).recipe.seed) - 5;
+        done(made, key, work::Trained{10, {{1, 2.0, 1.0, 0.1, 50, 0.5}, {2, 1.0, 1.0, 0.1, 60, 0.5}}}, 7);
+    }
+    records.at(trainings[0]).team = {0, 1, 2};
+    predict(made, pass(made, "north", "a", 6), north_on_a);
+    auto const found = view(made);
+    auto const path = folder / "results.h5";
+    store::write_results(path, tables_of(found));
+    EXPECT_THAT(store::read_int64(path, "/repeats/repeat"), ElementsAre(0, 1));
+    EXPECT_THAT(store::read_int64(path, "/repeats/train"), ElementsAre(5, 6));
+    EXPECT_THAT(store::read_int64(path, "/repeats/sample"), ElementsAre(7, 7));
+    EXPECT_THAT(store::read_int64(path, "/repeats/cluster"), ElementsAre(0, 0));
+    EXPECT_THAT(store::read_int64(path, "/tables/demo/seed"), ElementsAre(0, 1));
+    EXPECT_THAT(store::read_int64(path, "/cells/seed"), ElementsAre(0, 1, 0, 1));
+    EXPECT_THAT(store::read_double(path, "/cells/f1"),
+                ElementsAre(testing::IsNan(), 2.0 / 3, testing::IsNan(), testing::IsNan()));
+    auto const first = labels.at(trainings[0]);
+    EXPECT_THAT(store::read_int64(path, "/experts/seed"), ElementsAre(first, first, 1 - first, 1 - first));
+    EXPECT_THAT(store::read_int64(path, "/experts/step"), ElementsAre(1, 2, 1, 2));
+    EXPECT_THAT(store::read_double(path, "/experts/loss"), ElementsAre(2, 1, 2, 1));
+    EXPECT_THAT(store::read_strings(path, "/experts/expert"), testing::Each("north"));
+    auto const& cost = found.costs_by_kind.at("train");
+    EXPECT_EQ(cost.tasks, 2);
+    EXPECT_EQ(cost.seconds, 14);
+    EXPECT_EQ(cost.rank_seconds, 28);
+    EXPECT_THAT(page_of(found), HasSubstr("<figcaption>north, seed 1: 2 steps, loss 2.000 to 1.000, 7 s</figcaption>"));
+}
+
+TEST_F(Report, CountsWhatATaskTookThatFailed) {
+    auto made = plan("  base: base\n");
+    auto const key = pass(made, "base", "a");
+    work::TaskRecord record{key, "infer", false};
+    record.seconds = 5;
+    record.error = "no luck";
+    records[key] = record;
+    made.failed(key);
+    auto const found = view(made);
+    EXPECT_EQ(cell(found, "base", "a").cell.status, plan::Cell::Status::failed);
+    EXPECT_EQ(cell(found, "base", "a").seconds, 5);
+    EXPECT_EQ(found.costs_by_kind.at("infer").seconds, 5);
+    EXPECT_TRUE(found.selections.empty());
+}
+
+TEST_F(Report, EscapesEveryTextOfThePage) {
+    auto made = plan("  \"<i> & co\": base\n  sel: merge(select(ours, similarity, 1))\n");
+    predict(made, pass(made, "base", "a"), north_on_a);
+    for (auto const& key : keys_of<work::Select>(made))
+        done(made, key, work::Selection{{"south"}, {{"north", 0.25}, {"south", 0.5}}, {{"north", -0.25}}});
+    auto const page = page_of(view(made));
+    EXPECT_THAT(page, HasSubstr("<h2>demo: A &lt;title&gt; &amp; &quot;more&quot;</h2>"));
+    EXPECT_THAT(page, HasSubstr("<td>&lt;i&gt; &amp; co</td><td class=\"best\">66.67<br><small>"));
+    EXPECT_THAT(page, HasSubstr("<code>base&lt;1&gt;.gguf</code>"));
+    EXPECT_THAT(page, HasSubstr("<pre>rows: &lt;b&gt;\n</pre>"));
+    EXPECT_THAT(page, Not(HasSubstr("<i>")));
+    EXPECT_THAT(page, HasSubstr("<br><small>2 / 0 / 2</small></td><td>-<br><small>0 / 0 / 0</small></td><td>-</td>"));
+    EXPECT_THAT(page, HasSubstr("<h3>alpha by similarity</h3>"));
+    EXPECT_THAT(page, HasSubstr("<tr><td>north</td><td><span class=\"bar\" style=\"width:0.0rem\"></span> "
+                                "-0.250</td><td>-</td><td></td></tr>"));
+    EXPECT_THAT(page, HasSubstr("<tr><td>south</td><td>-</td><td>-</td><td>1</td></tr>"));
+}
+
+TEST_F(Report, ShowsIntervalsInSmallPrint) {
+    auto const found = view(four_rows_done());
+    auto const& value = found.grids.front().values[1][0];
+    EXPECT_THAT(page_of(found), HasSubstr(">66.67<br><small>" + percent(value.interval->low) + " to " +
+                                          percent(value.interval->high) + "</small><br><small>2 / 0 / 2</small>"));
+}
+
+}  // namespace
+}  // namespace samner::report
