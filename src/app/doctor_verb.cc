@@ -1,4 +1,3 @@
-#include <ATen/Context.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include "core/random.h"
 #include "kernel/gemm.h"
 #include "kernel/isa.h"
+#include "model/cuda.h"
 
 namespace samner::app {
 namespace {
@@ -73,9 +73,10 @@ void add_doctor_verb(CLI::App& app, ExitCode& code) {
         report("results independent of ranks, batches, threads", same, same ? "yes" : "no",
                "this build is broken: rebuild it, and tell us");
         report("processors", true, fmt::format("{}", ::sysconf(_SC_NPROCESSORS_ONLN)), "");
-        report("CUDA", true,
-               at::hasCUDA() ? "there; samner's GPU path has not run on a device yet" : "none: computing on the CPU",
-               "");
+        report(
+            "CUDA", true,
+            model::has_cuda() ? "there; samner's GPU path has not run on a device yet" : "none: computing on the CPU",
+            "");
         auto const on_path = [](std::string const& program) {
             auto const* const variable = std::getenv("PATH");
             std::string const path = variable ? variable : "";

@@ -1,6 +1,8 @@
 // Sixteen floats in two AVX registers.
 #include <immintrin.h>
 
+#include <cstdint>
+
 namespace samner::kernel::avx2 {
 
 struct Vec {

@@ -1,6 +1,8 @@
 // Sixteen floats in one AVX-512 register.
 #include <immintrin.h>
 
+#include <cstdint>
+
 namespace samner::kernel::avx512 {
 
 struct Vec {

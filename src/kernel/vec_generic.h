@@ -2,6 +2,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include <cstdint>
+
 namespace samner::kernel::generic {
 
 using Float4 = float __attribute__((vector_size(16)));
