@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/hash.h"
 #include "kernel/gemm.h"
+#include "model/decoder_layer.h"
 
 namespace samner::model {
 namespace {
@@ -237,6 +238,36 @@ at::Tensor forward_rows(LanguageModel const& model, Ops const& ops, KvCache& cac
     return forward(model, ops, cache, Pass{ops, rows});
 }
 
+namespace {
+
+/// A layer's steps over cached keys and values (see decoder_layer).
+struct DecodeSteps {
+    LanguageModel const& model;
+    Ops const& ops;
+    KvCache& cache;
+    Pass const& pass;
+    int layer;
+    at::Tensor& residual;
+
+    void project(Projection projection, at::Tensor const& input, at::Tensor& output) const {
+        apply_linear(ops, model.layers[static_cast<std::size_t>(layer)].linear[projection], input, output,
+                     pass.segments(), layer, projection);
+    }
+    void norm_heads(Projection, at::Tensor& values, at::Tensor const& weight) const {
+        auto heads = values.view({-1, model.config.head_dim});
+        ops.rms_norm(heads, weight, model.config.rms_norm_eps, heads);
+    }
+    void attend(LayerBuffers const& buffers) const {
+        ops.store_kv(cache, layer, pass.kv(), buffers.k, buffers.v);
+        ops.attend(cache, layer, pass.kv(), buffers.q, buffers.attended);
+    }
+    void add_attention(LayerBuffers const& buffers, at::Tensor const& mlp_norm) const {
+        ops.add_rms_norm(buffers.attention_out, residual, mlp_norm, model.config.rms_norm_eps, buffers.mlp_input);
+    }
+};
+
+}  // namespace
+
 at::Tensor forward(LanguageModel const& model, Ops const& ops, KvCache& cache, Pass const& pass) {
     auto const& config = model.config;
     auto const count = pass.size();
@@ -253,31 +284,11 @@ at::Tensor forward(LanguageModel const& model, Ops const& ops, KvCache& cache, P
     auto attended = ops.empty({count, heads * config.head_dim});
     auto gate = ops.empty({count, config.intermediate_size});
     auto up = ops.empty({count, config.intermediate_size});
+    LayerBuffers const buffers{q, k, v, attended, block_out, normed, gate, up, gate, block_out};
+    ops.rms_norm(x, model.layers.front().attention_norm, config.rms_norm_eps, normed);
     for (int layer = 0; layer < config.num_layers; ++layer) {
-        auto const& parts = model.layers[static_cast<std::size_t>(layer)];
-        auto const project = [&](Projection projection, at::Tensor const& input, at::Tensor& output) {
-            apply_linear(ops, parts.linear[projection], input, output, pass.segments(), layer, projection);
-        };
-        if (layer == 0) ops.rms_norm(x, parts.attention_norm, config.rms_norm_eps, normed);
-        project(q_proj, normed, q);
-        project(k_proj, normed, k);
-        project(v_proj, normed, v);
-        if (parts.q_norm.defined()) {
-            auto q_heads = q.view({-1, config.head_dim});
-            auto k_heads = k.view({-1, config.head_dim});
-            ops.rms_norm(q_heads, parts.q_norm, config.rms_norm_eps, q_heads);
-            ops.rms_norm(k_heads, parts.k_norm, config.rms_norm_eps, k_heads);
-        }
-        ops.rope(q, pass.positions(), heads, model.rope_cos, model.rope_sin, false);
-        ops.rope(k, pass.positions(), kv_heads, model.rope_cos, model.rope_sin, false);
-        ops.store_kv(cache, layer, pass.kv(), k, v);
-        ops.attend(cache, layer, pass.kv(), q, attended);
-        project(o_proj, attended, block_out);
-        ops.add_rms_norm(block_out, x, parts.mlp_norm, config.rms_norm_eps, normed);
-        project(gate_proj, normed, gate);
-        project(up_proj, normed, up);
-        ops.swiglu(gate, up, gate);
-        project(down_proj, gate, block_out);
+        decoder_layer(model, ops, layer, pass.positions(), normed, buffers,
+                      DecodeSteps{model, ops, cache, pass, layer, x});
         if (layer + 1 < config.num_layers) {
             auto const& next = model.layers[static_cast<std::size_t>(layer) + 1];
             ops.add_rms_norm(block_out, x, next.attention_norm, config.rms_norm_eps, normed);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/random.h"
+#include "model/decoder_layer.h"
 
 namespace samner::train {
 namespace {
@@ -156,39 +157,46 @@ private:
         return dx;
     }
 
+    /// A layer's steps (see model::decoder_layer), which keep what the backward pass reads.
+    struct Steps {
+        Pass& pass;
+        int layer;
+        Saved& saved;
+
+        void project(Projection projection, at::Tensor const& input, at::Tensor& output) const {
+            pass.project(layer, projection, input, output);
+        }
+        void norm_heads(Projection projection, at::Tensor& values, at::Tensor const& weight) const {
+            auto& before = projection == model::q_proj ? saved.q_before_norm : saved.k_before_norm;
+            before = std::exchange(values, pass.norm_heads(values, weight));
+        }
+        void attend(model::LayerBuffers const& buffers) const {
+            pass.ops_.attention(pass.model_.attention_shape(), pass.sequences_, true, buffers.q, buffers.k, buffers.v,
+                                buffers.attended, saved.stats);
+        }
+        void add_attention(model::LayerBuffers const& buffers, at::Tensor const& mlp_norm) const {
+            pass.ops_.add_rms_norm(saved.input, buffers.attention_out, mlp_norm, pass.eps(), buffers.mlp_input);
+        }
+    };
+
     at::Tensor forward(int layer, at::Tensor const& x) {
-        auto const& parts = model_.layers[static_cast<std::size_t>(layer)];
         auto& saved = saved_[static_cast<std::size_t>(layer)];
         auto const& config = model_.config;
         saved.input = x;
-        auto const attention_input = norm(x, parts.attention_norm);
         saved.q = matrix(heads() * head_dim());
         saved.k = matrix(kv_heads() * head_dim());
         saved.v = matrix(kv_heads() * head_dim());
-        project(layer, model::q_proj, attention_input, saved.q);
-        project(layer, model::k_proj, attention_input, saved.k);
-        project(layer, model::v_proj, attention_input, saved.v);
-        if (parts.q_norm.defined()) {
-            saved.q_before_norm = std::exchange(saved.q, norm_heads(saved.q, parts.q_norm));
-            saved.k_before_norm = std::exchange(saved.k, norm_heads(saved.k, parts.k_norm));
-        }
-        ops_.rope(saved.q, positions_, heads(), model_.rope_cos, model_.rope_sin, false);
-        ops_.rope(saved.k, positions_, kv_heads(), model_.rope_cos, model_.rope_sin, false);
         saved.attended = matrix(heads() * head_dim());
-        ops_.attention(model_.attention_shape(), sequences_, true, saved.q, saved.k, saved.v, saved.attended,
-                       saved.stats);
         saved.middle = matrix(config.hidden_size);
-        project(layer, model::o_proj, saved.attended, saved.middle);
-        auto mlp_input = ops_.empty(saved.middle.sizes());
-        ops_.add_rms_norm(x, saved.middle, parts.mlp_norm, eps(), mlp_input);
         saved.gate = matrix(config.intermediate_size);
         saved.up = matrix(config.intermediate_size);
-        project(layer, model::gate_proj, mlp_input, saved.gate);
-        project(layer, model::up_proj, mlp_input, saved.up);
+        auto mlp_input = matrix(config.hidden_size);
         auto activated = matrix(config.intermediate_size);
-        ops_.swiglu(saved.gate, saved.up, activated);
         auto y = matrix(config.hidden_size);
-        project(layer, model::down_proj, activated, y);
+        model::decoder_layer(
+            model_, ops_, layer, positions_, norm(x, model_.layers[static_cast<std::size_t>(layer)].attention_norm),
+            {saved.q, saved.k, saved.v, saved.attended, saved.middle, mlp_input, saved.gate, saved.up, activated, y},
+            Steps{*this, layer, saved});
         ops_.add(saved.middle, y);
         return y;
     }
