@@ -1,7 +1,6 @@
 #include "core/error.h"
 
 #include <new>
-
 #include <utility>
 
 namespace samner {

@@ -9,7 +9,8 @@
 
 namespace samner {
 
-std::vector<std::string> gather_results(int ranks, AllGather const& all_gather, std::function<std::string()> const& work) {
+std::vector<std::string> gather_results(int ranks, AllGather const& all_gather,
+                                        std::function<std::string()> const& work) {
     if (ranks == 1) return {work()};
     std::string own = "+";  // or the failure as JSON
     std::exception_ptr failure;

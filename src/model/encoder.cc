@@ -382,13 +382,10 @@ Encoder::Embeddings Encoder::encode(std::span<std::vector<std::int32_t> const> t
 }
 
 std::vector<std::filesystem::path> encoder_files(std::filesystem::path const& folder) {
-    std::vector<std::filesystem::path> files{"config.json",
-                                             "config_sentence_transformers.json",
-                                             "model.safetensors",
-                                             "modules.json",
-                                             "sentence_bert_config.json",
-                                             "tokenizer.json",
-                                             "tokenizer_config.json"};
+    std::vector<std::filesystem::path> files{
+        "config.json",          "config_sentence_transformers.json", "model.safetensors",
+        "modules.json",         "sentence_bert_config.json",         "tokenizer.json",
+        "tokenizer_config.json"};
     for (auto const& module : read_modules(folder).value_or(std::vector<Module>{}))
         files.push_back((module.place / "config.json").lexically_normal());
     std::erase_if(files, [&](auto const& file) { return !std::filesystem::exists(folder / file); });

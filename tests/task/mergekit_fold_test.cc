@@ -11,8 +11,8 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/json.h"
-#include "task/mergekit.h"
 #include "task/merge_adapters.h"
+#include "task/mergekit.h"
 #include "temporary_folder.h"
 #include "weights/safetensors.h"
 
