@@ -100,11 +100,11 @@ bool take_options(Options& options) {
     } else {
         take_mergekit(options);
     }
-    merge.options.device = merge::parse_device(options.device);
+    merge.options.device = value_named<merge::Device>(options.device, "--device", "command line");
     if (options.space.empty()) options.space = "factor";
     merge.report = !options.report.empty();
     if (!options.module_weights.empty()) merge.rules = read_rules(options.module_weights);
-    bool const folds = merge::parse_space(options.space) == merge::Space::delta;
+    bool const folds = value_named<merge::Space>(options.space, "--space", "command line") == merge::Space::delta;
     if (folds) check_fold(options);
     if (!folds && !options.base.empty())
         throw InputError{"--base belongs to --space delta", "add it, or leave --base out: factors need no base"};

@@ -34,16 +34,17 @@ std::string host() {
 
 }  // namespace
 
-Provenance provenance_of(work::Arithmetic const& arithmetic, int ranks) {
+Provenance provenance_of(work::Arithmetic const& arithmetic, int ranks, int threads) {
     auto const now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
     return {{"version", SAMNER_VERSION},
             {"commit", SAMNER_COMMIT},
             {"date", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(now)))},
             {"host", host()},
             {"ranks", std::to_string(ranks)},
+            {"threads_a_rank", std::to_string(threads)},
             {"device", arithmetic.device},
             {"dtype", std::string{to_string(arithmetic.precision)}},
-            {"processor", arithmetic.processor.empty() ? processor() : arithmetic.processor},
+            {"processor", arithmetic.device == "cpu" ? processor() : arithmetic.processor},
             {"instruction_set", std::string{kernel::name_of(kernel::current())}},
             {"libtorch", model::libtorch_version()},
             {"mpi", comm::library_version()},

@@ -137,7 +137,9 @@ RunFolder::Needs RunFolder::needs() const {
         needs.base = needs.base || uses_base(task);
         needs.training = needs.training || std::holds_alternative<work::Train>(task);
     }
-    needs.base = needs.base || plan.totals().open > 0;
+    needs.base = needs.base || std::ranges::any_of(plan.cells(), [](plan::Cell const& cell) {
+                     return cell.status == plan::Cell::Status::pending && cell.answer.open();
+                 });
     return needs;
 }
 
@@ -236,6 +238,7 @@ std::string plan_as_json(plan::Plan const& plan, work::Rates const& rates) {
         auto const& [task, after] = planned;
         auto const cost = rates.of(task);
         auto const kind = work::kind_of(task);
+        auto const* const infer = std::get_if<work::Infer>(&task);
         list.push_back({{"key", key},
                         {"kind", kind},
                         {"label", work::label_of(task)},
@@ -244,6 +247,7 @@ std::string plan_as_json(plan::Plan const& plan, work::Rates const& rates) {
                                                          : "waiting"},
                         {"after", after},
                         {"size", work::size_of(task)},
+                        {"sentences", infer ? infer->sentences : 0},
                         {"tokens", cost.tokens},
                         {"seconds", cost.seconds},
                         {"measured", rates.measured(kind)}});

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -16,6 +17,7 @@
 #include "comm/nccl.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/parallel.h"
 #include "plan/run_file.h"
 #include "sched/run.h"
 #include "task/agreement.h"
@@ -78,7 +80,7 @@ Setup set_up(Options const& options) {
     auto const config = options.config.empty() ? run_file_of(files.front()) : options.config;
     setup.run = plan::load_run_file(config, settings);
     setup.inputs = task::examine_inputs(setup.experiments, setup.run);
-    setup.frozen = plan::frozen(setup.experiments, setup.run);
+    setup.frozen = plan::frozen(setup.experiments, setup.run, {setup.inputs.arithmetic, setup.inputs.of_encoder});
     return setup;
 }
 
@@ -165,8 +167,9 @@ ExitCode run_on_ranks(Options const& options, comm::Session& session) {
         task::gather_all<Beginning>(&ranks, [&] {
             if (!leads) return Beginning{};
             auto setup = set_up(options);
+            use_threads(static_cast<int>(setup.run.threads), session.local_size());
             folder = std::make_unique<RunFolder>(options.out, setup.plan(), setup.frozen, options.retry_failed,
-                                                 provenance_of(setup.inputs.arithmetic, session.size()));
+                                                 provenance_of(setup.inputs.arithmetic, session.size(), num_threads()));
             auto const needs = folder->needs();
             return Beginning{plan::to_yaml(setup.run), needs.base, needs.training};
         }).front();
@@ -234,10 +237,27 @@ void plan_verb(Options const& options) {
 /// A run folder's plan with what is done, from its frozen configuration.
 plan::Plan plan_of(fs::path const& folder, report::Records const& records, store::Artifacts const& artifacts) {
     auto frozen = plan::load_frozen(folder / "experiment.yaml");
-    auto const inputs = task::examine_inputs(frozen.experiments, frozen.run);
+    auto inputs = task::examine_inputs(frozen.experiments, frozen.run);
+    if (frozen.arithmetic) {  // that of the run, wherever it is looked at
+        inputs.arithmetic = frozen.arithmetic->model;
+        inputs.of_encoder = frozen.arithmetic->encoder;
+    }
     plan::Plan plan{frozen.experiments, frozen.run, inputs};
     settle_known(plan, records, &artifacts, false);
     return plan;
+}
+
+/// What the last session of a run recorded of itself; empty for a journal from before it was.
+Provenance provenance_in(store::Replay const& replay) {
+    Provenance provenance;
+    for (auto const& record : replay.records) {
+        if (record.value("kind", Json{}) != "provenance") continue;
+        provenance.clear();
+        auto const told = record.value("provenance", Json::object());
+        for (auto const& [name, text] : told.items())
+            provenance.emplace_back(name, text.is_string() ? text.get<std::string>() : text.dump());
+    }
+    return provenance;
 }
 
 void report_verb(fs::path const& folder, fs::path const& out) {
@@ -248,7 +268,7 @@ void report_verb(fs::path const& folder, fs::path const& out) {
     auto const plan = plan_of(folder, records, artifacts);
     auto const report = out.empty() ? folder / "report.html" : out;
     fmt::print("{}", write_results(folder, plan, artifacts, records, read_text(folder / "experiment.yaml"),
-                                   provenance_of(plan.inputs().arithmetic, 1), report));
+                                   provenance_in(store::replay_journal(folder / "journal")), report));
     fmt::print("results: {}\nreport:  {}\n", (folder / "results.h5").string(), report.string());
 }
 

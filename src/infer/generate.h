@@ -62,8 +62,8 @@ struct Observer {
 ///
 /// Continuous batching: a slot takes the next request, longest first, as soon as its sequence ends. The longest common
 /// prefix of the requests of one adapter is computed once, and so are prompts that several requests share. Tokens that
-/// prompt lookup guesses are verified. None of this changes a result: logits and tokens are the same bits alone, in any
-/// company and with any of these options (the rows of a pass do not depend on each other, see model::Ops).
+/// prompt lookup guesses are verified. None of this changes a result: logits and tokens are the same bits alone, beside
+/// any others and with any of these options (the rows of a pass do not depend on each other, see model::Ops).
 /// @param kept  where shared prefixes come from and are kept; null: they are computed in every call
 /// @throws InputError for an empty prompt, an unknown token, a prompt that leaves no room in the model's context, or
 ///         settings out of range; Stopped when a stop was asked for

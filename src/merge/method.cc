@@ -14,60 +14,12 @@
 #include "merge/device.h"
 
 namespace samner::merge {
-namespace {
-
-template <class Enum>
-Enum parse(std::string_view what, std::string_view name) {
-    return value_named<Enum>(name, what, "merge");
-}
-
-}  // namespace
-
 Method parse_method(std::string_view name) {
-    return parse<Method>("merge method", name);
-}
-Sign parse_sign(std::string_view name) {
-    return parse<Sign>("sign election", name);
-}
-Space parse_space(std::string_view name) {
-    return parse<Space>("merge space", name);
-}
-TrimOver parse_trim_over(std::string_view name) {
-    return parse<TrimOver>("range of trimming", name);
-}
-Device parse_device(std::string_view name) {
-    return parse<Device>("device", name);
-}
-Rescale parse_rescale(std::string_view name) {
-    return parse<Rescale>("rescaling", name);
-}
-Normalize parse_normalize(std::string_view name) {
-    return parse<Normalize>("normalisation", name);
-}
-Compatibility parse_compatibility(std::string_view name) {
-    return parse<Compatibility>("merge compatibility", name);
+    return value_named<Method>(name, "merge method", "merge");
 }
 
 std::string_view to_string(Method method) {
     return name_of_value(method);
-}
-std::string_view to_string(Sign sign) {
-    return name_of_value(sign);
-}
-std::string_view to_string(Space space) {
-    return name_of_value(space);
-}
-std::string_view to_string(TrimOver where) {
-    return name_of_value(where);
-}
-std::string_view to_string(Rescale rescale) {
-    return name_of_value(rescale);
-}
-std::string_view to_string(Normalize normalize) {
-    return name_of_value(normalize);
-}
-std::string_view to_string(Compatibility compatibility) {
-    return name_of_value(compatibility);
 }
 
 std::vector<std::string> method_names() {

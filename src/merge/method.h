@@ -123,21 +123,8 @@ constexpr auto enum_names(Compatibility const*) {
 
 /// @throws InputError with the known names, and the nearest one
 Method parse_method(std::string_view name);
-Sign parse_sign(std::string_view name);
-Space parse_space(std::string_view name);
-TrimOver parse_trim_over(std::string_view name);
-Device parse_device(std::string_view name);
-Rescale parse_rescale(std::string_view name);
-Normalize parse_normalize(std::string_view name);
-Compatibility parse_compatibility(std::string_view name);
 
 std::string_view to_string(Method method);
-std::string_view to_string(Sign sign);
-std::string_view to_string(Space space);
-std::string_view to_string(TrimOver where);
-std::string_view to_string(Rescale rescale);
-std::string_view to_string(Normalize normalize);
-std::string_view to_string(Compatibility compatibility);
 
 std::vector<std::string> method_names();
 

@@ -30,7 +30,7 @@ work::Recipe Graph::recipe(std::vector<Expert> const& experts, Seeds const& seed
             part.data = inputs_.experts.at(share.expert).sources;
             part.samples = samples;
             if (samples == 0) part.between = run_.samples_between;
-            if (share.clusters > 1)
+            if (expert.mixed())
                 part.cluster = work::OfCluster{{cluster(share.expert, share.clusters, seeds)}, share.cluster};
         }
     }
@@ -53,23 +53,35 @@ std::int64_t Graph::expected_samples(work::Recipe const& recipe) const {
 std::string Graph::cluster(std::string const& expert, std::int64_t clusters, Seeds const& seeds) {
     auto of = recipe({{expert, {{expert}}}}, seeds);
     auto const texts = expected_samples(of);
-    return add(work::Cluster{inputs_.encoder, std::move(of), clusters, seeds.cluster, inputs_.of_encoder, texts});
+    return add(work::Cluster{.encoder = inputs_.encoder,
+                             .recipe = std::move(of),
+                             .clusters = clusters,
+                             .kmeans_seed = seeds.cluster,
+                             .arithmetic = inputs_.of_encoder,
+                             .texts = texts});
 }
 
 std::string Graph::train(std::vector<Expert> const& experts, Seeds const& seeds) {
     auto of = recipe(experts, seeds);
     auto const samples = expected_samples(of);
-    return add(work::Train{inputs_.base, std::move(of), run_.train, run_.prompt, inputs_.arithmetic, samples});
+    return add(work::Train{.base = inputs_.base,
+                           .recipe = std::move(of),
+                           .options = run_.train,
+                           .prompt = run_.prompt,
+                           .arithmetic = inputs_.arithmetic,
+                           .samples = samples});
 }
 
 std::string Graph::encode(Expert const& expert, Seeds const& seeds) {
     auto of = recipe({expert}, seeds);
     auto const texts = expected_samples(of);
-    return add(work::Encode{inputs_.encoder, std::move(of), inputs_.of_encoder, texts});
+    return add(work::Encode{
+        .encoder = inputs_.encoder, .of = std::move(of), .arithmetic = inputs_.of_encoder, .texts = texts});
 }
 
 std::string Graph::encode(Context const& context) {
-    return add(work::Encode{inputs_.encoder, context.texts, inputs_.of_encoder, context.sentences});
+    return add(work::Encode{
+        .encoder = inputs_.encoder, .of = context.texts, .arithmetic = inputs_.of_encoder, .texts = context.sentences});
 }
 
 std::string Graph::infer(Model const& model, work::Texts texts, std::int64_t sentences) {

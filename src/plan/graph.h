@@ -46,7 +46,7 @@ struct Expert {
     std::string name;  ///< as results call it
     std::vector<Share> shares;
 
-    bool mixed() const { return shares.size() != 1 || shares.front().clusters > 1; }
+    bool mixed() const { return shares.size() != 1 || name != shares.front().expert; }
 };
 
 /// What decodes: the base model, alone or with an adapter.

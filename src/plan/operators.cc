@@ -112,6 +112,10 @@ std::vector<Expert> plan_without(Term const& term, std::string const& target) {
     auto experts = experts_of(*term.argument("pool"), target);
     auto const out = term.argument("expert")->name;
     std::erase_if(experts, [&](Expert const& expert) { return expert.name == (out == "target" ? target : out); });
+    if (experts.empty()) {
+        fail(target.empty() ? "the pool is empty" : fmt::format("the pool is empty for the target '{}'", target),
+             term.place);
+    }
     return experts;
 }
 
@@ -120,7 +124,7 @@ void check_without(Term const& term) {
     auto const names = names_of(experts_of(*term.argument("pool")));
     if (out->name != "target" && std::ranges::find(names, out->name) == names.end())
         fail(fmt::format("'{}' is not in the pool", out->name), out->place, suggestion(out->name, names));
-    if (experts_of(term).empty()) fail("the pool is empty", term.place);
+    experts_of(term);  // fails for an empty one
 }
 
 // select

@@ -52,10 +52,10 @@ void flatten(Json const& value, std::string const& path, std::map<std::string, s
     }
 }
 
-/// Calls visit with every pool's expert name in a term.
+/// Calls visit with every name of an expert in a term.
 void visit_experts(Term const& term, std::function<void(Term const&)> const& visit) {
     for (auto const& [parameter, argument] : term.arguments) {
-        if (term.op == "pool" && argument->type == Type::name) visit(*argument);
+        if (parameter == "experts" && argument->type == Type::name) visit(*argument);
         visit_experts(*argument, visit);
     }
 }
@@ -91,7 +91,7 @@ Json json_of(RunFile const& run) {
                 {"encoder", run.encoder},
                 {"data", run.data},
                 {"datasets", run.datasets},
-                {"train", run.train.to_json()},
+                {"train", run.train.settings()},
                 {"prompt", to_wire(run.prompt)},
                 {"infer", {{"max_new_tokens", run.infer.max_new_tokens}, {"num_slots", run.infer.num_slots}}},
                 {"merge", json_of(run.merge)},
@@ -284,7 +284,7 @@ RunFile parse_run_file(std::string const& text, std::string const& place, std::v
     return run;
 }
 
-std::string frozen(std::vector<Experiment> const& experiments, RunFile const& run) {
+std::string frozen(std::vector<Experiment> const& experiments, RunFile const& run, RunArithmetic const& arithmetic) {
     auto settings = json_of(run);
     settings.erase("threads");
     if (run.exact()) settings["infer"].erase("num_slots");
@@ -298,7 +298,9 @@ std::string frozen(std::vector<Experiment> const& experiments, RunFile const& ru
         table["average"] = experiment.average;
         for (auto const& row : experiment.rows) table["rows"].push_back(Json{{row.name, row.term->text()}});
     }
-    return to_yaml(Json{{"run", settings}, {"experiments", tables}});
+    Json all{{"run", settings}, {"experiments", tables}};
+    if (!arithmetic.model.exact() || !arithmetic.encoder.exact()) all["arithmetic"] = to_wire(arithmetic);
+    return to_yaml(all);
 }
 
 Frozen load_frozen(std::filesystem::path const& path) {
@@ -306,6 +308,8 @@ Frozen load_frozen(std::filesystem::path const& path) {
     YamlMap map{root, path.string()};
     Frozen result;
     result.run = parse_run_file(to_yaml(to_json(map.node("run"))), path.string());
+    if (map.has("arithmetic"))
+        result.arithmetic = from_wire<RunArithmetic>(to_json(map.node("arithmetic")), "arithmetic", path.string());
     auto experiments = map.map("experiments");
     for (auto const& name : experiments.keys()) {
         auto table = experiments.map(name);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "plan/experiment.h"
 #include "plan/seeds.h"
 #include "train/options.h"
+#include "work/arithmetic.h"
 #include "work/texts.h"
 #include "work/train.h"
 
@@ -29,6 +31,18 @@ struct Target {
     std::string dataset;
     std::string split = "test";
     std::int64_t sentences = 0;  ///< the first so many; 0: all
+};
+
+/// In which numbers a run computes.
+struct RunArithmetic {
+    work::Arithmetic model;
+    work::Arithmetic encoder;
+
+    template <class Self, class Visit>
+    static void fields(Self& self, Visit&& visit) {
+        visit("model", self.model);
+        visit("encoder", self.encoder);
+    }
 };
 
 /// With what an experiment runs: models, data, sizes (configs/runs/*.yaml). Paths are relative to the current folder.
@@ -74,12 +88,15 @@ RunFile load_run_file(std::filesystem::path const& path, std::vector<std::string
 
 /// What runs, as YAML, with every default written out: two runs with the same text are the same run. Threads and
 /// checkpoint_every do not change results and are left out, and so are slots where they do not.
-std::string frozen(std::vector<Experiment> const& experiments, RunFile const& run);
+/// @param arithmetic  written where results depend on more than precision: another machine then plans the same keys
+std::string frozen(std::vector<Experiment> const& experiments, RunFile const& run,
+                   RunArithmetic const& arithmetic = {});
 
 /// Reads what `frozen` wrote.
 struct Frozen {
     std::vector<Experiment> experiments;
     RunFile run;
+    std::optional<RunArithmetic> arithmetic;  ///< nothing where it is exact
 };
 Frozen load_frozen(std::filesystem::path const& path);
 

@@ -94,6 +94,7 @@ void Artifacts::write_record(std::string const& key, std::string const& text) co
     fs::create_directories(target.parent_path(), error);
     std::ofstream file{partial, std::ios::binary};
     file << text << std::flush;
+    if (guard_) guard_();
     if (file) fs::rename(partial, target, error);
     if (!file || error) {
         std::error_code ignored;
@@ -108,8 +109,11 @@ bool Artifacts::verify(std::string const& key, std::string const& sha256) const 
 
 void Artifacts::remove_partials() const {
     std::vector<fs::path> left;
-    for (auto const& entry : fs::directory_iterator{root_}) {
-        if (entry.path().extension() == ".partial") left.push_back(entry.path());
+    for (auto const& folder : {root_, root_ / ".records"}) {
+        if (!fs::exists(folder)) continue;
+        for (auto const& entry : fs::directory_iterator{folder}) {
+            if (entry.path().extension() == ".partial") left.push_back(entry.path());
+        }
     }
     for (auto const& path : left) fs::remove_all(path);
 }

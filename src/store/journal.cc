@@ -126,6 +126,7 @@ void Journal::append(Json const& record) {
 
 void Journal::sync() {
     if (pending_.empty()) return;
+    if (broken_) throw StorageError{"the journal failed before, and takes no more records", "see the first error"};
     if (guard_) guard_();
     auto const start = ::lseek(file_, 0, SEEK_END);
     std::string_view left = pending_;

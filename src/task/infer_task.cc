@@ -34,10 +34,11 @@ Done do_task(work::Infer const& task, std::string const& key, Context& context) 
     auto const& predictions = predicted.predictions;
     auto const hash = context.artifacts().commit(
         key, [&](std::filesystem::path const& out) { write_atomically(out, work::to_jsonl(predictions)); });
-    return {hash,
-            work::Pass{std::ssize(predictions), std::ranges::count(predictions, true, &work::Prediction::unparsable),
-                       std::ranges::count(predictions, true, &work::Prediction::truncated), predicted.tokens_in,
-                       predicted.tokens_out}};
+    return {hash, work::Pass{.sentences = std::ssize(predictions),
+                             .unparsable = std::ranges::count(predictions, true, &work::Prediction::unparsable),
+                             .truncated = std::ranges::count(predictions, true, &work::Prediction::truncated),
+                             .tokens_in = predicted.tokens_in,
+                             .tokens_out = predicted.tokens_out}};
 }
 
 void decode_ahead(std::vector<std::pair<std::string, work::Infer>> const& tasks, Context& context) {

@@ -56,7 +56,7 @@ Json Options::key() const {
     return result;
 }
 
-Json Options::to_json() const {
+Json Options::settings() const {
     auto result = key();
     result["checkpoint_every"] = checkpoint_every;
     return result;

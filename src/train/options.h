@@ -93,7 +93,7 @@ struct Options {
     /// keys of earlier runs stay. With `constant` warmup_ratio is 0, so that a training from when that name warmed up
     /// is never taken for one that does not.
     Json key() const;
-    Json to_json() const;  ///< the key and checkpoint_every; from_json reads it back
+    Json settings() const;  ///< the key and checkpoint_every, as a run file has them; from_json reads it back
     weights::LoraSettings lora() const;
 };
 

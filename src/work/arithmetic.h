@@ -9,7 +9,8 @@ namespace samner::work {
 
 /// In which numbers a task computes, as far as its result depends on it. The project's own fp32 kernels give the same
 /// bits on any processor; libtorch's operators promise them for the same version on the same kind of device only.
-/// Instruction set, ranks, threads and date are provenance and no part of it.
+/// All processors count as one kind: in bf16 their bits may differ by instruction set, which is provenance, as are
+/// ranks, threads and date.
 struct Arithmetic {
     std::string device = "cpu";  ///< cpu or cuda
     Precision precision = Precision::fp32;

@@ -1,6 +1,8 @@
 #include "work/cost.h"
 
+#include <array>
 #include <numeric>
+#include <utility>
 
 #include "core/error.h"
 
@@ -20,10 +22,22 @@ double tokens_of(Result const& result) {
 
 }  // namespace
 
-// The guesses: 300 tokens/s of training, sequences and prompts of 80 tokens.
-Rates::Rates()
-    : rates_{{"train", {{0.27, 80}}}, {"cluster", {{0.01, 0}}}, {"encode", {{0.01, 0}}},
-             {"infer", {{0.5, 120}}}, {"select", {{0.02, 0}}},  {"merge", {{0.3, 0}}}} {}
+namespace {
+
+// The guesses: 300 tokens/s of training, sequences and prompts of 80 tokens. One line a kind of task.
+constexpr auto guesses = std::to_array<std::pair<std::string_view, Rate>>({{Train::kind, {0.27, 80}},
+                                                                           {Cluster::kind, {0.01, 0}},
+                                                                           {Encode::kind, {0.01, 0}},
+                                                                           {Infer::kind, {0.5, 120}},
+                                                                           {Select::kind, {0.02, 0}},
+                                                                           {Merge::kind, {0.3, 0}}});
+static_assert(guesses.size() == std::variant_size_v<Task>, "each kind of task has a guess");
+
+}  // namespace
+
+Rates::Rates() {
+    for (auto const& [kind, rate] : guesses) rates_.emplace(kind, Entry{rate});
+}
 
 void Rates::measure(std::map<std::string, TaskRecord> const& records, std::map<std::string, Task> const& tasks) {
     struct Sum {

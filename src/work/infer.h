@@ -70,7 +70,7 @@ struct Infer {
     std::int64_t size() const { return sentences; }
     bool sampled() const;  ///< whether it is part of a sampling evaluation, and no pass over a target
     /// Tasks with the same batch differ in their adapter only and can be decoded together; empty: alone. Where slots
-    /// matter to the bits, company does, too.
+    /// matter to the bits, so do the other sequences of a batch.
     std::string batch() const;
 };
 

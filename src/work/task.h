@@ -22,6 +22,7 @@ namespace samner::work {
 //   label     what it is, for people,
 //   width     the most ranks that can work on it together,
 //   size      how much it is, in the unit of its rate (work/cost.h).
+// A field `arithmetic` goes into the key as `numerics`; a field `base` says that it computes with the base model.
 // CONTRIBUTING.md says what a new kind takes.
 
 using Task = std::variant<Train, Cluster, Encode, Infer, Select, Merge>;

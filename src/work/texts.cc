@@ -173,7 +173,8 @@ std::vector<Text> TextReader::read(Texts const& texts, Labels const& labels) {
     std::vector<std::vector<Text>> by_source;
     for (auto const& source : texts.sources) {
         auto& list = by_source.emplace_back();
-        for (auto const& sentence : sentences(source)) list.push_back({&sentence, &dataset(source)});
+        auto const& of = dataset(source);
+        for (auto const& sentence : sentences(source)) list.push_back({&sentence, &of});
     }
     auto views = texts.views.begin();
     for (; views != texts.views.end() && std::holds_alternative<First>(*views); ++views) {

@@ -83,7 +83,7 @@ struct FileSource {
 
 using Source = std::variant<DatasetSource, FileSource>;
 
-/// The first so many texts of each source.
+/// The first so many texts: of each source where it is the first view, of all that is left otherwise.
 struct First {
     static constexpr std::string_view kind = "first";
     std::int64_t n = 0;

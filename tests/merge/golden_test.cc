@@ -46,7 +46,8 @@ struct Case {
         weights = entry.at("weights").get<std::vector<double>>();
         options.method = parse_method(entry.at("method").get<std::string>());
         if (!entry.at("density").is_null()) options.density = entry.at("density").get<double>();
-        if (!entry.at("sign").is_null()) options.sign = parse_sign(entry.at("sign").get<std::string>());
+        if (!entry.at("sign").is_null())
+            options.sign = value_named<Sign>(entry.at("sign").get<std::string>(), "sign", "test");
     }
 
     std::vector<Factors> factors(std::string const& module) const {

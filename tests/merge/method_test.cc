@@ -12,8 +12,8 @@ TEST(MergeMethod, NamesAreReadBack) {
     for (auto const* name : {"linear", "task_arithmetic", "magnitude_prune", "ties", "dare_linear", "dare_ties", "cat",
                              "svd", "magnitude_prune_svd", "ties_svd", "dare_linear_svd", "dare_ties_svd"})
         EXPECT_EQ(to_string(parse_method(name)), name);
-    EXPECT_EQ(parse_sign("frequency"), Sign::frequency);
-    EXPECT_EQ(parse_space("delta"), Space::delta);
+    EXPECT_EQ(value_named<Sign>("frequency", "sign", "test"), Sign::frequency);
+    EXPECT_EQ(value_named<Space>("delta", "space", "test"), Space::delta);
 }
 
 TEST(MergeMethod, AMisspeltNameGetsTheNearestOne) {
@@ -24,7 +24,7 @@ TEST(MergeMethod, AMisspeltNameGetsTheNearestOne) {
         EXPECT_THAT(error.what(), testing::HasSubstr("merge method is 'tiess' (merge)"));
         EXPECT_EQ(error.remedy(), "did you mean ties?");
     }
-    EXPECT_THROW(parse_sign("majority"), InputError);
+    EXPECT_THROW(value_named<Sign>("majority", "sign", "test"), InputError);
 }
 
 TEST(MergeMethod, ADensityOutsideTheUnitIntervalIsRefused) {

@@ -31,10 +31,10 @@ MergeOptions parse_options(Json const& json) {
     options.gamma = json.value("gamma", options.gamma);
     options.epsilon = json.value("epsilon", options.epsilon);
     options.seed = json.value("seed", options.seed);
-    options.sign = parse_sign(json.value("sign", "total"));
-    options.rescale = parse_rescale(json.value("rescale", "expected"));
-    options.normalize = parse_normalize(json.value("normalize", "method"));
-    options.trim_over = parse_trim_over(json.value("trim_over", "tensor"));
+    options.sign = value_named<Sign>(json.value("sign", "total"), "sign", "test");
+    options.rescale = value_named<Rescale>(json.value("rescale", "expected"), "rescale", "test");
+    options.normalize = value_named<Normalize>(json.value("normalize", "method"), "normalize", "test");
+    options.trim_over = value_named<TrimOver>(json.value("trim_over", "tensor"), "trim_over", "test");
     options.elect_weighted = json.value("elect_weighted", false);
     options.keep_at_least_one = json.value("keep_at_least_one", false);
     options.majority_decides = json.value("majority_decides", false);
@@ -68,7 +68,7 @@ TEST(MergeMethods, AgreeWithAFloat64OracleInBothSpaces) {
     for (auto const& entry : cases) {
         auto const names = entry.at("adapters").get<std::vector<std::string>>();
         auto const weights = entry.at("weights").get<std::vector<double>>();
-        auto const space = parse_space(entry.at("space").get<std::string>());
+        auto const space = value_named<Space>(entry.at("space").get<std::string>(), "space", "test");
         std::vector<Adapter> adapters;
         for (auto const& name : names) {
             auto const config = read_json(adapter_folder / "adapters" / name / "adapter_config.json");
@@ -323,7 +323,7 @@ TEST(MergeMethods, CompatibilityModesSetThePeersSwitches) {
     EXPECT_EQ(follow(Compatibility::mergekit, dare).normalize, Normalize::none);
     EXPECT_EQ(follow(Compatibility::mergekit, {.method = Method::ties_svd}).normalize, Normalize::weights);
     EXPECT_EQ(follow(Compatibility::ties_original, {}).trim_over, TrimOver::model);
-    EXPECT_EQ(parse_compatibility("peft-0.18"), Compatibility::peft_0_18);
+    EXPECT_EQ(value_named<Compatibility>("peft-0.18", "compatibility", "test"), Compatibility::peft_0_18);
 }
 
 }  // namespace

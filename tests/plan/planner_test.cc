@@ -1,5 +1,6 @@
 #include "plan/planner.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -439,6 +440,24 @@ TEST_F(Planning, FreezesEveryDefaultAndNamesWhatDiffers) {
     EXPECT_TRUE(differences(text, text).empty());
 }
 
+TEST_F(Planning, FreezesTheArithmeticOfALibraryAndNotThatOfItsOwnKernels) {
+    plan("  b: merge(ours)\n");
+    auto const experiment = load_experiment(folder / "experiment.yaml");
+    work::Arithmetic const exact;
+    EXPECT_EQ(frozen({experiment}, run(), {exact, exact}), frozen({experiment}, run()));
+    work::Arithmetic const bf16{"cpu", Precision::bf16, "2.0", "CPU"};
+    auto const text = frozen({experiment}, run({"dtype=bf16"}), {bf16, exact});
+    write_atomically(folder / "frozen.yaml", text);
+    auto const back = load_frozen(folder / "frozen.yaml");
+    ASSERT_TRUE(back.arithmetic);
+    EXPECT_EQ(back.arithmetic->model, bf16);
+    EXPECT_EQ(back.arithmetic->encoder, exact);
+    auto other = bf16;
+    other.libtorch = "2.1";
+    EXPECT_THAT(differences(text, frozen({experiment}, run({"dtype=bf16"}), {other, exact})),
+                testing::ElementsAre("arithmetic.model.libtorch"));
+}
+
 TEST_F(Planning, ReadsAFrozenConfigurationBack) {
     plan(
         "  sam: union(merge(select(ours, similarity, 2), weights=[1.5, 1]), merge(select(ours, sampling, 2)))\n  base: "
@@ -567,6 +586,23 @@ TEST_F(Planning, ClustersEachDomainOnceForAllMixedExpertsAndTrainsEachOnOneClust
     EXPECT_EQ(indices, (std::set<std::int64_t>{0, 1, 2, 3}));
     EXPECT_THAT([&] { plan("  a: merge(pool(mix(pool(mix(ours, 2)), 2)))\n"); },
                 ThrowsMessage<InputError>(HasSubstr("a mix of mixed experts")));
+}
+
+TEST_F(Planning, TakesAMixOfOneClusterForAMixedExpert) {
+    auto made = plan("  a: expert(pool(mix(ours, 1)), 1)\n");
+    EXPECT_EQ(kinds(made)["cluster"], 3);
+    EXPECT_THAT([&] { plan("  a: merge(pool(mix(pool(mix(ours, 1)), 2)))\n"); },
+                ThrowsMessage<InputError>(HasSubstr("a mix of mixed experts")));
+}
+
+TEST_F(Planning, RefusesAPoolThatIsEmptyForOneTarget) {
+    for (auto const* row :
+         {"merge(without(pool(science), target))", "merge(without(pool(science), target), ties, metric)",
+          "best_by_gold(without(pool(science), target))", "vote(each(without(pool(science), target)))"}) {
+        EXPECT_THAT([&] { plan(fmt::format("  a: {}\n", row), {"experts.science.datasets=[wlpc]"}); },
+                    ThrowsMessage<InputError>(HasSubstr("the pool is empty for the target 'science'")))
+            << row;
+    }
 }
 
 TEST_F(Planning, SelectsAmongMixedExperts) {

@@ -284,8 +284,8 @@ TEST_F(Report, WritesTheColumnsOfItsTables) {
     EXPECT_EQ(names,
               (std::map<std::string, std::vector<std::string>>{
                   {"cells",
-                   {"experiment", "base", "system", "target", "metric", "seed", "tp", "fp", "fn", "f1", "f1_low",
-                    "f1_high", "sentences", "unparsable", "truncated", "tokens_in", "tokens_out", "seconds"}},
+                   {"experiment", "base", "system", "target", "metric", "seed", "tp", "fp", "fn", "f1", "low", "high",
+                    "sentences", "unparsable", "truncated", "tokens_in", "tokens_out", "seconds"}},
                   {"experts", {"expert", "key", "seed", "step", "loss", "grad_norm", "lr", "tokens", "seconds"}},
                   {"selection", {"dataset", "strategy", "expert", "similarity", "sampling_f1", "metric", "chosen"}},
                   {"cost", {"key", "kind", "seconds", "rank"}},
@@ -300,7 +300,7 @@ TEST_F(Report, WritesTheColumnsOfItsTables) {
     EXPECT_THAT(store::read_int64(path, "/cells/sentences"), ElementsAre(4, 0, 4, 2, 4, 2, 4, 0));
     EXPECT_THAT(store::read_double(path, "/cells/f1"),
                 ElementsAre(0, testing::IsNan(), 2.0 / 3, 1, 8.0 / 9, 1, 4.0 / 7, testing::IsNan()));
-    EXPECT_THAT(store::read_double(path, "/cells/f1_low"),
+    EXPECT_THAT(store::read_double(path, "/cells/low"),
                 ElementsAre(0, testing::IsNan(), testing::Lt(2.0 / 3), 1, testing::Lt(8.0 / 9), 1, testing::Lt(4.0 / 7),
                             testing::IsNan()));
     // [target, system, seed]

@@ -129,7 +129,7 @@ TEST(LoraTargets, RanksAndAlphasFollowPeftsPatterns) {
                                              {"rank_pattern", {{"layers.0.self_attn.q_proj", 4}, {"down_proj", 2}}},
                                              {"alpha_pattern", {{"down_proj", 6}}}},
                                             "test");
-    EXPECT_EQ(Options::from_json(options.to_json(), "again").to_json(), options.to_json());
+    EXPECT_EQ(Options::from_json(options.settings(), "again").settings(), options.settings());
     auto const adapter = initial_adapter(config, options.lora(), 1);
     EXPECT_EQ(std::ssize(adapter.modules), 2 * config.num_layers);
     for (auto const& module : adapter.modules) {
@@ -140,7 +140,7 @@ TEST(LoraTargets, RanksAndAlphasFollowPeftsPatterns) {
         EXPECT_EQ(std::ssize(module.a), rank * module.in);
         EXPECT_EQ(std::ssize(module.b), rank * module.out);
     }
-    EXPECT_EQ(Options::from_json({{"target_modules", "all-linear"}}, "test").to_json(), Options{}.to_json());
+    EXPECT_EQ(Options::from_json({{"target_modules", "all-linear"}}, "test").settings(), Options{}.settings());
     auto const targets = [&](Json const& value) {
         return initial_adapter(config, Options::from_json({{"target_modules", value}}, "test").lora(), 1)
             .modules.size();
