@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/fields.h"
 #include "core/yaml.h"
 #include "merge/device.h"
 

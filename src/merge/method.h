@@ -7,8 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "core/fields.h"
-
 namespace samner::merge {
 
 /// The operators a user can name. `linear` and `task_arithmetic` are one operator under the two names users know; a
@@ -156,13 +154,14 @@ struct MergeOptions {
     Device device = Device::cpu;     ///< of element-wise merges; see merge/device.h for the methods
     int device_index = 0;            ///< which CUDA device
 
+    /// See core/fields.h, which is not included here: nvcc, which compiles this for device.cu, fails on fmt's headers.
     template <class Self, class Visit>
     static void fields(Self& self, Visit&& visit) {
         visit("method", self.method);
         visit("density", self.density);
         visit("sign", self.sign);
         visit("seed", self.seed);
-        visit("rank", self.rank, no_influence);  // the result itself has it
+        visit("rank", self.rank, false);  // the result itself has it
         visit("rescale", self.rescale);
         visit("operate_on_single", self.operate_on_single);
         visit("gamma", self.gamma);
@@ -173,8 +172,8 @@ struct MergeOptions {
         visit("elect_weighted", self.elect_weighted);
         visit("keep_at_least_one", self.keep_at_least_one);
         visit("majority_decides", self.majority_decides);
-        visit("device", self.device, no_influence);
-        visit("device_index", self.device_index, no_influence);
+        visit("device", self.device, false);
+        visit("device_index", self.device_index, false);
     }
 };
 
