@@ -225,7 +225,7 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
     auto options = std::make_shared<Options>();
 
     auto* const train = app.add_subcommand("train", "Train a LoRA adapter");
-    add_model_options(*train, options->model);
+    add_base_options(*train, options->model);
     train
         ->add_option("--data", options->data,
                      "DATASET[:SPLIT[+SPLIT]], or JSONL files of {\"prompt\", \"answer\"} or {\"ids\", \"labels\"}")

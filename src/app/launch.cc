@@ -75,6 +75,7 @@ int launch_ranks(int ranks) {
                          "install OpenMPI, or leave out -n"};
 
     bool told = false;
+    auto next = std::chrono::steady_clock::now();
     for (;;) {
         int status = 0;
         auto const ended = ::waitpid(child, &status, WNOHANG);
@@ -82,12 +83,16 @@ int launch_ranks(int ranks) {
             throw InfrastructureError{fmt::format("cannot wait for mpirun: {}", std::strerror(errno))};
         if (ended == child) {
             int const code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-            return code == static_cast<int>(ExitCode::stopped) && stop_signal() == SIGINT
-                       ? static_cast<int>(ExitCode::interrupted)
-                       : code;
+            // 128 + USR1: it reached mpirun or a rank that had no handler yet.
+            bool const stopped = code == static_cast<int>(ExitCode::stopped) || (told && code == 128 + SIGUSR1);
+            if (!stopped) return code;
+            return static_cast<int>(stop_signal() == SIGINT ? ExitCode::interrupted : ExitCode::stopped);
         }
-        if (stop_signal() != 0 && !told) {
+        // Again and again: mpirun may not have ranks yet to pass it on to.
+        auto const now = std::chrono::steady_clock::now();
+        if (stop_signal() != 0 && now >= next) {
             told = true;
+            next = now + std::chrono::seconds{1};
             ::kill(child, SIGUSR1);
         }
         std::this_thread::sleep_for(std::chrono::milliseconds{20});

@@ -130,7 +130,9 @@ ExitCode merge_verb(Options& options) {
         if (!options.report.empty()) {
             std::vector<std::string> paths;
             for (auto const& folder : merge.adapters) paths.push_back(folder.string());
-            write_atomically(options.report, merge::to_json(paths, merged.reports).dump(1) + "\n");
+            write_atomically(
+                options.report,
+                merge::to_json(paths, merged.reports).dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
         }
         return ExitCode::done;
     });
@@ -181,7 +183,9 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
         if (name != "--rank") mergekit->excludes(verb->get_option(name));
     verb->add_option("--base", options->base, "Hugging Face folder that --space delta merges into");
     verb->add_flag("--allow-nonfinite", merge.allow_nonfinite, "merge NaN and infinity as they come");
-    verb->add_option("--dtype", options->dtype, "of the result: F32, F16 or BF16")->capture_default_str();
+    auto* const dtype =
+        verb->add_option("--dtype", options->dtype, "of the result: F32, F16 or BF16")->capture_default_str();
+    mergekit->excludes(dtype);
     verb->add_option("--device", options->device, "cpu or cuda (linear, task_arithmetic, magnitude_prune and ties)")
         ->capture_default_str();
     verb->add_option("--report", options->report,

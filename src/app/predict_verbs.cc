@@ -77,6 +77,10 @@ std::vector<double> domain_similarity(std::vector<work::Text> const& texts, Opti
 
 void select_experts(Options const& options) {
     auto const metric = value_named<work::Metric>(options.strategy, "--strategy", "command line");
+    if (options.m < 1 || options.m > options.experts.size())
+        throw InputError{fmt::format("-m is {} with {} experts", options.m, options.experts.size()),
+                         "choose 1 or more, and no more than there are"};
+    if (options.k < 1) throw InputError{"-k is 0", "sample at least one sentence"};
     auto reader = options.text.reader();
     auto const target = options.target.texts(reader);
     std::vector<std::string> names;
@@ -98,7 +102,7 @@ void select_experts(Options const& options) {
     }
     auto const selection = task::select_experts(names, similarity, votes, reader.type_names(target), metric, options.m);
     if (options.json) {
-        fmt::print("{}\n", to_wire(selection).dump(1));
+        fmt::print("{}\n", to_wire(selection).dump(1, ' ', false, Json::error_handler_t::replace));
     } else {
         for (auto const& name : selection.chosen) fmt::print("{} {:.4f}\n", name, selection.metrics.at(name));
     }
@@ -135,7 +139,7 @@ void add_predict_verbs(CLI::App& app) {
     });
 
     auto* const select_verb = app.add_subcommand("select", "Choose experts for a target domain");
-    add_model_options(*select_verb, options->model);
+    add_base_options(*select_verb, options->model);
     add_dtype_option(*select_verb, options->model);
     add_decoding_options(*select_verb, *options);
     select_verb->add_option("--experts", options->experts, "PEFT folders")->required();

@@ -17,30 +17,27 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Creates the folder, and checks that what it holds is this run.
-fs::path prepared(fs::path const& folder, std::string const& frozen) {
+/// Creates the folder.
+fs::path created(fs::path const& folder) {
     std::error_code code;
     fs::create_directories(folder, code);
     if (code)
         throw InputError{fmt::format("cannot create the run folder '{}': {}", folder.string(), code.message()),
                          "name another --out"};
-    auto const path = folder / "experiment.yaml";
-    if (fs::exists(path)) {
-        if (auto const names = plan::differences(read_text(path), frozen); !names.empty()) {
-            throw InputError{fmt::format("'{}' holds another run: {} differ", folder.string(), fmt::join(names, ", ")),
-                             "name another --out, or take these settings back"};
-        }
-    } else if (fs::exists(folder / "journal")) {
-        throw InputError{fmt::format("'{}' has a journal but no experiment.yaml", folder.string()),
-                         "name another --out"};
-    } else {
-        try {
-            write_atomically(path, frozen);
-        } catch (StorageError const& error) {
-            throw InputError{fmt::format("the run folder is not writable: {}", error.what()), error.remedy()};
-        }
-    }
     return folder;
+}
+
+/// Makes the experiment that of the folder. @return as check_run_folder
+std::vector<std::string> adopt(fs::path const& folder, std::string const& frozen, Change change) {
+    auto differing = check_run_folder(folder, frozen, change);
+    auto const path = folder / "experiment.yaml";
+    if (fs::exists(path) && differing.empty()) return differing;
+    try {
+        write_atomically(path, frozen);
+    } catch (StorageError const& error) {
+        throw InputError{fmt::format("the run folder is not writable: {}", error.what()), error.remedy()};
+    }
+    return differing;
 }
 
 Json json_of(Provenance const& provenance) {
@@ -61,6 +58,22 @@ bool uses_base(work::Task const& task) {
 }
 
 }  // namespace
+
+std::vector<std::string> check_run_folder(fs::path const& folder, std::string const& frozen, Change change) {
+    auto const path = folder / "experiment.yaml";
+    if (!fs::exists(path)) {
+        if (fs::exists(folder / "journal"))
+            throw InputError{fmt::format("'{}' has a journal but no experiment.yaml", folder.string()),
+                             "name another --out"};
+        return {};
+    }
+    auto differing = plan::differences(read_text(path), frozen);
+    if (!differing.empty() && change == Change::refused) {
+        throw InputError{fmt::format("'{}' holds another run: {} differ", folder.string(), fmt::join(differing, ", ")),
+                         "leave out --frozen, name another --out, or take these settings back"};
+    }
+    return differing;
+}
 
 fs::path checkpoint_folder(fs::path const& run) {
     return run / "checkpoints";
@@ -86,8 +99,8 @@ std::vector<std::string> settle_known(plan::Plan& plan, report::Records const& r
             } else if (!artifacts || record.sha256.empty() || artifacts->verify(key, record.sha256)) {
                 plan.finished(key, *record.result);
             } else {
-                spdlog::warn("the artifact of {} ({}) is missing or was altered: doing it again",
-                             work::label_of(plan.task(key).task), key.substr(0, 12));
+                spdlog::warn("the artifact of {} ({}) is missing or was altered", work::label_of(plan.task(key).task),
+                             key.substr(0, 12));
                 left.push_back(key);
             }
         }
@@ -95,19 +108,22 @@ std::vector<std::string> settle_known(plan::Plan& plan, report::Records const& r
     return left;
 }
 
-RunFolder::RunFolder(fs::path const& folder, plan::Plan plan, std::string frozen, bool retry_failed,
+RunFolder::RunFolder(fs::path const& folder, plan::Plan plan, std::string frozen, Options options,
                      Provenance provenance)
-    : folder_{prepared(folder, frozen)},
+    : folder_{created(folder)},
       plan_{std::move(plan)},
       frozen_{std::move(frozen)},
-      retry_failed_{retry_failed},
+      retry_failed_{options.retry_failed},
       provenance_{std::move(provenance)},
       lease_{folder_},
+      changed_{adopt(folder_, frozen_, options.change)},
       artifacts_{folder_ / "artifacts", [this] { lease_.check(); }},
       journal_{folder_ / "journal", lease_.epoch(), [this] { lease_.check(); }},
       records_{work::task_records(journal_.history().records)} {
     artifacts_.remove_partials();
     journal_.append({{"kind", "provenance"}, {"provenance", json_of(provenance_)}});
+    if (!changed_.empty() || records_.empty()) journal_.append({{"kind", "experiment"}, {"text", frozen_}});
+    if (!changed_.empty()) say_what_changed();
     rates_ = rates_of(plan_, records_);
     // What a killed rank left behind, and checkpoints of trainings that are done.
     std::vector<fs::path> left;
@@ -119,6 +135,18 @@ RunFolder::RunFolder(fs::path const& folder, plan::Plan plan, std::string frozen
             left.push_back(entry.path());
     }
     for (auto const& path : left) fs::remove(path);
+}
+
+void RunFolder::say_what_changed() const {
+    auto plan = plan_;
+    auto const left = settle_known(plan, records_, nullptr, retry_failed_);
+    auto const count = [&](auto const& all, auto const& counts) { return std::ranges::count_if(all, counts); };
+    auto const reused = count(plan.tasks(), [&](auto const& task) { return plan.is_done(task.first); });
+    auto const done = count(records_, [](auto const& record) { return record.second.ok; });
+    spdlog::info(
+        "the experiment has changed ({}): {} tasks are new, {} are there already, {} earlier ones are not asked "
+        "for any more",
+        fmt::join(changed_, ", "), left.size(), reused, done - reused);
 }
 
 RunFolder::~RunFolder() {

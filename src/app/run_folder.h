@@ -27,14 +27,29 @@ std::filesystem::path checkpoint_folder(std::filesystem::path const& run);
 std::vector<std::string> settle_known(plan::Plan& plan, report::Records const& records,
                                       store::Artifacts const* artifacts, bool retry_failed);
 
+/// Whether the experiment of a run folder may be another one than before.
+enum class Change { allowed, refused };
+
+/// Checks that `run` would take a folder, which need not be there, without touching it.
+/// @return in what the experiment differs from the one that the folder holds; empty when there is none
+/// @throws InputError when it is no run folder, or holds another run and a change is refused, naming what differs
+std::vector<std::string> check_run_folder(std::filesystem::path const& folder, std::string const& frozen,
+                                          Change change);
+
 /// A run folder that this process (rank 0) holds and writes to, as source and recorder of the scheduler.
 class RunFolder : public sched::JobSource, public sched::Recorder {
 public:
-    /// Creates the folder or opens an earlier run.
+    struct Options {
+        bool retry_failed = false;
+        Change change = Change::allowed;
+    };
+    /// Creates the folder or opens an earlier run. Where the experiment has changed, what it asks for that is there is
+    /// used again; the journal keeps each version.
+    /// @param frozen      what runs (plan::frozen)
     /// @param provenance  goes into the journal, beside each artifact and into the results
-    /// @throws InputError when it holds a run of another configuration, naming what differs; RunInUseError;
+    /// @throws InputError when it holds another run and a change is refused, naming what differs; RunInUseError;
     /// StorageError
-    RunFolder(std::filesystem::path const& folder, plan::Plan plan, std::string frozen, bool retry_failed,
+    RunFolder(std::filesystem::path const& folder, plan::Plan plan, std::string frozen, Options options,
               Provenance provenance);
 
     ~RunFolder() override;  ///< what has ended stays known, also when an exception ends the run
@@ -60,6 +75,7 @@ public:
     std::string publish();
 
 private:
+    void say_what_changed() const;
     sched::Job job_of(std::string const& key) const;
 
     std::filesystem::path folder_;
@@ -68,6 +84,7 @@ private:
     bool retry_failed_;
     Provenance provenance_;
     store::Lease lease_;
+    std::vector<std::string> changed_;  ///< settings in which the experiment differs from the version before
     store::Artifacts artifacts_;
     store::Journal journal_;
     report::Records records_;

@@ -37,6 +37,7 @@ struct Options {
     int ranks = 0;
     bool dry_run = false;
     bool retry_failed = false;
+    bool frozen = false;
     bool json = false;
 };
 
@@ -49,6 +50,10 @@ struct Setup {
 
     plan::Plan plan() const { return {experiments, run, inputs}; }
 };
+
+Change change_of(Options const& options) {
+    return options.frozen ? Change::refused : Change::allowed;
+}
 
 fs::path run_file_of(fs::path const& experiment) {
     return fs::path{"configs/runs"} / experiment.filename();
@@ -119,7 +124,8 @@ std::string summary(plan::Plan const& plan, work::Rates const& rates) {
 /// Does jobs of the scheduler: opens the task in each and seals what it leaves.
 class Worker {
 public:
-    Worker(task::Workplace workplace, store::Artifacts const& artifacts) : executor_{std::move(workplace), artifacts} {}
+    Worker(int rank, task::Workplace workplace, store::Artifacts const& artifacts)
+        : rank_{rank}, executor_{std::move(workplace), artifacts} {}
 
     task::Executor& executor() { return executor_; }
 
@@ -135,12 +141,15 @@ public:
                 return sched::Done{std::move(done.sha256), work::seal(done.result)};
             });
             result.seconds += ahead.count() / static_cast<double>(jobs.size());
-            if (!result.ok && !result.stopped) spdlog::error("{} ({}): {}", jobs[i].label, jobs[i].key, result.error);
+            // On rank 0 the run folder says it.
+            if (!result.ok && !result.stopped && rank_ > 0)
+                spdlog::error("{} ({}): {}", jobs[i].label, jobs[i].key, result.error);
             report(std::move(result));
         }
     }
 
 private:
+    int rank_;
     task::Executor executor_;
 };
 
@@ -168,7 +177,8 @@ ExitCode run_on_ranks(Options const& options, comm::Session& session) {
             if (!leads) return Beginning{};
             auto setup = set_up(options);
             use_threads(static_cast<int>(setup.run.threads), session.local_size());
-            folder = std::make_unique<RunFolder>(options.out, setup.plan(), setup.frozen, options.retry_failed,
+            folder = std::make_unique<RunFolder>(options.out, setup.plan(), setup.frozen,
+                                                 RunFolder::Options{options.retry_failed, change_of(options)},
                                                  provenance_of(setup.inputs.arithmetic, session.size(), num_threads()));
             auto const needs = folder->needs();
             return Beginning{plan::to_yaml(setup.run), needs.base, needs.training};
@@ -183,7 +193,7 @@ ExitCode run_on_ranks(Options const& options, comm::Session& session) {
         start_logging(session.rank(), options.out / "logs" / fmt::format("rank-{}.log", session.rank()));
         use_threads(static_cast<int>(run.threads), session.local_size());
         artifacts.emplace(options.out / "artifacts");
-        worker.emplace(task::workplace_of(run, checkpoint_folder(options.out)), *artifacts);
+        worker.emplace(session.rank(), task::workplace_of(run, checkpoint_folder(options.out)), *artifacts);
     });
     if (session.size() > 1 && beginning.base) worker->executor().load_base(ranks, beginning.training);
     auto const outcome = sched::run(session, folder.get(), folder.get(), std::ref(*worker));
@@ -206,32 +216,40 @@ ExitCode run_on_ranks(Options const& options, comm::Session& session) {
     return failed ? ExitCode::task_failed : ExitCode::done;
 }
 
-ExitCode run_verb(Options const& options) {
-    if (options.dry_run) {
-        auto const setup = set_up(options);
-        fmt::print("{}", summary(setup.plan(), work::Rates{}));
-        return ExitCode::done;
-    }
-    return on_ranks(options.ranks, Alone::with_mpi,
-                    [&](comm::Session* session) { return run_on_ranks(options, *session); });
-}
-
-/// What a run folder's journal says of its tasks.
-report::Records records_of(fs::path const& folder) {
-    return work::task_records(store::replay_journal(folder / "journal").records);
+/// A run folder's journal; says what of it cannot be used.
+/// @throws InputError when it has lines, and none of them can be read
+store::Replay journal_of(fs::path const& folder) {
+    auto replay = store::replay_journal(folder / "journal");
+    if (replay.records.empty() && (!replay.problems.empty() || replay.torn))
+        throw InputError{fmt::format("no line of '{}' can be read", (folder / "journal").string()),
+                         "restore the file; what results.h5 holds is left as it is"};
+    for (auto const& problem : replay.problems)
+        spdlog::warn("a line of the journal is left out: {} ({}:{})", problem.what, (folder / "journal").string(),
+                     problem.line);
+    return replay;
 }
 
 void plan_verb(Options const& options) {
     auto const setup = set_up(options);
     auto plan = setup.plan();
     report::Records records;
+    if (!options.out.empty()) check_run_folder(options.out, setup.frozen, change_of(options));
     if (!options.out.empty() && fs::exists(options.out / "journal")) {
-        records = records_of(options.out);
+        records = work::task_records(journal_of(options.out).records);
         store::Artifacts const artifacts{options.out / "artifacts"};
         settle_known(plan, records, &artifacts, false);
     }
     auto const rates = rates_of(plan, records);
     fmt::print("{}", options.json ? plan_as_json(plan, rates) : summary(plan, rates));
+}
+
+ExitCode run_verb(Options const& options) {
+    if (options.dry_run) {
+        plan_verb(options);
+        return ExitCode::done;
+    }
+    return on_ranks(options.ranks, Alone::with_mpi,
+                    [&](comm::Session* session) { return run_on_ranks(options, *session); });
 }
 
 /// A run folder's plan with what is done, from its frozen configuration.
@@ -261,21 +279,22 @@ Provenance provenance_in(store::Replay const& replay) {
 }
 
 void report_verb(fs::path const& folder, fs::path const& out) {
-    auto const records = records_of(folder);
     if (!fs::exists(folder / "experiment.yaml"))
         throw InputError{fmt::format("'{}' is no run folder: it has no experiment.yaml", folder.string())};
+    auto const replay = journal_of(folder);
+    auto const records = work::task_records(replay.records);
     store::Artifacts const artifacts{folder / "artifacts"};
     auto const plan = plan_of(folder, records, artifacts);
     auto const report = out.empty() ? folder / "report.html" : out;
     fmt::print("{}", write_results(folder, plan, artifacts, records, read_text(folder / "experiment.yaml"),
-                                   provenance_in(store::replay_journal(folder / "journal")), report));
+                                   provenance_in(replay), report));
     fmt::print("results: {}\nreport:  {}\n", (folder / "results.h5").string(), report.string());
 }
 
 void status_verb(fs::path const& folder) {
     if (!fs::exists(folder / "journal"))
         throw InputError{fmt::format("'{}' is no run folder: it has no journal", folder.string())};
-    auto const replay = store::replay_journal(folder / "journal");
+    auto const replay = journal_of(folder);
     std::map<std::string, std::pair<int, double>> done;
     for (auto const& [key, record] : work::task_records(replay.records)) {
         if (!record.ok) {
@@ -309,6 +328,7 @@ void add_run_verbs(CLI::App& app, ExitCode& code) {
     run->add_option("--out", options->out, "run folder")->required();
     run->add_option("-n", options->ranks, "start this many ranks with mpirun")->check(CLI::PositiveNumber);
     run->add_flag("--dry-run", options->dry_run, "check everything, print the plan, run nothing");
+    run->add_flag("--frozen", options->frozen, "refuse a run folder of another experiment or other settings");
     run->add_flag("--retry-failed", options->retry_failed, "do failed tasks of an earlier attempt again");
     run->callback([options, &code] { code = run_verb(*options); });
 

@@ -8,12 +8,21 @@
 
 namespace samner::app {
 
-void add_adapter_options(CLI::App& verb, ModelOptions& options) {
-    verb.add_option("--adapter", options.adapter, "PEFT folder to put on the model");
+void add_device_options(CLI::App& verb, ModelOptions& options) {
     verb.add_option("--device", options.device, "cpu, cuda or cuda:INDEX")->capture_default_str();
     verb.add_option("--threads", options.threads, "threads to compute with; 0: one a processor")
         ->capture_default_str()
         ->check(CLI::NonNegativeNumber);
+}
+
+void add_base_options(CLI::App& verb, ModelOptions& options) {
+    verb.add_option("--model", options.base, "Hugging Face folder or .gguf file")->required();
+    add_device_options(verb, options);
+}
+
+void add_adapter_options(CLI::App& verb, ModelOptions& options) {
+    verb.add_option("--adapter", options.adapter, "PEFT folder to put on the model");
+    add_device_options(verb, options);
 }
 
 void add_model_options(CLI::App& verb, ModelOptions& options) {

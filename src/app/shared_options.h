@@ -15,9 +15,11 @@ struct ModelOptions {
     int threads = 0;  ///< 0: one a processor
 };
 
-void add_adapter_options(CLI::App& verb, ModelOptions& options);
-void add_model_options(CLI::App& verb, ModelOptions& options);  ///< --model and the above
-void add_dtype_option(CLI::App& verb, ModelOptions& options);   ///< for verbs that do not take it from their settings
+void add_base_options(CLI::App& verb, ModelOptions& options);  ///< --model, --device, --threads
+void add_device_options(CLI::App& verb, ModelOptions& options);
+void add_adapter_options(CLI::App& verb, ModelOptions& options);  ///< --adapter, --device, --threads
+void add_model_options(CLI::App& verb, ModelOptions& options);    ///< --model and the above
+void add_dtype_option(CLI::App& verb, ModelOptions& options);     ///< for verbs that do not take it from their settings
 
 /// Computes with `threads` threads from now on; 0 takes an equal share, for each of `ranks` processes, of the
 /// processors that this one may use.

@@ -1,6 +1,11 @@
 #include "app/text_options.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "core/error.h"
+#include "core/json.h"
 
 namespace samner::app {
 
@@ -14,6 +19,16 @@ void add_text_options(CLI::App& verb, TextOptions& options) {
 work::Texts TargetOptions::texts(work::TextReader& reader) const {
     if (data.empty() == in.empty()) throw InputError{"one of --data and --in has to be given"};
     if (!data.empty()) return {{reader.hashed(work::parse_dataset_ref(data, "test", "--data"))}};
+    for (auto const& type : types) {
+        if (type.find_first_not_of(" \t") == std::string::npos || std::ranges::count(types, type) > 1)
+            throw InputError{fmt::format("--types has '{}', which is empty or there twice", type),
+                             "name each type once"};
+        try {
+            canonical(type);
+        } catch (Json::exception const&) {
+            throw InputError{"a type of --types is not valid UTF-8", "write it in UTF-8"};
+        }
+    }
     if (types.empty()) throw InputError{"--in needs --types", "name the entity types to find, separated by commas"};
     return {{work::TextReader::hashed(in, types)}};
 }

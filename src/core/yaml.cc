@@ -194,6 +194,7 @@ std::string YamlMap::place(YAML::Node const& node) const {
 
 bool YamlMap::has(std::string const& key) const {
     auto const& map = node_;
+    asked_.insert(key);
     return map.IsMap() && map[key].IsDefined();
 }
 

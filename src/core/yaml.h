@@ -70,7 +70,7 @@ private:
     YAML::Node node_;
     std::string file_;
     std::string path_;
-    std::set<std::string> asked_;
+    mutable std::set<std::string> asked_;
 };
 
 /// The candidate closest to `word` (edit distance at most 2 or a third of its length), or nothing.

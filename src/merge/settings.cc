@@ -106,6 +106,10 @@ MergeOptions MethodSettings::options() const {
     return options;
 }
 
+bool keeps_single_adapter(MergeOptions const& options) {
+    return options.lambda == 1 && !options.operate_on_single && options.rank == 0;
+}
+
 MethodSettings of_method(Settings const& given, Method method, std::uint64_t seed) {
     return {method, is_random(method) ? seed : 0, given};
 }

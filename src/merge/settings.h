@@ -98,6 +98,9 @@ struct MethodSettings {
     MergeOptions options() const;
 };
 
+/// Whether a merge of one adapter of weight 1 is that adapter: nothing is trimmed, scaled or brought to another rank.
+bool keeps_single_adapter(MergeOptions const& options);
+
 MethodSettings of_method(Settings const& given, Method method, std::uint64_t seed);
 
 }  // namespace samner::merge

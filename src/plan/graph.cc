@@ -125,8 +125,9 @@ std::string Graph::select(work::Metric metric, std::int64_t m, std::int64_t k, s
     return add(std::move(task));
 }
 
-std::string Graph::merge(merge::Method method, std::vector<std::pair<std::string, double>> adapters,
-                         std::vector<std::string> names, Seeds const& seeds) {
+std::string Graph::merge(merge::Method method, merge::Settings const& settings,
+                         std::vector<std::pair<std::string, double>> adapters, std::vector<std::string> names,
+                         Seeds const& seeds) {
     if (merge::operator_of(method) == merge::Method::slerp && adapters.size() != 2) {
         throw InputError{fmt::format("{} of {} experts", merge::to_string(method), adapters.size()),
                          "slerp takes two; karcher takes any number"};
@@ -137,7 +138,7 @@ std::string Graph::merge(merge::Method method, std::vector<std::pair<std::string
         task.adapters.push_back({adapter});
         task.weights.push_back(weight);
     }
-    task.settings = merge::of_method(run_.merge, method, seeds.merge);
+    task.settings = merge::of_method(settings, method, seeds.merge);
     task.settings.options();  // throws where they contradict each other
     task.names = std::move(names);
     task.layers = inputs_.layers;

@@ -91,8 +91,9 @@ public:
     std::string select(work::Metric metric, std::int64_t m, std::int64_t k, std::vector<Expert> const& experts,
                        Context const& context);
     /// @throws InputError when the settings do not fit the method or the number of adapters
-    std::string merge(merge::Method method, std::vector<std::pair<std::string, double>> adapters,
-                      std::vector<std::string> names, Seeds const& seeds);
+    std::string merge(merge::Method method, merge::Settings const& settings,
+                      std::vector<std::pair<std::string, double>> adapters, std::vector<std::string> names,
+                      Seeds const& seeds);
 
     std::map<std::string, PlannedTask> const& tasks() const { return tasks_; }
     /// Tasks that became known since the last call.

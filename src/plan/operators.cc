@@ -188,6 +188,63 @@ std::vector<double> weights_of(Term const& weights, std::vector<Chosen> const& e
     return result;
 }
 
+template <class T>
+struct SettingValue {
+    using type = T;
+};
+template <class T>
+struct SettingValue<std::optional<T>> {
+    using type = T;
+};
+
+/// What `merge` takes: the set, the method, weights, and each setting of a merge, for which the run file gives the
+/// value where it is left out.
+std::vector<Parameter> merge_parameters() {
+    using enum Type;
+    std::vector<Parameter> parameters{
+        {"set", {set, pool}},
+        {"how", {name}, "ties", false, factor_methods()},
+        {"weights", {name, list}, "equal", false, {"equal", "metric"}},
+    };
+    merge::for_each_setting([&]<class T, class Option>(merge::Setting<T, Option> const& setting) {
+        Parameter parameter{std::string{setting.name}, {number}, "", true};
+        using Value = typename SettingValue<T>::type;
+        if constexpr (NamedEnum<Value>) {
+            parameter.types = {name};
+            for (auto const& [text, value] : enum_names(static_cast<Value const*>(nullptr)))
+                parameter.choices.emplace_back(text);
+        }
+        parameters.push_back(std::move(parameter));
+    });
+    return parameters;
+}
+
+/// @param settings  where the term says nothing
+merge::Settings settings_of(Term const& term, merge::Settings settings) {
+    merge::for_each_setting([&](auto const& setting) {
+        auto const value = term.argument(std::string{setting.name});
+        if (!value) return;
+        Json given = value->name;
+        if (value->type == Type::number) {
+            auto const number = value->number;
+            given = std::trunc(number) == number && std::abs(number) < 1e15 ? Json(static_cast<std::int64_t>(number))
+                                                                            : Json(number);
+        }
+        settings.set(setting.name, given, value->place.text());
+    });
+    return settings;
+}
+
+/// `ties(travel, zoo)`, and behind the experts the settings that the row gives.
+std::string name_of_merge(Term const& term, std::vector<std::string> const& experts) {
+    auto name = fmt::format("{}({}", term.argument("how")->name, fmt::join(experts, ", "));
+    merge::for_each_setting([&](auto const& setting) {
+        if (auto const value = term.argument(std::string{setting.name}))
+            name += fmt::format(", {}={}", setting.name, value->text());
+    });
+    return name + ")";
+}
+
 std::optional<Model> plan_merge(Term const& term, Planning const& planning) {
     auto const experts = set_of(*term.argument("set"), planning);
     if (!experts) return std::nullopt;
@@ -199,13 +256,15 @@ std::optional<Model> plan_merge(Term const& term, Planning const& planning) {
         adapters.emplace_back(planning.graph.train({expert}, planning.context.seeds), weights[i]);
         names.push_back(expert.name);
     }
-    // One expert of weight 1 is that expert, whatever the method.
-    if (adapters.size() == 1 && weights.front() == 1) return Model{adapters.front().first, names.front()};
     auto const how = term.argument("how");
+    auto const method = merge::parse_method(how->name);
+    auto const settings = settings_of(term, planning.graph.run().merge);
     try {
-        return Model{
-            planning.graph.merge(merge::parse_method(how->name), std::move(adapters), names, planning.context.seeds),
-            fmt::format("{}({})", how->name, fmt::join(names, ", "))};
+        if (adapters.size() == 1 && weights.front() == 1 &&
+            merge::keeps_single_adapter(merge::of_method(settings, method, 0).options()))
+            return Model{adapters.front().first, names.front()};
+        return Model{planning.graph.merge(method, settings, std::move(adapters), names, planning.context.seeds),
+                     name_of_merge(term, names)};
     } catch (InputError const& error) {
         fail(error.what(), how->place, error.remedy());
     }
@@ -215,6 +274,13 @@ void check_merge(Term const& term) {
     for (auto const& [none, weight] : term.argument("weights")->arguments) {
         if (weight->type != Type::number) fail("a weight is not a number", weight->place);
     }
+    auto const how = term.argument("how")->name;
+    merge::for_each_setting([&](auto const& setting) {
+        auto const value = term.argument(std::string{setting.name});
+        if (value && !setting.used_by(merge::parse_method(how)))
+            fail(fmt::format("'{}' has no influence on {}", setting.name, how), value->place, "leave it out");
+    });
+    settings_of(term, {});  // whether each can have its value
 }
 
 // unified, expert, base
@@ -311,14 +377,7 @@ std::map<std::string, Operator, std::less<>> const& operators() {
           check_select}},
         {"unite", {set, {{"first", sets}, {"second", sets}, {"cut", {number}, "", true}}, 0, {}, check_unite}},
         {"intersect", {set, {{"first", sets}, {"second", sets}, {"if_empty", {name}, "fused", false, {"fused"}}}}},
-        {"merge",
-         {model,
-          {{"set", sets},
-           {"how", {name}, "ties", false, factor_methods()},
-           {"weights", {name, list}, "equal", false, {"equal", "metric"}}},
-          0,
-          plan_merge,
-          check_merge}},
+        {"merge", {model, merge_parameters(), 0, plan_merge, check_merge}},
         {"unified", {model, {{"pool", {pool}}}, 0, plan_unified}},
         {"expert", {model, {{"pool", {pool}}, {"which", {name, number}}}, 0, plan_expert, check_expert}},
         {"base", {model, {}, 0, plan_base}},

@@ -93,7 +93,8 @@ private:
     }
     std::string word() {
         auto const begin = position_;
-        while (!at_end() && (starts_word(peek()) || is_digit(peek()) || peek() == '-')) ++position_;
+        // Names may hold a version, as peft-0.18 does.
+        while (!at_end() && (starts_word(peek()) || is_digit(peek()) || peek() == '-' || peek() == '.')) ++position_;
         std::string result{text_.substr(begin, position_ - begin)};
         skip_blanks();
         return result;

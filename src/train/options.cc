@@ -34,6 +34,8 @@ Options Options::from_json(Json const& object, std::string_view place) {
     auto const demand = [&](bool holds, std::string_view key, auto value, std::string_view range) {
         if (!holds) throw InputError{fmt::format("{} is {} ({})", key, value, place), fmt::format("give it {}", range)};
     };
+    if (options.target_modules.names.empty() && options.target_modules.pattern.empty())
+        throw InputError{fmt::format("target_modules is empty ({})", place), "name a module, or leave it out"};
     demand(options.r >= 1, "r", options.r, "1 or more");
     for (auto const& [key, rank] : options.rank_pattern) demand(rank >= 1, "rank_pattern." + key, rank, "1 or more");
     demand(options.lora_dropout >= 0 && options.lora_dropout < 1, "lora_dropout", options.lora_dropout,

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "core/hash.h"
+#include "work/task.h"
 
 namespace samner::work {
 
@@ -30,8 +30,7 @@ std::string Infer::batch() const {
     if (!sampled() || !arithmetic.exact()) return {};
     auto alike = *this;
     alike.adapter.reset();
-    alike.model.clear();
-    return sha256(canonical(to_wire(alike)));
+    return key_of_task(std::move(alike));
 }
 
 }  // namespace samner::work

@@ -153,7 +153,7 @@ std::vector<corpus::Sentence> TextReader::load(Source const& source) {
 }
 
 std::vector<corpus::Sentence> const& TextReader::sentences(Source const& source) {
-    auto const key = canonical(to_wire(source));
+    auto const key = canonical(key_of(source));  // without a file's path, which may have any bytes
     auto const found = kept_.find(key);
     if (found != kept_.end()) return found->second;
     return kept_[key] = load(source);
@@ -161,7 +161,7 @@ std::vector<corpus::Sentence> const& TextReader::sentences(Source const& source)
 
 corpus::Dataset const& TextReader::dataset(Source const& source) {
     if (auto const* const data = std::get_if<DatasetSource>(&source)) return catalogue_.at(data->dataset);
-    auto& dataset = file_datasets_[canonical(to_wire(source))];
+    auto& dataset = file_datasets_[canonical(key_of(source))];
     if (dataset.id.empty()) {
         dataset.id = id_of(source);
         for (auto const& type : std::get<FileSource>(source).types) dataset.types.push_back({type, type, ""});

@@ -79,6 +79,49 @@ TEST_F(BadInput, ARunFolderThatCannotBeWritten) {
     EXPECT_THAT(result.output, HasSubstr("cannot create the run folder"));
 }
 
+/// @return the output of a call that is refused
+std::string refused(std::string const& arguments) {
+    auto const result = samner_command(arguments);
+    EXPECT_EQ(result.code, 2) << arguments << "\n" << result.output;
+    return result.output;
+}
+
+TEST_F(BadInput, AnAdapterForAVerbThatTakesNone) {
+    EXPECT_THAT(refused("train --model tests/data/tiny --data tiny-zoo --adapter a --out b"), HasSubstr("--adapter"));
+    EXPECT_THAT(refused("select --model tests/data/tiny --data tiny-zoo --experts a --adapter b"),
+                HasSubstr("--adapter"));
+}
+
+TEST_F(BadInput, TypesThatAreEmptyTwiceOrNoText) {
+    write_atomically(folder / "texts.jsonl", "{\"id\": 1, \"text\": \"a\"}\n");
+    for (auto const* types : {"a,a", "' '", "'an\xff'"}) {
+        EXPECT_THAT(refused(fmt::format("predict --model tests/data/tiny --in {} --types {} --out {}",
+                                        (folder / "texts.jsonl").string(), types, (folder / "out").string())),
+                    HasSubstr("--types"))
+            << types;
+    }
+}
+
+TEST_F(BadInput, AChoiceOfMoreExpertsThanThereAre) {
+    for (auto const* m : {"0", "2"})
+        EXPECT_THAT(refused(fmt::format("select --model tests/data/tiny --data tiny-zoo --experts a -m {}", m)),
+                    HasSubstr("-m is"));
+}
+
+TEST_F(BadInput, NoModulesToTrain) {
+    expect_refused("train.target_modules=[]", HasSubstr("target_modules is empty"));
+}
+
+TEST(Predict, ReadsTextsOfAPathInAnyBytes) {
+    TemporaryFolder const folder;
+    auto const name = folder / "n\xff.jsonl";
+    write_atomically(name, "{\"id\": 1, \"text\": \"The cat saw a dog .\"}\n");
+    auto const result =
+        samner_command(fmt::format("predict --model tests/data/tiny --in '{}' --types a --max-new-tokens 4 --out {}",
+                                   name.string(), (folder / "out").string()));
+    EXPECT_EQ(result.code, 0) << result.output;
+}
+
 TEST_F(BadInput, AnUnknownVerbOrOption) {
     EXPECT_EQ(samner_command("rnu x").code, 2);
     EXPECT_EQ(samner_command("run experiments/tiny.yaml --out x --densty 1").code, 2);

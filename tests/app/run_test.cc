@@ -178,10 +178,82 @@ TEST_F(TinyRun, IsReportedAgainFromItsFolderAlone) {
     EXPECT_THAT(samner_command(fmt::format("status {}", run.string())).output, HasSubstr("train"));
 }
 
-TEST_F(TinyRun, RefusesAFolderThatHoldsAnotherRunAndSaysWhatDiffers) {
-    auto const result = samner_command(fmt::format("{} --out {} merge.density=0.3", experiment, reference().string()));
-    EXPECT_EQ(result.code, 2);
-    EXPECT_THAT(result.output, HasSubstr("run.merge.density differ"));
+TEST_F(TinyRun, FrozenRefusesAFolderThatHoldsAnotherRunAndSaysWhatDiffers) {
+    for (auto const* how : {"--frozen", "--frozen --dry-run"}) {
+        auto const result =
+            samner_command(fmt::format("{} --out {} merge.density=0.3 {}", experiment, reference().string(), how));
+        EXPECT_EQ(result.code, 2) << how;
+        EXPECT_THAT(result.output, HasSubstr("run.merge.density differ")) << how;
+    }
+}
+
+TEST_F(TinyRun, WithADamagedJournalIsWarnedOfAndWithoutOneThatCanBeReadKeepsItsResults) {
+    auto const run = *folder / "damaged";
+    fs::copy(reference(), run, fs::copy_options::recursive);
+    auto const results = store::content_hash(run / "results.h5");
+    auto journal = read_text(run / "journal");
+    write_atomically(run / "journal", journal.replace(journal.find("\"kind\":\"done\""), 4, "king"));
+    auto const status = samner_command(fmt::format("status {}", run.string()));
+    EXPECT_THAT(status.output, HasSubstr("a line of the journal is left out"));
+    write_atomically(run / "journal", "no journal at all\n");
+    for (auto const* verb : {"report", "status"}) {
+        auto const result = samner_command(fmt::format("{} {}", verb, run.string()));
+        EXPECT_EQ(result.code, 2) << verb;
+        EXPECT_THAT(result.output, HasSubstr("can be read")) << verb;
+    }
+    EXPECT_EQ(store::content_hash(run / "results.h5"), results);
+}
+
+/// How many tasks of each kind were started in a run folder that grows.
+class GrowingRun : public testing::Test {
+protected:
+    /// Runs these rows in the folder and says which tasks it started.
+    std::map<std::string, int> started(std::string const& targets, std::string const& rows,
+                                       std::string const& settings = "") {
+        write_atomically(
+            folder / "grow.yaml",
+            fmt::format("experiment: grow\ntargets: [{}]\nlet:\n  ours: pool(travel, zoo)\nrows:\n{}", targets, rows));
+        auto const before = all();
+        auto const result = samner_command(
+            fmt::format("run {} --config configs/runs/tiny.yaml train.max_steps=2 infer.max_new_tokens=8 {} --out {}",
+                        (folder / "grow.yaml").string(), settings, run.string()));
+        EXPECT_EQ(result.code, 0) << result.output;
+        auto counts = all();
+        for (auto const& [kind, count] : before) counts[kind] -= count;
+        std::erase_if(counts, [](auto const& count) { return count.second == 0; });
+        output = result.output;
+        return counts;
+    }
+    std::map<std::string, int> all() const {
+        std::map<std::string, int> counts;
+        for (auto const& record : store::replay_journal(run / "journal").records)
+            if (record["kind"] == "started") ++counts[record["task"].get<std::string>()];
+        return counts;
+    }
+    using Kinds = std::map<std::string, int>;
+
+    TemporaryFolder const folder;
+    fs::path const run = folder / "run";
+    std::string output;
+};
+
+TEST_F(GrowingRun, DoesOnlyWhatIsNewWhenRowsTargetsSettingsAndSeedsChange) {
+    std::string const two = "  base: base\n  all: merge(ours)\n";
+    EXPECT_EQ(started("museum", two), (Kinds{{"train", 2}, {"merge", 1}, {"infer", 2}}));
+    auto const three = two + "  sparse: merge(ours, density=0.2)\n";
+    EXPECT_EQ(started("museum", three), (Kinds{{"merge", 1}, {"infer", 1}}));
+    EXPECT_THAT(output, HasSubstr("the experiment has changed"));
+    EXPECT_THAT(output, HasSubstr("2 tasks are new, 5 are there already, 0 earlier ones are not asked for any more"));
+    EXPECT_EQ(started("museum, expedition", three), (Kinds{{"infer", 3}}));
+    // The default density changes one row; the other names its own.
+    EXPECT_EQ(started("museum, expedition", three, "merge.density=0.7"), (Kinds{{"merge", 1}, {"infer", 2}}));
+    EXPECT_EQ(started("museum, expedition", three, "seeds=[0,1]"), (Kinds{{"train", 2}, {"merge", 2}, {"infer", 4}}));
+    EXPECT_EQ(started("museum", two), Kinds{}) << "going back costs nothing";
+    EXPECT_EQ(store::read_strings(run / "results.h5", "/cells/system"), (std::vector<std::string>{"base", "all"}));
+    int versions = 0;
+    for (auto const& record : store::replay_journal(run / "journal").records)
+        versions += record["kind"] == "experiment";
+    EXPECT_EQ(versions, 6);
 }
 
 TEST_F(TinyRun, RefusesAFolderThatALiveRunHolds) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/fields.h"
 #include "merge/adapter.h"
 #include "merge/whole.h"
 

@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "core/error.h"
+#include "core/fields.h"
 #include "core/random.h"
 #include "merge/golden.h"
 #include "merge/held_modules.h"

@@ -588,6 +588,43 @@ TEST_F(Planning, ClustersEachDomainOnceForAllMixedExpertsAndTrainsEachOnOneClust
                 ThrowsMessage<InputError>(HasSubstr("a mix of mixed experts")));
 }
 
+TEST_F(Planning, TakesTheSettingsOfAMergeFromTheRowAndTheRestFromTheRunFile) {
+    auto const row =
+        plan("  a: merge(ours, ties, density=0.2, sign=frequency, follow=peft-0.18)\n", {"merge.lambda=2"});
+    auto const file = plan("  a: merge(ours)\n",
+                           {"merge.lambda=2", "merge.density=0.2", "merge.sign=frequency", "merge.follow=peft-0.18"});
+    EXPECT_EQ(key_of_kind(row, "merge"), key_of_kind(file, "merge"));
+    EXPECT_NE(key_of_kind(row, "merge"), key_of_kind(plan("  a: merge(ours)\n"), "merge"));
+    auto const swept = plan("  d1: merge(ours, density=0.2)\n  d2: merge(ours, density=0.5)\n  d3: merge(ours)\n");
+    EXPECT_EQ(kinds(swept)["merge"], 2);
+    write_atomically(folder / "frozen.yaml", frozen(row.experiments(), row.run()));
+    auto const back = load_frozen(folder / "frozen.yaml");
+    EXPECT_EQ(back.experiments[0].rows[0].term->text(), row.experiments()[0].rows[0].term->text());
+}
+
+TEST_F(Planning, RefusesSettingsOfAMergeThatItDoesNotHaveOrThatHaveNoInfluence) {
+    for (auto const& [arguments, message] :
+         std::map<std::string, std::string>{{"densty=0.2", "no parameter 'densty'"},
+                                            {"gamma=0.1", "'gamma' has no influence on ties"},
+                                            {"rank=4", "'rank' has no influence on ties"},
+                                            {"density=2", "merge density is 2"},
+                                            {"sign=most", "'sign' of 'merge' is 'most'"},
+                                            {"density=total", "'density' of 'merge' is a name"},
+                                            {"how=ties_svd, rank=2.5", "'rank' is 2.5"}}) {
+        EXPECT_THAT([&] { plan(fmt::format("  a: merge(ours, {})\n", arguments)); },
+                    ThrowsMessage<InputError>(HasSubstr(message)))
+            << arguments;
+    }
+}
+
+TEST_F(Planning, TakesAnExpertForItsMergeOnlyWhereTheSettingsLeaveItAsItIs) {
+    EXPECT_EQ(kinds(plan("  a: merge(pool(stem))\n"))["merge"], 0);
+    EXPECT_EQ(kinds(plan("  a: merge(pool(stem), density=0.2)\n"))["merge"], 0);
+    EXPECT_EQ(kinds(plan("  a: merge(pool(stem), lambda=2)\n"))["merge"], 1);
+    EXPECT_EQ(kinds(plan("  a: merge(pool(stem), follow=peft)\n"))["merge"], 1);
+    EXPECT_EQ(kinds(plan("  a: merge(pool(stem), svd, rank=2)\n"))["merge"], 1);
+}
+
 TEST_F(Planning, TakesAMixOfOneClusterForAMixedExpert) {
     auto made = plan("  a: expert(pool(mix(ours, 1)), 1)\n");
     EXPECT_EQ(kinds(made)["cluster"], 3);

@@ -41,6 +41,18 @@ TEST(Journal, EndsEachLineInTheChecksumOfTheBytesBeforeItsComma) {
     EXPECT_EQ(keys(replay_journal(folder / "journal")), (std::vector<std::string>{"a", "b", "ü"}));
 }
 
+TEST(Journal, TakesTextsInAnyBytes) {
+    TemporaryFolder const folder;
+    {
+        Journal journal{folder / "journal", 1};
+        journal.append({{"kind", "failed"}, {"key", "a"}, {"error", "cannot read '/tmp/f_\xff'"}});
+        journal.sync();
+    }
+    auto const replay = replay_journal(folder / "journal");
+    EXPECT_TRUE(replay.problems.empty());
+    EXPECT_EQ(replay.records.back()["error"], "cannot read '/tmp/f_\xEF\xBF\xBD'");
+}
+
 TEST(Journal, CutAtAnyByteLosesOnlyTheLineThatWasCut) {
     TemporaryFolder const folder;
     auto const path = folder / "journal";
