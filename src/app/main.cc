@@ -20,6 +20,7 @@ int run(int argc, char** argv) {
     app.fallthrough(false);
     ExitCode code = ExitCode::done;
     add_run_verbs(app, code);
+    add_view_verbs(app);
     add_engine_verbs(app, code);
     add_predict_verbs(app);
     add_merge_verb(app, code);

@@ -252,6 +252,19 @@ std::string RunFolder::publish() {
     return write_results(folder_, plan_, artifacts_, records_, frozen_, provenance_, folder_ / "report.html");
 }
 
+store::Replay read_journal(fs::path const& folder) {
+    if (!fs::exists(folder / "journal"))
+        throw InputError{fmt::format("'{}' is no run folder: it has no journal", folder.string())};
+    auto replay = store::replay_journal(folder / "journal");
+    if (replay.records.empty() && (!replay.problems.empty() || replay.torn))
+        throw InputError{fmt::format("no line of '{}' can be read", (folder / "journal").string()),
+                         "restore the file; what results.h5 holds is left as it is"};
+    for (auto const& problem : replay.problems)
+        spdlog::warn("a line of the journal is left out: {} ({}:{})", problem.what, (folder / "journal").string(),
+                     problem.line);
+    return replay;
+}
+
 work::Rates rates_of(plan::Plan const& plan, report::Records const& records) {
     std::map<std::string, work::Task> tasks;
     for (auto const& [key, planned] : plan.tasks()) tasks.emplace(key, planned.task);

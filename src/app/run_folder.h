@@ -93,6 +93,10 @@ private:
     std::size_t done_ = 0;
 };
 
+/// A run folder's journal; warns of what of it cannot be used.
+/// @throws InputError when there is none, or it has lines of which none can be read
+store::Replay read_journal(std::filesystem::path const& folder);
+
 /// The tasks of a plan with their states and costs, as one JSON document (`samner plan --json`).
 std::string plan_as_json(plan::Plan const& plan, work::Rates const& rates);
 

@@ -216,26 +216,13 @@ ExitCode run_on_ranks(Options const& options, comm::Session& session) {
     return failed ? ExitCode::task_failed : ExitCode::done;
 }
 
-/// A run folder's journal; says what of it cannot be used.
-/// @throws InputError when it has lines, and none of them can be read
-store::Replay journal_of(fs::path const& folder) {
-    auto replay = store::replay_journal(folder / "journal");
-    if (replay.records.empty() && (!replay.problems.empty() || replay.torn))
-        throw InputError{fmt::format("no line of '{}' can be read", (folder / "journal").string()),
-                         "restore the file; what results.h5 holds is left as it is"};
-    for (auto const& problem : replay.problems)
-        spdlog::warn("a line of the journal is left out: {} ({}:{})", problem.what, (folder / "journal").string(),
-                     problem.line);
-    return replay;
-}
-
 void plan_verb(Options const& options) {
     auto const setup = set_up(options);
     auto plan = setup.plan();
     report::Records records;
     if (!options.out.empty()) check_run_folder(options.out, setup.frozen, change_of(options));
     if (!options.out.empty() && fs::exists(options.out / "journal")) {
-        records = work::task_records(journal_of(options.out).records);
+        records = work::task_records(read_journal(options.out).records);
         store::Artifacts const artifacts{options.out / "artifacts"};
         settle_known(plan, records, &artifacts, false);
     }
@@ -250,65 +237,6 @@ ExitCode run_verb(Options const& options) {
     }
     return on_ranks(options.ranks, Alone::with_mpi,
                     [&](comm::Session* session) { return run_on_ranks(options, *session); });
-}
-
-/// A run folder's plan with what is done, from its frozen configuration.
-plan::Plan plan_of(fs::path const& folder, report::Records const& records, store::Artifacts const& artifacts) {
-    auto frozen = plan::load_frozen(folder / "experiment.yaml");
-    auto inputs = task::examine_inputs(frozen.experiments, frozen.run);
-    if (frozen.arithmetic) {  // that of the run, wherever it is looked at
-        inputs.arithmetic = frozen.arithmetic->model;
-        inputs.of_encoder = frozen.arithmetic->encoder;
-    }
-    plan::Plan plan{frozen.experiments, frozen.run, inputs};
-    settle_known(plan, records, &artifacts, false);
-    return plan;
-}
-
-/// What the last session of a run recorded of itself; empty for a journal from before it was.
-Provenance provenance_in(store::Replay const& replay) {
-    Provenance provenance;
-    for (auto const& record : replay.records) {
-        if (record.value("kind", Json{}) != "provenance") continue;
-        provenance.clear();
-        auto const told = record.value("provenance", Json::object());
-        for (auto const& [name, text] : told.items())
-            provenance.emplace_back(name, text.is_string() ? text.get<std::string>() : text.dump());
-    }
-    return provenance;
-}
-
-void report_verb(fs::path const& folder, fs::path const& out) {
-    if (!fs::exists(folder / "experiment.yaml"))
-        throw InputError{fmt::format("'{}' is no run folder: it has no experiment.yaml", folder.string())};
-    auto const replay = journal_of(folder);
-    auto const records = work::task_records(replay.records);
-    store::Artifacts const artifacts{folder / "artifacts"};
-    auto const plan = plan_of(folder, records, artifacts);
-    auto const report = out.empty() ? folder / "report.html" : out;
-    fmt::print("{}", write_results(folder, plan, artifacts, records, read_text(folder / "experiment.yaml"),
-                                   provenance_in(replay), report));
-    fmt::print("results: {}\nreport:  {}\n", (folder / "results.h5").string(), report.string());
-}
-
-void status_verb(fs::path const& folder) {
-    if (!fs::exists(folder / "journal"))
-        throw InputError{fmt::format("'{}' is no run folder: it has no journal", folder.string())};
-    auto const replay = journal_of(folder);
-    std::map<std::string, std::pair<int, double>> done;
-    for (auto const& [key, record] : work::task_records(replay.records)) {
-        if (!record.ok) {
-            fmt::print("failed: {} {}: {}\n", record.kind, key.substr(0, 12), record.error);
-            continue;
-        }
-        auto& [count, seconds] = done[record.kind];
-        ++count;
-        seconds += record.rank_seconds();
-    }
-    for (auto const& [kind, sums] : done)
-        fmt::print("{:<8} {:>6} done, {:.1f} rank-seconds\n", kind, sums.first, sums.second);
-    for (auto const& [key, started] : work::started_tasks(replay.records))
-        fmt::print("started, not ended: {} {} on rank {}\n", started.kind, key.substr(0, 12), started.team.front());
 }
 
 void add_setup_options(CLI::App& verb, Options& options) {
@@ -337,19 +265,6 @@ void add_run_verbs(CLI::App& app, ExitCode& code) {
     plan->add_option("--out", options->out, "run folder, to see what is done");
     plan->add_flag("--json", options->json, "one JSON document");
     plan->callback([options] { plan_verb(*options); });
-
-    struct Paths {
-        fs::path run, out;
-    };
-    auto paths = std::make_shared<Paths>();
-    auto* const report = app.add_subcommand("report", "Write results.h5 and report.html of a run folder again");
-    report->add_option("RUN", paths->run, "run folder")->required();
-    report->add_option("--out", paths->out, "the page; default RUN/report.html");
-    report->callback([paths] { report_verb(paths->run, paths->out); });
-
-    auto* const status = app.add_subcommand("status", "What a run folder's journal says, also while it runs");
-    status->add_option("RUN", paths->run, "run folder")->required();
-    status->callback([paths] { status_verb(paths->run); });
 
     for (auto const* name : {"compare", "gc"}) {
         auto* const later = app.add_subcommand(name, "(not there yet)");

@@ -187,6 +187,27 @@ TEST_F(TinyRun, FrozenRefusesAFolderThatHoldsAnotherRunAndSaysWhatDiffers) {
     }
 }
 
+TEST_F(TinyRun, ShowsWhatACellIsMadeOf) {
+    auto const result = samner_command(fmt::format("show {} tiny/sam museum", reference().string()));
+    ASSERT_EQ(result.code, 0) << result.output;
+    for (auto const* part : {"tiny/sam: union(merge(", "museum, seed 0: F1 58.67", "tp 22, fp 20, fn 11, 24 sentences",
+                             "predictions  infer ties(travel, workshop) on tiny-museum", "weight 1     train workshop"})
+        EXPECT_THAT(result.output, HasSubstr(part));
+    EXPECT_EQ(result.output.find("expedition"), std::string::npos);
+    // Each file that it names is there.
+    int files = 0;
+    for_each_line(result.output, [&](std::string_view line, std::size_t) {
+        auto const colon = line.rfind(": ");
+        if (!line.starts_with("    ") || colon == std::string_view::npos) return;
+        ++files;
+        EXPECT_TRUE(fs::exists(line.substr(colon + 2))) << line;
+    });
+    EXPECT_EQ(files, 8);
+    auto const unknown = samner_command(fmt::format("show {} smm", reference().string()));
+    EXPECT_EQ(unknown.code, 2);
+    EXPECT_THAT(unknown.output, HasSubstr("did you mean sam?"));
+}
+
 TEST_F(TinyRun, WithADamagedJournalIsWarnedOfAndWithoutOneThatCanBeReadKeepsItsResults) {
     auto const run = *folder / "damaged";
     fs::copy(reference(), run, fs::copy_options::recursive);

@@ -1,0 +1,183 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/run_folder.h"
+#include "app/verbs.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "core/yaml.h"
+#include "plan/run_file.h"
+#include "report/text.h"
+#include "task/inputs.h"
+
+namespace samner::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A run folder's plan with what is done, from its frozen configuration.
+plan::Plan plan_of(fs::path const& folder, report::Records const& records, store::Artifacts const& artifacts) {
+    auto frozen = plan::load_frozen(folder / "experiment.yaml");
+    auto inputs = task::examine_inputs(frozen.experiments, frozen.run);
+    if (frozen.arithmetic) {  // that of the run, wherever it is looked at
+        inputs.arithmetic = frozen.arithmetic->model;
+        inputs.of_encoder = frozen.arithmetic->encoder;
+    }
+    plan::Plan plan{frozen.experiments, frozen.run, inputs};
+    settle_known(plan, records, &artifacts, false);
+    return plan;
+}
+
+/// What the last session of a run recorded of itself; empty for a journal from before it was.
+Provenance provenance_in(store::Replay const& replay) {
+    Provenance provenance;
+    for (auto const& record : replay.records) {
+        if (record.value("kind", Json{}) != "provenance") continue;
+        provenance.clear();
+        auto const told = record.value("provenance", Json::object());
+        for (auto const& [name, text] : told.items())
+            provenance.emplace_back(name, text.is_string() ? text.get<std::string>() : text.dump());
+    }
+    return provenance;
+}
+
+/// A run folder as its journal and its experiment say.
+struct Present {
+    explicit Present(fs::path const& folder)
+        : replay{checked(folder)},
+          records{work::task_records(replay.records)},
+          artifacts{folder / "artifacts"},
+          plan{plan_of(folder, records, artifacts)} {}
+
+    store::Replay replay;
+    report::Records records;
+    store::Artifacts artifacts;
+    plan::Plan plan;
+
+private:
+    static store::Replay checked(fs::path const& folder) {
+        if (!fs::exists(folder / "experiment.yaml"))
+            throw InputError{fmt::format("'{}' is no run folder: it has no experiment.yaml", folder.string())};
+        return read_journal(folder);
+    }
+};
+
+void report_verb(fs::path const& folder, fs::path const& out) {
+    Present const run{folder};
+    auto const report = out.empty() ? folder / "report.html" : out;
+    fmt::print("{}", write_results(folder, run.plan, run.artifacts, run.records, read_text(folder / "experiment.yaml"),
+                                   provenance_in(run.replay), report));
+    fmt::print("results: {}\nreport:  {}\n", (folder / "results.h5").string(), report.string());
+}
+
+/// A decoding pass and what it decodes with, a line each.
+std::string lines_of(std::string const& key, Present const& run) {
+    auto const line = [&](std::string_view what, std::string const& of) {
+        auto const place = run.plan.is_done(of)      ? run.artifacts.path(of).string()
+                           : run.plan.has_failed(of) ? "failed: " + run.records.at(of).error
+                                                     : "not there yet";
+        return fmt::format("    {:<12} {}: {}\n", what, work::label_of(run.plan.task(of).task), place);
+    };
+    auto text = line("predictions", key);
+    auto const& infer = std::get<work::Infer>(run.plan.task(key).task);
+    if (!infer.adapter) return text;
+    text += line("adapter", infer.adapter->key);
+    if (auto const* const merge = std::get_if<work::Merge>(&run.plan.task(infer.adapter->key).task)) {
+        for (std::size_t i = 0; i < merge->adapters.size(); ++i)
+            text += line(fmt::format("weight {}", merge->weights[i]), merge->adapters[i].key);
+    }
+    return text;
+}
+
+std::string numbers_of(report::ScoredCell const& scored) {
+    if (scored.cell.status == plan::Cell::Status::failed) return "failed";
+    if (!scored.interval) return "not there yet";
+    return fmt::format("F1 {} ({} to {}), tp {}, fp {}, fn {}, {} sentences, {} unparsable",
+                       report::percent(scored.counts.f1()), report::percent(scored.interval->low),
+                       report::percent(scored.interval->high), scored.counts.true_positive,
+                       scored.counts.false_positive, scored.counts.false_negative, scored.sentences, scored.unparsable);
+}
+
+/// Prints what the cells of a row are made of. @param row  [EXPERIMENT/]ROW @param target  empty: all
+void show_verb(fs::path const& folder, std::string const& row, std::string const& target) {
+    Present const run{folder};
+    auto const& file = run.plan.run();
+    auto const view = report::view_of(run.plan, run.records, run.artifacts,
+                                      {file.datasets.begin(), file.datasets.end()}, file.data, {}, {});
+    std::vector<std::string> known;
+    bool found = false;
+    for (auto const& experiment : run.plan.experiments()) {
+        for (auto const& [name, term] : experiment.rows) {
+            auto const full = fmt::format("{}/{}", experiment.name, name);
+            known.insert(known.end(), {full, name});
+            if (row != full && row != name) continue;
+            fmt::print("{}: {}\n", full, term->text());
+            for (auto const& scored : view.cells) {
+                auto const& cell = scored.cell;
+                if (cell.experiment != experiment.name || cell.system != name) continue;
+                if (!target.empty() && cell.target != target) continue;
+                found = true;
+                fmt::print("  {}, seed {}: {}\n", cell.target, cell.repeat.label, numbers_of(scored));
+                for (auto const& key : cell.answer.passes()) fmt::print("{}", lines_of(key, run));
+            }
+        }
+    }
+    if (found) return;
+    auto const near = did_you_mean(row, known);
+    throw InputError{fmt::format("'{}' has no row {}{}", folder.string(), row, target.empty() ? "" : " on " + target),
+                     near && *near != row ? fmt::format("did you mean {}?", *near)
+                                          : fmt::format("rows: {}", fmt::join(known, ", "))};
+}
+
+void status_verb(fs::path const& folder) {
+    auto const replay = read_journal(folder);
+    std::map<std::string, std::pair<int, double>> done;
+    for (auto const& [key, record] : work::task_records(replay.records)) {
+        if (!record.ok) {
+            fmt::print("failed: {} {}: {}\n", record.kind, key.substr(0, 12), record.error);
+            continue;
+        }
+        auto& [count, seconds] = done[record.kind];
+        ++count;
+        seconds += record.rank_seconds();
+    }
+    for (auto const& [kind, sums] : done)
+        fmt::print("{:<8} {:>6} done, {:.1f} rank-seconds\n", kind, sums.first, sums.second);
+    for (auto const& [key, started] : work::started_tasks(replay.records))
+        fmt::print("started, not ended: {} {} on rank {}\n", started.kind, key.substr(0, 12), started.team.front());
+}
+
+}  // namespace
+
+void add_view_verbs(CLI::App& app) {
+    struct Paths {
+        fs::path run, out;
+    };
+    auto paths = std::make_shared<Paths>();
+    auto* const report = app.add_subcommand("report", "Write results.h5 and report.html of a run folder again");
+    report->add_option("RUN", paths->run, "run folder")->required();
+    report->add_option("--out", paths->out, "the page; default RUN/report.html");
+    report->callback([paths] { report_verb(paths->run, paths->out); });
+
+    struct Question {
+        fs::path run;
+        std::string row, target;
+    };
+    auto question = std::make_shared<Question>();
+    auto* const show = app.add_subcommand("show", "What a row is made of: expression, numbers, files");
+    show->add_option("RUN", question->run, "run folder")->required();
+    show->add_option("ROW", question->row, "[EXPERIMENT/]ROW")->required();
+    show->add_option("TARGET", question->target, "default all");
+    show->callback([question] { show_verb(question->run, question->row, question->target); });
+
+    auto* const status = app.add_subcommand("status", "What a run folder's journal says, also while it runs");
+    status->add_option("RUN", paths->run, "run folder")->required();
+    status->callback([paths] { status_verb(paths->run); });
+}
+
+}  // namespace samner::app
