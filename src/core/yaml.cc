@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <sstream>
 #include <type_traits>
@@ -38,6 +40,9 @@ public:
         }
         if (++aliases_ > 1000) throw InputError{fmt::format("more than 1000 aliases ({})", place_)};
         value(mark, "", 0);
+        // What an alias stands for counts each time: readers go through it as if it were written out.
+        auto const size = sizes_.find(anchor);
+        count(size == sizes_.end() ? 0 : size->second - 1);
     }
     void OnScalar(YAML::Mark const& mark, std::string const&, YAML::anchor_t anchor, std::string const& text) override {
         value(mark, text, anchor);
@@ -46,12 +51,12 @@ public:
                          YAML::EmitterStyle::value) override {
         open(mark, anchor, false);
     }
-    void OnSequenceEnd() override { levels_.pop_back(); }
+    void OnSequenceEnd() override { close(); }
     void OnMapStart(YAML::Mark const& mark, std::string const&, YAML::anchor_t anchor,
                     YAML::EmitterStyle::value) override {
         open(mark, anchor, true);
     }
-    void OnMapEnd() override { levels_.pop_back(); }
+    void OnMapEnd() override { close(); }
 
 private:
     struct Level {
@@ -59,15 +64,27 @@ private:
         YAML::anchor_t anchor;
         bool expects_key = true;
         std::set<std::string> keys;
+        std::uint64_t before = 0;  ///< nodes, this one not among them
     };
 
+    void count(std::uint64_t nodes) {
+        constexpr std::uint64_t most = 1'000'000;
+        nodes_ += nodes;
+        if (nodes_ > most) throw InputError{fmt::format("more than {} values, aliases written out ({})", most, place_)};
+    }
+    void close() {
+        sizes_[levels_.back().anchor] = nodes_ - levels_.back().before;
+        levels_.pop_back();
+    }
     void open(YAML::Mark const& mark, YAML::anchor_t anchor, bool is_map) {
         value(mark, is_map ? "{}" : "[]", anchor);
         if (levels_.size() >= max_depth)
             throw InputError{fmt::format("nested deeper than {} ({})", max_depth, at(place_, mark))};
-        levels_.push_back({is_map, anchor, true, {}});
+        levels_.push_back({is_map, anchor, true, {}, nodes_ - 1});
     }
-    void value(YAML::Mark const& mark, std::string const& text, YAML::anchor_t) {
+    void value(YAML::Mark const& mark, std::string const& text, YAML::anchor_t anchor) {
+        count(1);
+        sizes_[anchor] = 1;
         if (levels_.empty() || !levels_.back().is_map) return;
         auto& level = levels_.back();
         if (level.expects_key) {
@@ -85,6 +102,8 @@ private:
     std::string place_;
     std::vector<Level> levels_;
     int aliases_ = 0;
+    std::uint64_t nodes_ = 0;                        ///< so far, those of aliases each time
+    std::map<YAML::anchor_t, std::uint64_t> sizes_;  ///< nodes of what an anchor names
 };
 
 template <class T>

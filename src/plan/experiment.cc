@@ -101,6 +101,10 @@ Experiment load_experiment(std::filesystem::path const& path) {
     YamlMap map{read_yaml(path), file};
     Experiment experiment;
     experiment.name = map.require<std::string>("experiment");
+    auto const& name = experiment.name;
+    if (name.empty() || name.front() == '.' || name.find_first_of(std::string_view{"/\0", 2}) != std::string::npos)
+        throw InputError{fmt::format("the experiment is named '{}' ({})", name, map.place(map.node("experiment"))),
+                         "its results stand under its name: leave out / and do not begin with a dot"};
     experiment.title = map.get<std::string>("title", "");
     for (auto const* later : {"paper", "published", "exclude"})
         if (map.has(later))

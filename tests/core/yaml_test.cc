@@ -1,5 +1,6 @@
 #include "core/yaml.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,6 +28,17 @@ TEST(Yaml, RefusesWhatYamlCppLetsPass) {
     EXPECT_TRUE(refuses("a: &a [*a]\n", "alias to an enclosing node"));
     EXPECT_TRUE(refuses(std::string(200, '['), "x.yaml"));
     EXPECT_TRUE(refuses("a: [1\n", "x.yaml"));
+}
+
+TEST(Yaml, CountsWhatAliasesStandFor) {
+    std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
+    for (int i = 1; i < 10; ++i) {
+        std::string list;
+        for (int j = 0; j < 10; ++j) list += fmt::format("{}*a{}", j ? ", " : "", i - 1);
+        bomb += fmt::format("a{}: &a{} [{}]\n", i, i, list);
+    }
+    EXPECT_TRUE(refuses(bomb, "more than 1000000 values"));
+    EXPECT_FALSE(refuses("a: &a [1, 2]\nb: [*a, *a]\nc: &c 3\nd: *c\n", ""));
 }
 
 TEST(YamlMap, NamesAnUnknownKeyWithItsPlaceAndTheNearestKnownOne) {

@@ -1,5 +1,6 @@
 #include "plan/experiment.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "core/file.h"
@@ -48,6 +49,13 @@ TEST_F(ExperimentFile, ErrorsNameTheLineAndColumnInTheFile) {
     EXPECT_THAT(error_of("experiment: x\ntargets: {pooled: [a]}\nrows: {r: base}\n"), HasSubstr("not there yet"));
     EXPECT_THAT(error_of("experiment: x\ntargets: [a]\nfor: {i: [1, 2]}\nrows: {r: \"expert(pool(a, b), {i})\"}\n"),
                 HasSubstr("row 'r' is named twice"));
+}
+
+TEST_F(ExperimentFile, ANameThatCannotNameAGroupOfResultsIsAnError) {
+    for (auto const* name : {"/x", "x/", "a/b", ".", "..", "''"})
+        EXPECT_THAT(error_of(fmt::format("experiment: {}\ntargets: [a]\nrows: {{r: base}}\n", name)),
+                    HasSubstr("the experiment is named"))
+            << name;
 }
 
 TEST_F(ExperimentFile, CyclicIncludesAreAnErrorAndSharedOnesAreReadOnce) {
