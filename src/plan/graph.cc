@@ -24,6 +24,11 @@ work::Recipe Graph::recipe(std::vector<Expert> const& experts, Seeds const& seed
     work::Recipe recipe{{}, run_.keep_empty, seeds.train};
     for (auto const& expert : experts) {
         for (auto const& share : expert.shares) {
+            if (!inputs_.experts.at(share.expert).adapter.empty()) {
+                throw InputError{
+                    fmt::format("expert '{}' is an adapter that exists: there is nothing to train on", share.expert),
+                    "leave it out of unified models and mixes"};
+            }
             auto const samples = run_.experts.at(share.expert).samples;
             auto& part = recipe.parts.emplace_back();
             part.expert = share.expert;
@@ -61,7 +66,17 @@ std::string Graph::cluster(std::string const& expert, std::int64_t clusters, See
                              .texts = texts});
 }
 
+Graph::Existing Graph::existing(Expert const& expert) const {
+    if (expert.mixed() || inputs_.experts.at(expert.name).adapter.empty()) return {};
+    return {&run_.experts.at(expert.name), &inputs_.experts.at(expert.name)};
+}
+
 std::string Graph::train(std::vector<Expert> const& experts, Seeds const& seeds) {
+    if (experts.size() == 1) {
+        if (auto const [expert, found] = existing(experts.front()); expert)
+            return add(
+                work::Import{.sha256 = found->adapter, .folder = expert->adapter, .expert = experts.front().name});
+    }
     auto of = recipe(experts, seeds);
     auto const samples = expected_samples(of);
     return add(work::Train{.base = inputs_.base,
@@ -73,6 +88,18 @@ std::string Graph::train(std::vector<Expert> const& experts, Seeds const& seeds)
 }
 
 std::string Graph::encode(Expert const& expert, Seeds const& seeds) {
+    if (auto const [given, found] = existing(expert); given) {
+        if (found->sources.empty()) {
+            throw InputError{
+                fmt::format("expert '{}' is an adapter, and has no texts of its domain", expert.name),
+                fmt::format("name data sets in experts.{}.texts: selections compare domains", expert.name)};
+        }
+        work::Texts texts{{found->sources.begin(), found->sources.end()}};
+        return add(work::Encode{.encoder = inputs_.encoder,
+                                .of = std::move(texts),
+                                .arithmetic = inputs_.of_encoder,
+                                .texts = found->sentences});
+    }
     auto of = recipe({expert}, seeds);
     auto const texts = expected_samples(of);
     return add(work::Encode{

@@ -20,6 +20,7 @@ struct Inputs {
     struct Corpora {
         std::vector<work::DatasetSource> sources;
         std::int64_t sentences = 0;  ///< to draw from
+        std::string adapter = {};    ///< hash of one that exists; empty: it is trained
     };
     struct Target {
         work::Texts texts;
@@ -83,6 +84,7 @@ public:
     Inputs const& inputs() const { return inputs_; }
 
     // What expressions ask for. Each returns the key of a task, which is added unless it is there.
+    /// One expert that exists is taken as it is. @throws InputError when one of several does: it has no training data
     std::string train(std::vector<Expert> const& experts, Seeds const& seeds);
     std::string encode(Expert const& expert, Seeds const& seeds);
     std::string encode(Context const& context);
@@ -108,6 +110,12 @@ public:
     work::Selection const* selection(std::string const& key) const;
 
 private:
+    /// An expert that is not trained: what the run file says of it, and what was found; null for others.
+    struct Existing {
+        ExpertRecipe const* given = nullptr;
+        Inputs::Corpora const* found = nullptr;
+    };
+    Existing existing(Expert const& expert) const;
     std::string add(work::Task task);
     work::Recipe recipe(std::vector<Expert> const& experts, Seeds const& seeds);
     std::string cluster(std::string const& expert, std::int64_t clusters, Seeds const& seeds);

@@ -107,6 +107,10 @@ Json json_of(RunFile const& run) {
         result["infer"]["max_kept_tokens"] = run.infer.max_kept_tokens;
     if (run.infer.fold != defaults.infer.fold) result["infer"]["fold"] = name_of_value(run.infer.fold);
     for (auto const& [name, expert] : run.experts) {
+        if (!expert.adapter.empty()) {
+            result["experts"][name] = {{"adapter", expert.adapter}, {"texts", expert.texts}};
+            continue;
+        }
         result["experts"][name] = {{"datasets", expert.datasets},
                                    {"samples", expert.samples > 0 ? Json(expert.samples) : Json("auto")}};
     }
@@ -169,7 +173,8 @@ std::vector<Repeat> repeats_of(Json const& value, std::string const& place) {
 
 std::vector<work::DatasetRef> ExpertRecipe::refs() const {
     std::vector<work::DatasetRef> refs;
-    for (auto const& dataset : datasets) refs.push_back(work::parse_dataset_ref(dataset, "train", "run file"));
+    for (auto const& dataset : adapter.empty() ? datasets : texts)
+        refs.push_back(work::parse_dataset_ref(dataset, "train", "run file"));
     return refs;
 }
 
@@ -195,6 +200,18 @@ RunFile parse_run_file(std::string const& text, std::string const& place, std::v
     for (auto const& name : experts.keys()) {
         auto expert = experts.map(name);
         auto& recipe = run.experts[name];
+        if (expert.has("adapter")) {
+            recipe.adapter = expert.require<std::string>("adapter");
+            recipe.texts = expert.get("texts", recipe.texts);
+            demand(!expert.has("datasets") && !expert.has("samples"), expert,
+                   fmt::format("expert '{}' has an adapter, and data to train on", name),
+                   "leave out one of them; the texts of an adapter's domain are its `texts`");
+            demand(!recipe.adapter.empty(), expert, fmt::format("experts.{}.adapter is empty", name),
+                   "name a PEFT folder");
+            for (auto const& dataset : recipe.texts) work::parse_dataset_ref(dataset, "train", expert.place());
+            expert.finish();
+            continue;
+        }
         recipe.datasets = expert.require<std::vector<std::string>>("datasets");
         auto const automatic =
             expert.has("samples") && expert.node("samples").IsScalar() && expert.node("samples").Scalar() == "auto";

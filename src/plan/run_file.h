@@ -19,11 +19,15 @@
 
 namespace samner::plan {
 
-/// An expert's training data: data sets, and how many samples are drawn from them together.
+/// What an expert is trained on: data sets, and how many samples are drawn from them together. Or one that exists.
 struct ExpertRecipe {
     std::vector<std::string> datasets;  ///< as work::parse_dataset_ref reads them; default split train
     std::int64_t samples = 10'000;      ///< 0 (`auto` in the file): as many as there are, within `samples_between`
 
+    std::string adapter = {};             ///< a PEFT folder; not empty: nothing is trained
+    std::vector<std::string> texts = {};  ///< of such an expert: data sets whose texts stand for its domain
+
+    /// Of the data sets that it is trained on, or whose texts stand for its domain.
     std::vector<work::DatasetRef> refs() const;
 };
 

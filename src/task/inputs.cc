@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/hash.h"
 #include "token/tokenizer.h"
+#include "weights/adapter.h"
 #include "weights/checkpoint.h"
 
 namespace samner::task {
@@ -14,6 +15,7 @@ namespace samner::task {
 plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, plan::RunFile const& run) {
     plan::check_names(experiments, run);
     plan::Inputs inputs;
+    weights::ModelConfig config;
     {
         Engine const engine{run.base, run.device, run.dtype};
         if (engine.checkpoint().config().end_tokens.empty()) {
@@ -23,12 +25,17 @@ plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, pl
         inputs.layers = static_cast<int>(engine.checkpoint().config().num_layers);
         inputs.base = sha256(engine.checkpoint().content_hash() + engine.tokenizer().hash());
         inputs.arithmetic = engine.arithmetic();
+        config = engine.checkpoint().config();
     }
     inputs.of_encoder = TextEncoder{run.encoder, run.device}.arithmetic();
     inputs.encoder = encoder_hash(run.encoder);
     work::TextReader reader{{run.datasets.begin(), run.datasets.end()}, run.data};
     for (auto const& [name, expert] : run.experts) {
         auto& corpora = inputs.experts[name];
+        if (!expert.adapter.empty()) {
+            weights::check_fits(weights::read_adapter(expert.adapter), config);
+            corpora.adapter = weights::adapter_hash(expert.adapter);
+        }
         for (auto const& ref : expert.refs()) {
             auto source = reader.hashed(ref);
             corpora.sentences += std::ssize(reader.sentences(source));

@@ -25,6 +25,7 @@ struct Done {
 Done do_task(work::Train const& task, std::string const& key, Context& context, comm::Comm const* team);
 Done do_task(work::Cluster const& task, std::string const& key, Context& context);
 Done do_task(work::Encode const& task, std::string const& key, Context& context);
+Done do_task(work::Import const& task, std::string const& key, Context& context);
 Done do_task(work::Infer const& task, std::string const& key, Context& context);
 Done do_task(work::Select const& task, std::string const& key, Context& context);
 Done do_task(work::Merge const& task, std::string const& key, Context& context, comm::Comm const* team);

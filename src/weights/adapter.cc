@@ -284,6 +284,20 @@ void check_folds(AdapterFile const& adapter, ModelConfig const& config) {
     check_each_fits(adapter.modules(), adapter.settings().base_model_name_or_path, config, AdapterUse::fold);
 }
 
+void copy_adapter(fs::path const& folder, fs::path const& to) {
+    for (auto const* name : {config_file, tensor_file}) {
+        if (!fs::exists(folder / name))
+            throw InputError{fmt::format("'{}' is no PEFT folder: it has no {}", folder.string(), name)};
+    }
+    try {
+        fs::create_directories(to);
+        for (auto const* name : {config_file, tensor_file}) fs::copy_file(folder / name, to / name);
+    } catch (fs::filesystem_error const& error) {
+        throw StorageError{fmt::format("cannot copy '{}' to '{}': {}", folder.string(), to.string(), error.what()),
+                           "check free space and permissions"};
+    }
+}
+
 std::string adapter_hash(fs::path const& folder) {
     Sha256 all;
     for (auto const* name : {config_file, tensor_file}) {

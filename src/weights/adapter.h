@@ -127,6 +127,9 @@ void check_fits(Adapter const& adapter, ModelConfig const& config);
 /// embedding. @throws InputError as check_fits
 void check_folds(AdapterFile const& adapter, ModelConfig const& config);
 
+/// Copies the two files of a PEFT folder into a new folder. @throws InputError when one is missing; StorageError
+void copy_adapter(std::filesystem::path const& folder, std::filesystem::path const& to);
+
 /// SHA-256 of the two files of a PEFT folder. @throws InputError when one cannot be read
 std::string adapter_hash(std::filesystem::path const& folder);
 

@@ -30,7 +30,8 @@ constexpr auto guesses = std::to_array<std::pair<std::string_view, Rate>>({{Trai
                                                                            {Encode::kind, {0.01, 0}},
                                                                            {Infer::kind, {0.5, 120}},
                                                                            {Select::kind, {0.02, 0}},
-                                                                           {Merge::kind, {0.3, 0}}});
+                                                                           {Merge::kind, {0.3, 0}},
+                                                                           {Import::kind, {0.5, 0}}});
 static_assert(guesses.size() == std::variant_size_v<Task>, "each kind of task has a guess");
 
 }  // namespace

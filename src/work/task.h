@@ -8,6 +8,7 @@
 
 #include "work/cluster.h"
 #include "work/encode.h"
+#include "work/import.h"
 #include "work/infer.h"
 #include "work/merge.h"
 #include "work/select.h"
@@ -25,7 +26,7 @@ namespace samner::work {
 // A field `arithmetic` goes into the key as `numerics`; a field `base` says that it computes with the base model.
 // CONTRIBUTING.md says what a new kind takes.
 
-using Task = std::variant<Train, Cluster, Encode, Infer, Select, Merge>;
+using Task = std::variant<Train, Cluster, Encode, Infer, Select, Merge, Import>;
 
 std::string_view kind_of(Task const& task);
 

@@ -187,6 +187,31 @@ TEST_F(TinyRun, FrozenRefusesAFolderThatHoldsAnotherRunAndSaysWhatDiffers) {
     }
 }
 
+TEST_F(TinyRun, WithExpertsThatExistTrainsNothingAndGivesTheSameNumbers) {
+    std::string experts;
+    for (auto const& [expert, key] : {std::pair{"travel", "3d5f0d0cfd2c6254"}, std::pair{"zoo", "9aa73f6dfaf31cc8"},
+                                      std::pair{"workshop", "23941285328257f6"}}) {
+        for (auto const& entry : fs::directory_iterator{reference() / "artifacts"}) {
+            if (entry.path().filename().string().starts_with(key))
+                experts += fmt::format(" 'experts.{}={{adapter: {}, texts: [tiny-{}]}}'", expert, entry.path().string(),
+                                       expert);
+        }
+    }
+    write_atomically(*folder / "existing.yaml",
+                     "experiment: existing\ntargets: [expedition, museum]\nlet:\n  ours: pool(travel, zoo, "
+                     "workshop)\nrows:\n  merge_all: merge(ours)\n  best: best_by_gold(ours)\n  sampling: "
+                     "merge(select(ours, sampling, 2))\n");
+    auto const run = *folder / "existing";
+    auto const result = samner_command(fmt::format("run {} --config configs/runs/tiny.yaml{} --out {}",
+                                                   (*folder / "existing.yaml").string(), experts, run.string()));
+    ASSERT_EQ(result.code, 0) << result.output;
+    EXPECT_THAT(result.output, HasSubstr("merge_all       42.11       48.48"));
+    EXPECT_THAT(result.output, HasSubstr("best            39.47       61.54"));
+    EXPECT_THAT(result.output, HasSubstr("sampling        31.58       45.45"));
+    EXPECT_THAT(result.output, HasSubstr("import zoo"));
+    EXPECT_EQ(result.output.find("train zoo"), std::string::npos);
+}
+
 TEST_F(TinyRun, ShowsWhatACellIsMadeOf) {
     auto const result = samner_command(fmt::format("show {} tiny/sam museum", reference().string()));
     ASSERT_EQ(result.code, 0) << result.output;

@@ -53,6 +53,7 @@ Inputs inputs_of(RunFile const& run, std::function<std::string(std::string const
     for (auto const& [name, expert] : run.experts) {
         auto& corpora = inputs.experts[name];
         for (auto const& ref : expert.refs()) corpora.sources.push_back(hashed(ref));
+        if (!expert.adapter.empty()) corpora.adapter = "hash of " + expert.adapter;
     }
     for (auto const& [name, given] : run.targets) {
         auto& target = inputs.targets[name];
@@ -586,6 +587,30 @@ TEST_F(Planning, ClustersEachDomainOnceForAllMixedExpertsAndTrainsEachOnOneClust
     EXPECT_EQ(indices, (std::set<std::int64_t>{0, 1, 2, 3}));
     EXPECT_THAT([&] { plan("  a: merge(pool(mix(pool(mix(ours, 2)), 2)))\n"); },
                 ThrowsMessage<InputError>(HasSubstr("a mix of mixed experts")));
+}
+
+TEST_F(Planning, TakesExpertsThatExistAsTheyAre) {
+    std::vector<std::string> const existing{"experts.zoo={adapter: some/zoo, texts: [wlpc]}",
+                                            "experts.sea={adapter: some/sea}"};
+    auto made = plan("  a: merge(select(pool(stem, zoo), similarity, 1))\n  b: merge(pool(zoo, sea))\n", existing);
+    finish_all(made, false);
+    EXPECT_EQ(kinds(made),
+              (std::map<std::string, int>{{"encode", 4}, {"import", 2}, {"infer", 4}, {"merge", 1}, {"select", 2}}));
+    for (auto const& cell : made.cells()) EXPECT_EQ(cell.status, Cell::Status::done);
+    auto const text = frozen(made.experiments(), made.run());
+    write_atomically(folder / "frozen.yaml", text);
+    auto const back = load_frozen(folder / "frozen.yaml");
+    EXPECT_EQ(frozen(back.experiments, back.run), text);
+    for (auto const& [row, message] :
+         std::map<std::string, std::string>{{"merge(select(pool(stem, sea), similarity, 1))", "no texts of its domain"},
+                                            {"unified(pool(stem, zoo))", "there is nothing to train on"},
+                                            {"merge(pool(mix(pool(stem, zoo), 2)))", "there is nothing to train on"}}) {
+        EXPECT_THAT([&] { plan(fmt::format("  a: {}\n", row), existing); },
+                    ThrowsMessage<InputError>(HasSubstr(message)))
+            << row;
+    }
+    EXPECT_THAT([&] { run({"experts.zoo={adapter: some/zoo, datasets: [wlpc]}"}); },
+                ThrowsMessage<InputError>(HasSubstr("has an adapter, and data to train on")));
 }
 
 TEST_F(Planning, TakesTheSettingsOfAMergeFromTheRowAndTheRestFromTheRunFile) {

@@ -316,6 +316,10 @@ TEST(Influence, OnTheKeyOfAClusteringHasAllButNamesAndWhatIsExpected) {
     EXPECT_EQ(changes(a_clustering()).of_no_influence, with({"texts"}, in_recipes));
 }
 
+TEST(Influence, OnTheKeyOfAnImportHasItsHashAlone) {
+    EXPECT_EQ(changes(an_import()).of_no_influence, (Paths{"folder", "expert"}));
+}
+
 TEST(Influence, OnTheKeyOfAnEncodingHasAllButNamesAndWhatIsExpected) {
     EXPECT_EQ(changes(an_encoding(a_recipe())).of_no_influence, with({"texts"}, in_recipes, "of."));
     EXPECT_EQ(changes(an_encoding(some_texts())).of_no_influence, with({"texts"}, in_texts, "of."));

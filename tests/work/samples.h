@@ -86,6 +86,10 @@ inline Encode an_encoding(std::variant<Recipe, Texts> of) {
     return {"encoder", std::move(of), on_a_device(), 7};
 }
 
+inline Import an_import() {
+    return {"ab", "some/folder", "zoo"};
+}
+
 inline Infer a_sampled_pass() {
     Infer task;
     task.base = "base";
@@ -122,12 +126,20 @@ inline Merge a_merge(merge::Method method) {
 
 /// No member of them is as it is by default.
 inline std::vector<Task> sample_tasks() {
-    return {a_training(),     a_clustering(), an_encoding(a_recipe()), an_encoding(some_texts()),
-            a_sampled_pass(), a_whole_pass(), a_selection(),           a_merge(merge::Method::dare_linear)};
+    return {an_import(),
+            a_training(),
+            a_clustering(),
+            an_encoding(a_recipe()),
+            an_encoding(some_texts()),
+            a_sampled_pass(),
+            a_whole_pass(),
+            a_selection(),
+            a_merge(merge::Method::dare_linear)};
 }
 
 inline std::vector<Result> sample_results() {
     return {Trained{5, {{1, 2.5, 0.5, 0.25, 70, 1.5, 0.125}, {2, 1.5, 0.25, 0.125, 60, 1.25, 0.25}}},
+            Imported{7},
             Clustered{9, {4, 5}, 0.5},
             Encoded{8},
             Pass{7, 1, 2, 300, 40},
