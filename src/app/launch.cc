@@ -54,7 +54,8 @@ bool is_launched_as_rank() {
 }
 
 int launch_ranks(int ranks) {
-    std::vector<std::string> words{"mpirun", "-n", std::to_string(ranks), "--oversubscribe", "--bind-to", "none"};
+    std::vector<std::string> words{"mpirun",          "--quiet",   "-n",  std::to_string(ranks),
+                                   "--oversubscribe", "--bind-to", "none"};
     if (::geteuid() == 0) words.emplace_back("--allow-run-as-root");
     words.push_back(std::filesystem::read_symlink("/proc/self/exe").string());
     std::ranges::move(arguments_without_ranks(), std::back_inserter(words));
@@ -84,6 +85,9 @@ int launch_ranks(int ranks) {
         if (ended == child) {
             int const code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
             // 128 + USR1: it reached mpirun or a rank that had no handler yet.
+            if (code == 128 + SIGKILL)
+                throw InfrastructureError{"a rank was killed (SIGKILL): by hand, by its batch system, or for memory",
+                                          "run the same command again to go on"};
             bool const stopped = code == static_cast<int>(ExitCode::stopped) || (told && code == 128 + SIGUSR1);
             if (!stopped) return code;
             return static_cast<int>(stop_signal() == SIGINT ? ExitCode::interrupted : ExitCode::stopped);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
@@ -167,6 +168,11 @@ struct Beginning {
     }
 };
 
+std::string signal_name(int signal) {
+    auto const* const name = sigabbrev_np(signal);
+    return name ? fmt::format("SIG{}", name) : fmt::format("signal {}", signal);
+}
+
 /// Runs on this rank; the others do the same. Rank 0 reads the configuration and sends it.
 ExitCode run_on_ranks(Options const& options, comm::Session& session) {
     bool const leads = session.rank() == 0;
@@ -201,16 +207,20 @@ ExitCode run_on_ranks(Options const& options, comm::Session& session) {
     task::on_all(&ranks, [&] {
         if (!leads) return;
         auto const grids = folder->publish();
-        fmt::print("{}results: {}\nreport:  {}\n", grids, (options.out / "results.h5").string(),
-                   (options.out / "report.html").string());
-        std::fflush(stdout);
+        if (outcome.stop_signal == 0) {
+            fmt::print("{}results: {}\nreport:  {}\n", grids, (options.out / "results.h5").string(),
+                       (options.out / "report.html").string());
+            std::fflush(stdout);
+        }
         failed = std::ranges::any_of(folder->plan().cells(),
                                      [](plan::Cell const& cell) { return cell.status != plan::Cell::Status::done; });
     });
     if (outcome.stop_signal != 0) {
         if (leads)
-            spdlog::warn("stopped on signal {}: {} tasks done now, {} left — run the same command again to go on",
-                         outcome.stop_signal, outcome.done, outcome.not_run);
+            spdlog::warn(
+                "stopped on {} ({}): {} tasks were done in this call and {} are left; what is done is kept, and "
+                "so is the state of trainings under way — run the same command again to go on",
+                signal_name(outcome.stop_signal), strsignal(outcome.stop_signal), outcome.done, outcome.not_run);
         return outcome.stop_signal == SIGINT ? ExitCode::interrupted : ExitCode::stopped;
     }
     return failed ? ExitCode::task_failed : ExitCode::done;

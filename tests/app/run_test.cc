@@ -119,6 +119,7 @@ TEST_F(TinyRun, StopsCleanlyOnASignalAndGoesOnWhereItStopped) {
     auto const command = fmt::format("{} --out {} -n 2", experiment, run.string());
     // mpirun kills its ranks on TERM; samner asks them to stop instead.
     auto const first = run_command(fmt::format("timeout -s TERM 2 {} {}; echo code $?", SAMNER_BINARY, command));
+    EXPECT_EQ(first.output.find("tiny:"), std::string::npos) << "no grid of what is not there";
     auto const second = samner_command(command);
     ASSERT_EQ(second.code, 0) << first.output << second.output;
     expect_equal(run, second.output);
@@ -126,6 +127,16 @@ TEST_F(TinyRun, StopsCleanlyOnASignalAndGoesOnWhereItStopped) {
         // `timeout` reports 124 for what it has stopped; what matters is that the ranks ended by themselves.
         EXPECT_THAT(first.output, HasSubstr("run the same command again")) << "the run was over before the signal came";
     }
+}
+
+TEST_F(TinyRun, OfWhichARankIsKilledEndsWith70AndSaysWhatToDo) {
+    auto const run = *folder / "killed rank";
+    auto const result = run_command(fmt::format(
+        "{0} {1} --out '{2}' -n 2 & for i in $(seq 200); do [ -e '{2}/journal' ] && break; sleep 0.05; done; "
+        "sleep 1; pkill -KILL -n -f -- '--out {2}'; wait $!; echo code $?",
+        SAMNER_BINARY, experiment, run.string()));
+    EXPECT_THAT(result.output, HasSubstr("a rank was killed"));
+    EXPECT_THAT(result.output, HasSubstr("code 70"));
 }
 
 TEST_F(TinyRun, KilledAtAnyMomentIsFinishedByTheSameCommandWithoutDoingFinishedTasksAgain) {
