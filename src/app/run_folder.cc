@@ -297,8 +297,10 @@ std::string plan_as_json(plan::Plan const& plan, work::Rates const& rates) {
     Json const json{{"tasks", list},
                     {"passes_asked", sums.passes_asked},
                     {"passes_run", sums.passes_run},
+                    {"passes_most", sums.passes_most},
                     {"sentences_asked", sums.sentences_asked},
                     {"sentences_run", sums.sentences_run},
+                    {"sentences_most", sums.sentences_most},
                     {"cells_open", sums.open}};
     return json.dump(1) + "\n";
 }

@@ -113,9 +113,12 @@ std::string summary(plan::Plan const& plan, work::Rates const& rates) {
         text += fmt::format("{:<8} {:>6} tasks, {} done\n", kind, sum.tasks, sum.done);
     auto const totals = plan.totals();
     text += fmt::format("cells    {:>6}, {} of them wait for a selection\n", plan.cells().size(), totals.open);
-    text += fmt::format("decoding passes asked row by row {}, run {}{}; sentences {} and {}\n", totals.passes_asked,
-                        totals.passes_run, totals.open ? " (so far known)" : "", totals.sentences_asked,
-                        totals.sentences_run);
+    auto const between = [](std::int64_t least, std::int64_t most) {
+        return least == most ? fmt::format("{}", least) : fmt::format("{} to {}", least, most);
+    };
+    text += fmt::format("decoding passes asked row by row {}, run {}; sentences {} and {}\n", totals.passes_asked,
+                        between(totals.passes_run, totals.passes_most), totals.sentences_asked,
+                        between(totals.sentences_run, totals.sentences_most));
     text += fmt::format("expected cost of what is left: about {:.0f} rank-seconds and {:.0f} thousand tokens ({})\n",
                         left.seconds, left.tokens / 1000,
                         guessed ? "in part a rough guess for a small CPU" : "at the rates of this run");

@@ -76,6 +76,10 @@ Plan::Totals Plan::totals() const {
         totals.passes_asked += asked;
         totals.sentences_asked += asked * inputs().targets.at(cell.target).sentences;
         totals.open += cell.answer.open();
+        if (cell.status != Cell::Status::pending) continue;
+        auto const open = cell.answer.passes_open();
+        totals.passes_most += open;
+        totals.sentences_most += open * inputs().targets.at(cell.target).sentences;
     }
     for (auto const& [key, planned] : tasks()) {
         auto const* const infer = std::get_if<work::Infer>(&planned.task);
@@ -83,6 +87,8 @@ Plan::Totals Plan::totals() const {
         ++totals.passes_run;
         totals.sentences_run += infer->sentences;
     }
+    totals.passes_most += totals.passes_run;
+    totals.sentences_most += totals.sentences_run;
     return totals;
 }
 

@@ -48,9 +48,11 @@ public:
 
     struct Totals {
         std::int64_t passes_asked = 0;  ///< decoding passes over a target if every row did its own
-        std::int64_t passes_run = 0;    ///< that are made, as far as selections are known
+        std::int64_t passes_run = 0;    ///< that are made, as far as selections are known: at least so many
+        std::int64_t passes_most = 0;   ///< at most so many: no two open selections choose alike
         std::int64_t sentences_asked = 0;
         std::int64_t sentences_run = 0;
+        std::int64_t sentences_most = 0;
         std::int64_t open = 0;  ///< cells that wait for a selection
     };
     Totals totals() const;

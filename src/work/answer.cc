@@ -71,6 +71,12 @@ private:
     std::vector<score::Mentions> joined(Answer const& answer, std::vector<std::size_t> const& sentences) const {
         auto const& labels = evidence_.labels(answer.key);
         check(labels.size(), sentences.size(), "labels", answer.key);
+        for (auto const label : labels) {
+            if (label < 0 || std::cmp_greater_equal(label, answer.parts.size()))
+                throw InputError{fmt::format("a sentence of cluster {} of {} (artifact {})", label, answer.parts.size(),
+                                             answer.key.substr(0, 12)),
+                                 "remove the artifact, and run again"};
+        }
         std::vector<score::Mentions> result(sentences.size());
         for (std::size_t part = 0; part < answer.parts.size(); ++part) {
             std::vector<std::size_t> places;  // in `sentences`
@@ -117,8 +123,14 @@ std::int64_t Answer::passes_asked() const {
     return count;
 }
 
+std::int64_t Answer::passes_open() const {
+    std::int64_t count = kind == Kind::stored && key.empty() ? 1 : 0;
+    for (auto const& part : parts) count += part.passes_open();
+    return count;
+}
+
 bool Answer::open() const {
-    return (kind == Kind::stored && key.empty()) || std::ranges::any_of(parts, &Answer::open);
+    return passes_open() > 0;
 }
 
 std::vector<score::Mentions> evaluate(Answer const& answer, Evidence const& evidence) {

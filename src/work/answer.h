@@ -31,6 +31,7 @@ struct Answer {
     std::set<std::string> keys() const;    ///< of all tasks that are known and read below
     std::set<std::string> passes() const;  ///< the infer tasks among them
     std::int64_t passes_asked() const;     ///< stored predictions below, known or not, each as often as it stands
+    std::int64_t passes_open() const;      ///< those of them that are not known yet
     bool open() const;                     ///< whether one is not known yet
 };
 

@@ -589,6 +589,21 @@ TEST_F(Planning, ClustersEachDomainOnceForAllMixedExpertsAndTrainsEachOnOneClust
                 ThrowsMessage<InputError>(HasSubstr("a mix of mixed experts")));
 }
 
+TEST_F(Planning, BoundsThePassesOfOpenSelectionsFromBothSides) {
+    auto made = plan(
+        "  base: base\n  a: merge(select(ours, similarity, 2))\n  sam: union(merge(select(ours, similarity, 2)), "
+        "merge(select(ours, sampling, 2)))\n");
+    auto const before = made.totals();
+    EXPECT_EQ(before.passes_run, 2);
+    EXPECT_EQ(before.passes_most, 2 + 2 * 3);
+    EXPECT_EQ(before.sentences_most, 110 + 3 * 110);
+    finish_all(made);
+    auto const after = made.totals();
+    EXPECT_GE(after.passes_run, before.passes_run);
+    EXPECT_LE(after.passes_run, before.passes_most);
+    EXPECT_EQ(after.passes_most, after.passes_run);
+}
+
 TEST_F(Planning, TakesExpertsThatExistAsTheyAre) {
     std::vector<std::string> const existing{"experts.zoo={adapter: some/zoo, texts: [wlpc]}",
                                             "experts.sea={adapter: some/sea}"};
