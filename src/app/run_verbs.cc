@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -84,6 +85,9 @@ Setup set_up(Options const& options) {
         });
     }
     auto const config = options.config.empty() ? run_file_of(files.front()) : options.config;
+    if (options.config.empty() && !fs::exists(config))
+        throw InputError{fmt::format("there is no run file '{}' for '{}'", config.string(), files.front().string()),
+                         "name one with --config, such as configs/runs/tiny.yaml"};
     setup.run = plan::load_run_file(config, settings);
     setup.inputs = task::examine_inputs(setup.experiments, setup.run);
     setup.frozen = plan::frozen(setup.experiments, setup.run, {setup.inputs.arithmetic, setup.inputs.of_encoder});
@@ -233,7 +237,11 @@ void plan_verb(Options const& options) {
     auto const setup = set_up(options);
     auto plan = setup.plan();
     report::Records records;
-    if (!options.out.empty()) check_run_folder(options.out, setup.frozen, change_of(options));
+    if (!options.out.empty()) {
+        auto const changed = check_run_folder(options.out, setup.frozen, change_of(options));
+        if (!changed.empty() && !options.json)
+            fmt::print("the experiment differs from that of {}: {}\n", options.out.string(), fmt::join(changed, ", "));
+    }
     if (!options.out.empty() && fs::exists(options.out / "journal")) {
         records = work::task_records(read_journal(options.out).records);
         store::Artifacts const artifacts{options.out / "artifacts"};

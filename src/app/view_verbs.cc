@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -116,6 +117,10 @@ void show_verb(fs::path const& folder, std::string const& row, std::string const
             auto const full = fmt::format("{}/{}", experiment.name, name);
             known.insert(known.end(), {full, name});
             if (row != full && row != name) continue;
+            if (!target.empty() && std::ranges::find(experiment.targets, target) == experiment.targets.end()) {
+                throw InputError{fmt::format("{} has no target {}", full, target),
+                                 fmt::format("its targets: {}", fmt::join(experiment.targets, ", "))};
+            }
             fmt::print("{}: {}\n", full, term->text());
             for (auto const& scored : view.cells) {
                 auto const& cell = scored.cell;

@@ -357,11 +357,16 @@ std::vector<std::string> differences(std::string const& frozen, std::string cons
         for (auto const& [key, value] : a) {
             auto const found = b.find(key);
             bool const differs = found == b.end() || found->second != value;
-            if (differs && std::ranges::find(names, key) == names.end() && names.size() < 5) names.push_back(key);
+            if (differs && std::ranges::find(names, key) == names.end()) names.push_back(key);
         }
     };
     compare(ours, theirs);
     compare(theirs, ours);
+    if (constexpr std::size_t shown = 5; names.size() > shown) {
+        auto const more = names.size() - shown;
+        names.resize(shown);
+        names.push_back(fmt::format("{} more", more));
+    }
     return names;
 }
 

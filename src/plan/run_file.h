@@ -104,7 +104,7 @@ struct Frozen {
 };
 Frozen load_frozen(std::filesystem::path const& path);
 
-/// Names of the settings in which two frozen texts differ, at most five.
+/// Names of the settings in which two frozen texts differ; of more than five the first ones, and how many more.
 std::vector<std::string> differences(std::string const& frozen, std::string const& other);
 
 /// Checks that every expert and target that the experiments name is in the run file.
