@@ -176,8 +176,16 @@ struct Beginning {
 };
 
 std::string signal_name(int signal) {
-    auto const* const name = sigabbrev_np(signal);
-    return name ? fmt::format("SIG{}", name) : fmt::format("signal {}", signal);
+    switch (signal) {
+        case SIGINT:
+            return "SIGINT";
+        case SIGTERM:
+            return "SIGTERM";
+        case SIGUSR1:
+            return "SIGUSR1";
+        default:
+            return fmt::format("signal {}", signal);
+    }
 }
 
 /// Runs on this rank; the others do the same. Rank 0 reads the configuration and sends it.
