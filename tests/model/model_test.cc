@@ -120,7 +120,8 @@ TEST_P(Models, OfQwen3FromGgufGiveTheLogitsOfTheFolderItWasMadeFrom) {
     auto const data = fs::path{SAMNER_TEST_DATA};
     auto const folder = load_language_model(weights::Checkpoint::open(data / "models/qwen3-tiny"), *ops, false);
     auto const file = load_language_model(weights::Checkpoint::open(data / "gguf/qwen3-tiny.gguf"), *ops, false);
-    for (auto const& sequence : read_json(data / "models/qwen3-tiny.expected.json")["sequences"]) {
+    auto const expected = read_json(data / "models/qwen3-tiny.expected.json");  // lives as long as the loop
+    for (auto const& sequence : expected["sequences"]) {
         auto const ids = sequence.get<Ids>();
         EXPECT_EQ(sequence_logits(file, *ops, ids, nullptr), sequence_logits(folder, *ops, ids, nullptr));
     }
