@@ -191,8 +191,7 @@ void generate_verb(Options const& options) {
         auto const id = member<Json>(line, "id", place);
         for (std::uint64_t sample = 0; sample < options.samples; ++sample) {
             ids.push_back(id);
-            prompts.push_back(
-                {text, {adapter, nullptr}, sample, id.dump(-1, ' ', false, Json::error_handler_t::replace)});
+            prompts.push_back({text, {adapter, nullptr}, sample, to_text(id)});
         }
     });
     task::Engine engine{options.model.base, options.model.device, parse_precision(options.model.dtype, "--dtype")};
@@ -205,7 +204,7 @@ void generate_verb(Options const& options) {
                   {"tokens", completions[i].tokens},
                   {"finish", completions[i].stopped ? "stop" : "length"}};
         if (sampled) line["sample"] = prompts[i].sample;
-        lines += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+        lines += to_text(line) + "\n";
     }
     write_atomically(options.out, lines);
 }

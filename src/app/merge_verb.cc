@@ -130,9 +130,7 @@ ExitCode merge_verb(Options& options) {
         if (!options.report.empty()) {
             std::vector<std::string> paths;
             for (auto const& folder : merge.adapters) paths.push_back(folder.string());
-            write_atomically(
-                options.report,
-                merge::to_json(paths, merged.reports).dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+            write_atomically(options.report, to_text(merge::to_json(paths, merged.reports), 1) + "\n");
         }
         return ExitCode::done;
     });

@@ -102,7 +102,7 @@ void select_experts(Options const& options) {
     }
     auto const selection = task::select_experts(names, similarity, votes, reader.type_names(target), metric, options.m);
     if (options.json) {
-        fmt::print("{}\n", to_wire(selection).dump(1, ' ', false, Json::error_handler_t::replace));
+        fmt::print("{}\n", to_text(to_wire(selection), 1));
     } else {
         for (auto const& name : selection.chosen) fmt::print("{} {:.4f}\n", name, selection.metrics.at(name));
     }

@@ -219,7 +219,7 @@ void score_files(ScoreOptions const& options) {
         document["difference"] = difference_json(system, *other, metrics, options);
     }
     if (options.json) {
-        fmt::print("{}\n", document.dump(1, ' ', false, Json::error_handler_t::replace));
+        fmt::print("{}\n", to_text(document, 1));
         return;
     }
     print_system(document);

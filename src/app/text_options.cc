@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "core/json.h"
+#include "token/utf8.h"
 
 namespace samner::app {
 
@@ -23,11 +23,7 @@ work::Texts TargetOptions::texts(work::TextReader& reader) const {
         if (type.find_first_not_of(" \t") == std::string::npos || std::ranges::count(types, type) > 1)
             throw InputError{fmt::format("--types has '{}', which is empty or there twice", type),
                              "name each type once"};
-        try {
-            canonical(type);
-        } catch (Json::exception const&) {
-            throw InputError{"a type of --types is not valid UTF-8", "write it in UTF-8"};
-        }
+        if (!token::is_valid_utf8(type)) throw InputError{"a type of --types is not valid UTF-8", "write it in UTF-8"};
     }
     if (types.empty()) throw InputError{"--in needs --types", "name the entity types to find, separated by commas"};
     return {{work::TextReader::hashed(in, types)}};

@@ -11,7 +11,7 @@
 #include "app/verbs.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "core/yaml.h"
+#include "core/json.h"
 #include "plan/run_file.h"
 #include "report/text.h"
 #include "task/inputs.h"
@@ -117,6 +117,7 @@ void show_verb(fs::path const& folder, std::string const& row, std::string const
             auto const full = fmt::format("{}/{}", experiment.name, name);
             known.insert(known.end(), {full, name});
             if (row != full && row != name) continue;
+            found = true;
             if (!target.empty() && std::ranges::find(experiment.targets, target) == experiment.targets.end()) {
                 throw InputError{fmt::format("{} has no target {}", full, target),
                                  fmt::format("its targets: {}", fmt::join(experiment.targets, ", "))};
@@ -126,17 +127,12 @@ void show_verb(fs::path const& folder, std::string const& row, std::string const
                 auto const& cell = scored.cell;
                 if (cell.experiment != experiment.name || cell.system != name) continue;
                 if (!target.empty() && cell.target != target) continue;
-                found = true;
                 fmt::print("  {}, seed {}: {}\n", cell.target, cell.repeat.label, numbers_of(scored));
                 for (auto const& key : cell.answer.passes()) fmt::print("{}", lines_of(key, run));
             }
         }
     }
-    if (found) return;
-    auto const near = did_you_mean(row, known);
-    throw InputError{fmt::format("'{}' has no row {}{}", folder.string(), row, target.empty() ? "" : " on " + target),
-                     near && *near != row ? fmt::format("did you mean {}?", *near)
-                                          : fmt::format("rows: {}", fmt::join(known, ", "))};
+    if (!found) refuse_name(row, known, "the row", folder.string());
 }
 
 void status_verb(fs::path const& folder) {

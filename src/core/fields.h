@@ -1,13 +1,13 @@
 #pragma once
 
-#include <cmath>
+#include <fmt/format.h>
+
 #include <concepts>
 #include <cstdint>
 #include <limits>
 #include <map>
 #include <optional>
 #include <set>
-#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>

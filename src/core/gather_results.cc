@@ -18,8 +18,8 @@ std::vector<std::string> gather_results(int ranks, AllGather const& all_gather,
         own += work();
     } catch (std::exception const& error) {
         failure = std::current_exception();
-        own = Json{{"stopped", is_stop(error)}, {"what", describe(error)}, {"code", static_cast<int>(exit_code(error))}}
-                  .dump(-1, ' ', false, Json::error_handler_t::replace);
+        own = to_text(
+            Json{{"stopped", is_stop(error)}, {"what", describe(error)}, {"code", static_cast<int>(exit_code(error))}});
     }
     auto results = all_gather(own);
     if (failure) std::rethrow_exception(failure);

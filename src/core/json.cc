@@ -55,22 +55,32 @@ void for_each_jsonl(std::filesystem::path const& path,
     });
 }
 
+namespace {
+
+/// The known name that one is near to, or all behind `otherwise`.
+std::string remedy_of(std::string_view name, std::vector<std::string> const& known, std::string_view otherwise) {
+    auto const near = did_you_mean(name, known);
+    return near ? fmt::format("did you mean {}?", *near) : fmt::format("{} {}", otherwise, fmt::join(known, ", "));
+}
+
+}  // namespace
+
 void refuse_unknown(Json const& object, std::set<std::string> const& known, std::string_view what,
                     std::string_view place) {
     for (auto const& [key, value] : object.items()) {
         if (known.contains(key)) continue;
-        auto const near = did_you_mean(key, {known.begin(), known.end()});
-        throw InputError{
-            fmt::format("unknown {} {} ({})", what, key, place),
-            near ? fmt::format("did you mean {}?", *near) : fmt::format("known: {}", fmt::join(known, ", "))};
+        throw InputError{fmt::format("unknown {} {} ({})", what, key, place),
+                         remedy_of(key, {known.begin(), known.end()}, "known:")};
     }
 }
 
 void refuse_name(std::string_view name, std::vector<std::string> const& known, std::string_view what,
                  std::string_view place) {
-    auto const near = did_you_mean(name, known);
-    throw InputError{fmt::format("{} is '{}' ({})", what, name, place),
-                     near ? fmt::format("did you mean {}?", *near) : fmt::format("use {}", fmt::join(known, ", "))};
+    throw InputError{fmt::format("{} is '{}' ({})", what, name, place), remedy_of(name, known, "use")};
+}
+
+std::string to_text(Json const& value, int indent) {
+    return value.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string id_of(Json const& line, std::string_view place) {

@@ -23,6 +23,10 @@ Json read_json(std::filesystem::path const& path);
 /// The one spelling of a JSON value that hashes are taken of: keys sorted, no spaces, UTF-8 unescaped.
 std::string canonical(Json const& value);
 
+/// A JSON value for files and people, whose texts may hold any bytes: what is not valid UTF-8 becomes U+FFFD.
+/// @param indent  spaces a level; below 0: one line
+std::string to_text(Json const& value, int indent = -1);
+
 /// Calls `visit(object, place)` for each line of a JSONL file that is not blank; place is `path:line`.
 /// @throws InputError when a line is not a JSON object
 void for_each_jsonl(std::filesystem::path const& path,

@@ -16,7 +16,7 @@ namespace {
 constexpr std::string_view no_entities = "There are no entities.";
 
 std::string quoted(std::string const& text) {
-    return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+    return to_text(text);
 }
 
 /// [["aspirin", "chemical"], ["pain", "disease"]]

@@ -120,7 +120,7 @@ void Journal::append(Json const& record) {
     // seq and epoch first and crc32c last, for people and for the checksum: so the text is put together here.
     auto body = fmt::format("{{\"seq\":{},\"epoch\":{}", next_seq_, epoch_);
     // An error's text may name a file in any bytes.
-    auto const rest = record.dump(-1, ' ', false, Json::error_handler_t::replace);
+    auto const rest = to_text(record);
     if (rest.size() > 2) body += "," + rest.substr(1, rest.size() - 2);
     pending_ += fmt::format("{}{}{:08x}\"}}\n", body, crc_member, crc32c(body));
     ++next_seq_;

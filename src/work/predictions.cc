@@ -16,7 +16,7 @@ std::string to_jsonl(std::vector<Prediction> const& predictions) {
                         {"completion", prediction.completion},
                         {"finish", prediction.truncated ? "length" : "stop"},
                         {"unparsable", prediction.unparsable}};
-        lines += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+        lines += to_text(line) + "\n";
     }
     return lines;
 }

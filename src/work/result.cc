@@ -12,14 +12,10 @@ namespace {
 
 constexpr auto place = "journal";
 
-std::string sealed_text(Json const& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 }  // namespace
 
 std::string seal(Result const& result) {
-    return sealed_text(to_wire(result));
+    return to_text(to_wire(result));
 }
 
 Result open_result(std::string_view sealed) {

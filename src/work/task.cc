@@ -70,7 +70,7 @@ std::string batch_of(Task const& task) {
 }
 
 std::string seal(Task const& task) {
-    return to_wire(task).dump(-1, ' ', false, Json::error_handler_t::replace);
+    return to_text(to_wire(task));
 }
 
 Task open_task(std::string_view sealed) {
