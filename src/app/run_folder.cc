@@ -196,7 +196,7 @@ std::vector<sched::Job> RunFolder::take_new() {
 }
 
 void RunFolder::finished(sched::JobResult const& result) {
-    plan_.finished(result.key, work::open_result(result.result));
+    plan_.finished(result.key, *records_.at(result.key).result);  // as `ended` has read it
 }
 
 void RunFolder::failed(sched::JobResult const& result) {
@@ -218,14 +218,13 @@ void RunFolder::ended(sched::Job const& job, sched::JobResult const& result) {
     record.seconds = result.seconds;
     record.rank = result.rank;
     record.team = result.team;
+    if (result.ok) record.result = work::open_result(result.result);
+    auto json = work::to_journal(record);
+    journal_.append(json);
     if (result.ok) {
-        record.result = work::open_result(result.result);
-        artifacts_.write_record(record.key, [&] {
-            auto json = work::to_journal(record);
-            json["label"] = job.label;
-            json["provenance"] = json_of(provenance_);
-            return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
-        }());
+        json["label"] = job.label;
+        json["provenance"] = json_of(provenance_);
+        artifacts_.write_record(record.key, to_text(json, 1) + "\n");
         ended_.push_back(result.key);
         auto const ranks = result.team.empty() ? fmt::format("rank {}", result.rank)
                                                : fmt::format("ranks {}", fmt::join(result.team, " "));
@@ -233,7 +232,6 @@ void RunFolder::ended(sched::Job const& job, sched::JobResult const& result) {
     } else {
         spdlog::error("failed: {}: {}", job.label, result.error);
     }
-    journal_.append(work::to_journal(record));
     records_[result.key] = std::move(record);
 }
 
@@ -266,10 +264,11 @@ store::Replay read_journal(fs::path const& folder) {
 }
 
 work::Rates rates_of(plan::Plan const& plan, report::Records const& records) {
-    std::map<std::string, work::Task> tasks;
-    for (auto const& [key, planned] : plan.tasks()) tasks.emplace(key, planned.task);
     work::Rates rates;
-    rates.measure(records, tasks);
+    rates.measure(records, [&](std::string const& key) {
+        auto const found = plan.tasks().find(key);
+        return found == plan.tasks().end() ? nullptr : &found->second.task;
+    });
     return rates;
 }
 

@@ -20,10 +20,6 @@ double tokens_of(Result const& result) {
     return 0;
 }
 
-}  // namespace
-
-namespace {
-
 // The guesses: 300 tokens/s of training, sequences and prompts of 80 tokens. One line a kind of task.
 constexpr auto guesses = std::to_array<std::pair<std::string_view, Rate>>({{Train::kind, {0.27, 80}},
                                                                            {Cluster::kind, {0.01, 0}},
@@ -40,18 +36,19 @@ Rates::Rates() {
     for (auto const& [kind, rate] : guesses) rates_.emplace(kind, Entry{rate});
 }
 
-void Rates::measure(std::map<std::string, TaskRecord> const& records, std::map<std::string, Task> const& tasks) {
+void Rates::measure(std::map<std::string, TaskRecord> const& records,
+                    std::function<Task const*(std::string const& key)> const& task_of) {
     struct Sum {
         double seconds = 0, tokens = 0, size = 0;
     };
     std::map<std::string, Sum> sums;
     for (auto const& [key, record] : records) {
-        auto const task = tasks.find(key);
-        if (!record.ok || !record.result || task == tasks.end()) continue;
+        auto const* const task = task_of(key);
+        if (!record.ok || !record.result || !task) continue;
         auto& sum = sums[record.kind];
         sum.seconds += record.rank_seconds();
         sum.tokens += tokens_of(*record.result);
-        sum.size += static_cast<double>(size_of(task->second));
+        sum.size += static_cast<double>(size_of(*task));
     }
     for (auto const& [kind, sum] : sums) {
         if (sum.size > 0) rates_[kind] = {{sum.seconds / sum.size, sum.tokens / sum.size}, true};

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -27,8 +27,9 @@ public:
     Rates();
 
     /// Takes what these tasks cost in place of the guesses: the mean over all of a kind that are done.
-    /// @param tasks  by key; records of others are passed over
-    void measure(std::map<std::string, TaskRecord> const& records, std::map<std::string, Task> const& tasks);
+    /// @param task_of  the task of a key; null for others, whose records are passed over
+    void measure(std::map<std::string, TaskRecord> const& records,
+                 std::function<Task const*(std::string const& key)> const& task_of);
 
     Rate of(std::string_view kind) const;
     bool measured(std::string_view kind) const;

@@ -25,6 +25,14 @@ TaskRecord record(std::string const& key, std::string const& kind, double second
     return record;
 }
 
+/// The tasks of a run, as Rates looks them up.
+auto in(std::map<std::string, Task> const& tasks) {
+    return [&tasks](std::string const& key) {
+        auto const found = tasks.find(key);
+        return found == tasks.end() ? nullptr : &found->second;
+    };
+}
+
 TEST(CostRates, AreGuessesForEveryKindBeforeAnythingWasMeasured) {
     Rates const rates;
     for (auto const& task : sample_tasks()) {
@@ -42,14 +50,14 @@ TEST(CostRates, BecomeTheMeanOfWhatWasMeasured) {
     shared.team = {0, 1, 2};  // five seconds of each
     Rates rates;
     auto const guess = rates.of("train");
-    rates.measure({{"a", record("a", "infer", 1, Pass{10, 0, 0, 100, 20})}, {"b", shared}}, tasks);
+    rates.measure({{"a", record("a", "infer", 1, Pass{10, 0, 0, 100, 20})}, {"b", shared}}, in(tasks));
     EXPECT_TRUE(rates.measured("infer"));
     EXPECT_DOUBLE_EQ(rates.of("infer").seconds, (1.0 + 3 * 5.0) / 40);
     EXPECT_DOUBLE_EQ(rates.of("infer").tokens, (120.0 + 360.0) / 40);
     EXPECT_DOUBLE_EQ(rates.of(pass_over(80)).seconds, 2 * 16.0);
     EXPECT_FALSE(rates.measured("train"));
     EXPECT_EQ(rates.of("train").seconds, guess.seconds);
-    rates.measure({{"t", record("t", "train", 42, Trained{14, {{1, 0, 0, 0, 70}, {2, 0, 0, 0, 14}}})}}, tasks);
+    rates.measure({{"t", record("t", "train", 42, Trained{14, {{1, 0, 0, 0, 70}, {2, 0, 0, 0, 14}}})}}, in(tasks));
     EXPECT_DOUBLE_EQ(rates.of("train").seconds, 42.0 / (7 * 12));
     EXPECT_DOUBLE_EQ(rates.of("train").tokens, 84.0 / (7 * 12));
     EXPECT_DOUBLE_EQ(rates.of("infer").seconds, 16.0 / 40);  // as measured before
@@ -65,12 +73,12 @@ TEST(CostRates, AreNotMeasuredOfOtherTasksOrFailedOnesOrNothing) {
     rates.measure({{"a", failed},
                    {"none", record("none", "infer", 9, Pass{})},
                    {"elsewhere", record("elsewhere", "infer", 9, Pass{10, 0, 0, 1, 1})}},
-                  tasks);
+                  in(tasks));
     EXPECT_FALSE(rates.measured("infer"));
     EXPECT_EQ(rates.of("infer").seconds, guess.seconds);
     rates.measure({{"a", record("a", "infer", 2, Pass{10, 0, 0, 1, 1})},
                    {"elsewhere", record("elsewhere", "infer", 1e6, Pass{10, 0, 0, 1, 1})}},
-                  tasks);
+                  in(tasks));
     EXPECT_DOUBLE_EQ(rates.of("infer").seconds, 0.2);
 }
 
