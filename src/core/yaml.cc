@@ -224,7 +224,6 @@ YAML::Node YamlMap::node(std::string const& key) {
 }
 
 YamlMap YamlMap::map(std::string const& key) {
-    asked_.insert(key);
     return has(key) ? YamlMap{node(key), file_, full(key)} : YamlMap{YAML::Node{YAML::NodeType::Map}, file_, full(key)};
 }
 

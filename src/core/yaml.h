@@ -39,7 +39,7 @@ public:
     /// @param path   keys that lead here, as a.b; empty at the top
     YamlMap(YAML::Node const& node, std::string place, std::string path = {});
 
-    bool has(std::string const& key) const;
+    bool has(std::string const& key) const;  ///< the key is known from then on
 
     /// The value of a key. T: bool, int32/int64/uint64, double, std::string or std::vector of these. @throws InputError
     template <class T>

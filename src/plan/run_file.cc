@@ -276,8 +276,9 @@ RunFile parse_run_file(std::string const& text, std::string const& place, std::v
     demand(space == "factor", settings, fmt::format("merge.space is '{}'", space), "only factor is there yet");
     merge::for_each_setting([&](auto const& setting) {
         std::string const name{setting.name};
+        if (!settings.has(name)) return;
         auto const node = settings.node(name);
-        if (settings.has(name)) run.merge.set(name, to_json(node), "merge, " + settings.place(node));
+        run.merge.set(name, to_json(node), "merge, " + settings.place(node));
     });
     settings.finish();
     try {

@@ -76,7 +76,7 @@ struct RunFile {
     Precision dtype = Precision::fp32;
 
     /// Whether results do not depend on slots and batches (work::Arithmetic::exact).
-    bool exact() const { return device == "cpu" && dtype == Precision::fp32; }
+    bool exact() const { return work::own_kernels(device, dtype); }
 };
 
 /// Reads the text of a run file. @param place  its name in messages

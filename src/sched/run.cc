@@ -11,7 +11,6 @@
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <optional>
 #include <string_view>
 #include <thread>
@@ -223,23 +222,10 @@ void follow(comm::Session const& session, comm::Messenger& messenger, Execute co
     }
 }
 
-/// Whether an exception is of type T or wraps one that is.
-template <class T>
-bool is_or_wraps(std::exception const& error) {
-    if (dynamic_cast<T const*>(&error)) return true;
-    try {
-        std::rethrow_if_nested(error);
-    } catch (std::exception const& nested) {
-        return is_or_wraps<T>(nested);
-    } catch (...) {
-    }
-    return false;
-}
-
 /// Whether another job would most likely meet the same, so that it is no failure of this one.
 bool is_no_fault_of_the_job(std::exception const& error) {
-    auto const code = exit_code(error);
-    return code == ExitCode::infrastructure || code == ExitCode::storage || is_or_wraps<std::bad_alloc>(error);
+    auto const code = exit_code(error);  // infrastructure also for memory that is not there
+    return code == ExitCode::infrastructure || code == ExitCode::storage;
 }
 
 }  // namespace

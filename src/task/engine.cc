@@ -25,13 +25,13 @@ namespace samner::task {
 namespace {
 
 std::unique_ptr<model::Ops> make_ops(std::string const& device, Precision precision) {
-    if (device == "cpu" && precision == Precision::fp32) return model::make_cpu_ops();
+    if (work::own_kernels(device, precision)) return model::make_cpu_ops();
     return model::make_aten_ops(device, precision);
 }
 
 work::Arithmetic arithmetic_of(model::Ops const& ops, std::string const& device, Precision precision) {
     work::Arithmetic arithmetic{device.substr(0, device.find(':')), precision};  // any device of a kind will do
-    if (device == "cpu" && precision == Precision::fp32) return arithmetic;      // the project's own kernels
+    if (work::own_kernels(device, precision)) return arithmetic;
     arithmetic.libtorch = model::libtorch_version();
     arithmetic.processor = ops.device_name();
     return arithmetic;

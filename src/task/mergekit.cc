@@ -62,10 +62,7 @@ public:
     explicit Shared(std::string key) : key_{std::move(key)} {}
 
     void read(YamlMap& parameters, bool of_all) {
-        if (!parameters.has(key_)) {
-            parameters.get(key_, 0.0);  // a key that is known, for the message of an unknown one
-            return;
-        }
+        if (!parameters.has(key_)) return;
         auto const node = parameters.node(key_);
         refuse_gradient(node, key_, parameters.place(node));
         if (node.IsMap())
@@ -141,10 +138,7 @@ public:
 
     /// What the parameters say of it; no rules where they say nothing.
     std::vector<ModuleRule> read(YamlMap& parameters) const {
-        if (!parameters.has(key_)) {
-            parameters.get(key_, 0.0);  // a key that is known, for the message of an unknown one
-            return {};
-        }
+        if (!parameters.has(key_)) return {};
         auto const node = parameters.node(key_);
         auto const place = parameters.place(node);
         if (node.IsMap()) return {conditional(node, place)};

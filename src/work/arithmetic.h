@@ -1,11 +1,17 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "core/fields.h"
 #include "core/precision.h"
 
 namespace samner::work {
+
+/// Whether the project's own kernels compute: results then depend on nothing but the inputs.
+inline bool own_kernels(std::string_view device, Precision precision) {
+    return device == "cpu" && precision == Precision::fp32;
+}
 
 /// In which numbers a task computes, as far as its result depends on it. The project's own fp32 kernels give the same
 /// bits on any processor; libtorch's operators promise them for the same version on the same kind of device only.
