@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "app/by_name.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "report/page.h"
@@ -46,6 +47,60 @@ Json json_of(Provenance const& provenance) {
     return json;
 }
 
+/// RUN/artifacts: a folder, or a link to the store that is given.
+fs::path opened_store(fs::path const& run, fs::path const& store) {
+    auto const own = run / "artifacts";
+    try {
+        if (store.empty()) {
+            if (fs::is_symlink(own) && !fs::is_directory(own)) {
+                throw InputError{fmt::format("'{}' is a link to a store that is not there: '{}'", own.string(),
+                                             fs::read_symlink(own).string()),
+                                 "bring it back, or name another with --store"};
+            }
+            fs::create_directories(own);
+            return own;
+        }
+        fs::create_directories(store);
+        if (fs::is_directory(own) && fs::equivalent(own, store)) return own;
+        if (fs::exists(own) && !fs::is_symlink(own)) {
+            if (!fs::is_empty(own)) {
+                throw InputError{fmt::format("'{}' holds results of its own, and '{}' is to be its store", own.string(),
+                                             store.string()),
+                                 fmt::format("let the other run use these (--store {}), or move them to a new store "
+                                             "first: mv {} {}",
+                                             own.string(), own.string(), store.string())};
+            }
+            fs::remove(own);
+        }
+        auto const link = run / ".artifacts.partial";
+        fs::remove(link);
+        fs::create_directory_symlink(fs::canonical(store), link);
+        fs::rename(link, own);
+        return own;
+    } catch (fs::filesystem_error const& error) {
+        throw StorageError{fmt::format("cannot use the store of '{}': {}", run.string(), error.what()),
+                           "check free space and permissions"};
+    }
+}
+
+/// What a store says of a task that is done. @param verify  whether its artifact is read, or only has to be there
+/// @return nothing when it is not done there, or what is there is damaged
+std::optional<work::TaskRecord> stored_record(store::Artifacts const& artifacts, std::string const& key, bool verify) {
+    auto const text = artifacts.record(key);
+    if (!text) return std::nullopt;
+    try {
+        auto const json = parse_json(*text, "store");
+        auto record = work::from_journal(json);
+        if (!record || !record->ok || record->key != key) return std::nullopt;
+        if (verify ? !artifacts.verify(key, record->sha256) : !artifacts.has(key)) return std::nullopt;
+        record->reused = json.value("run", Json{}) != artifacts.writer().run;
+        return record;
+    } catch (InputError const& error) {
+        spdlog::debug("the store's record of {} is left out: {}", key.substr(0, 12), error.what());
+        return std::nullopt;
+    }
+}
+
 /// Whether a task computes with the base model.
 bool uses_base(work::Task const& task) {
     return std::visit(
@@ -79,31 +134,35 @@ fs::path checkpoint_folder(fs::path const& run) {
     return run / "checkpoints";
 }
 
-std::vector<std::string> settle_known(plan::Plan& plan, report::Records const& records,
-                                      store::Artifacts const* artifacts, bool retry_failed) {
+std::vector<std::string> settle_known(plan::Plan& plan, report::Records& records, Settling const& settling,
+                                      std::function<void(work::TaskRecord const&)> const& reused) {
+    auto const is_there = [&](work::TaskRecord const& record) {
+        return settling.verify ? settling.artifacts.verify(record.key, record.sha256)
+                               : settling.artifacts.has(record.key);
+    };
     std::vector<std::string> left;
-    for (auto keys = plan.take_new(); !keys.empty(); keys = plan.take_new()) {
-        for (auto const& key : keys) {
-            auto const found = records.find(key);
-            if (found == records.end()) {
-                left.push_back(key);
-                continue;
-            }
-            auto const& record = found->second;
-            if (!record.ok) {
-                if (retry_failed) {
-                    left.push_back(key);
-                } else {
-                    plan.failed(key);
-                }
-            } else if (!artifacts || record.sha256.empty() || artifacts->verify(key, record.sha256)) {
-                plan.finished(key, *record.result);
-            } else {
-                spdlog::warn("the artifact of {} ({}) is missing or was altered", work::label_of(plan.task(key).task),
-                             key.substr(0, 12));
-                left.push_back(key);
+    auto const settle = [&](std::string const& key) {
+        auto const own = records.find(key);
+        bool const done = own != records.end() && own->second.ok;
+        if (done && is_there(own->second)) return plan.finished(key, *own->second.result);
+        if (settling.from_store) {
+            if (auto record = stored_record(settling.artifacts, key, settling.verify)) {
+                auto const& kept = records[key] = std::move(*record);
+                plan.finished(key, *kept.result);
+                if (reused) reused(kept);
+                return;
             }
         }
+        if (done) {
+            spdlog::warn("the artifact of {} ({}) is missing or was altered", work::label_of(plan.task(key).task),
+                         key.substr(0, 12));
+        } else if (own != records.end() && !settling.retry_failed) {
+            return plan.failed(key);
+        }
+        left.push_back(key);
+    };
+    for (auto keys = plan.take_new(); !keys.empty(); keys = plan.take_new()) {
+        for (auto const& key : keys) settle(key);
     }
     return left;
 }
@@ -117,13 +176,14 @@ RunFolder::RunFolder(fs::path const& folder, plan::Plan plan, std::string frozen
       provenance_{std::move(provenance)},
       lease_{folder_},
       changed_{adopt(folder_, frozen_, options.change)},
-      artifacts_{folder_ / "artifacts", [this] { lease_.check(); }},
+      claims_{opened_store(folder_, options.store), folder_},
+      artifacts_{folder_ / "artifacts", writer_of_ranks()},
       journal_{folder_ / "journal", lease_.epoch(), [this] { lease_.check(); }},
       records_{work::task_records(journal_.history().records)} {
     artifacts_.remove_partials();
     journal_.append({{"kind", "provenance"}, {"provenance", json_of(provenance_)}});
     if (!changed_.empty() || records_.empty()) journal_.append({{"kind", "experiment"}, {"text", frozen_}});
-    if (!changed_.empty()) say_what_changed();
+    say_what_is_there();
     rates_ = rates_of(plan_, records_);
     // What a killed rank left behind, and checkpoints of trainings that are done.
     std::vector<fs::path> left;
@@ -137,16 +197,24 @@ RunFolder::RunFolder(fs::path const& folder, plan::Plan plan, std::string frozen
     for (auto const& path : left) fs::remove(path);
 }
 
-void RunFolder::say_what_changed() const {
+store::Artifacts::Options RunFolder::writer_of_ranks() const {
+    return {{claims_.run_id(), lease_.epoch(), 0}, lease_.fence(), plan_.run().exact()};
+}
+
+void RunFolder::say_what_is_there() const {
     auto plan = plan_;
-    auto const left = settle_known(plan, records_, nullptr, retry_failed_);
+    auto records = records_;
+    auto const left = settle_known(plan, records, {artifacts_, false, true, retry_failed_});
     auto const count = [&](auto const& all, auto const& counts) { return std::ranges::count_if(all, counts); };
-    auto const reused = count(plan.tasks(), [&](auto const& task) { return plan.is_done(task.first); });
-    auto const done = count(records_, [](auto const& record) { return record.second.ok; });
-    spdlog::info(
-        "the experiment has changed ({}): {} tasks are new, {} are there already, {} earlier ones are not asked "
-        "for any more",
-        fmt::join(changed_, ", "), left.size(), reused, done - reused);
+    auto const there = count(plan.tasks(), [&](auto const& task) { return plan.is_done(task.first); });
+    auto const done = count(records, [](auto const& record) { return record.second.ok; });
+    auto const counts = fmt::format("{} tasks are new, {} are there already", left.size(), there);
+    if (!changed_.empty()) {
+        spdlog::info("the experiment has changed ({}): {}, {} earlier ones are not asked for any more",
+                     fmt::join(changed_, ", "), counts, done - there);
+    } else if (there > 0) {
+        spdlog::info("{}", counts);
+    }
 }
 
 RunFolder::~RunFolder() {
@@ -159,8 +227,9 @@ RunFolder::~RunFolder() {
 
 RunFolder::Needs RunFolder::needs() const {
     auto plan = plan_;
+    auto records = records_;
     Needs needs;
-    for (auto const& key : settle_known(plan, records_, nullptr, retry_failed_)) {
+    for (auto const& key : settle_known(plan, records, {artifacts_, false, true, retry_failed_})) {
         auto const& task = plan.task(key).task;
         needs.base = needs.base || uses_base(task);
         needs.training = needs.training || std::holds_alternative<work::Train>(task);
@@ -188,11 +257,18 @@ sched::Job RunFolder::job_of(std::string const& key) const {
 
 std::vector<sched::Job> RunFolder::take_new() {
     std::vector<sched::Job> jobs;
-    for (auto const& key : settle_known(plan_, records_, &artifacts_, retry_failed_)) {
+    auto const keep_record = [this](work::TaskRecord const& record) { keep(record); };
+    for (auto const& key : settle_known(plan_, records_, {artifacts_, true, true, retry_failed_}, keep_record)) {
         // What waits for a failure of an earlier attempt cannot be done.
         if (!plan_.is_lost(key)) jobs.push_back(job_of(key));
     }
+    if (!planned_) write_plan();
+    planned_ = true;
     return jobs;
+}
+
+void RunFolder::write_plan() const {
+    write_atomically(folder_ / "plan.json", plan_as_json(plan_, rates_of(plan_, records_)));
 }
 
 void RunFolder::finished(sched::JobResult const& result) {
@@ -223,6 +299,8 @@ void RunFolder::ended(sched::Job const& job, sched::JobResult const& result) {
     journal_.append(json);
     if (result.ok) {
         json["label"] = job.label;
+        json["run"] = claims_.run_id();
+        json["identity"] = work::identity_of(plan_.task(record.key).task);
         json["provenance"] = json_of(provenance_);
         artifacts_.write_record(record.key, to_text(json, 1) + "\n");
         ended_.push_back(result.key);
@@ -232,7 +310,55 @@ void RunFolder::ended(sched::Job const& job, sched::JobResult const& result) {
     } else {
         spdlog::error("failed: {}: {}", job.label, result.error);
     }
+    claims_.release(record.key);  // only now: who finds it free looks for the record
     records_[result.key] = std::move(record);
+}
+
+void RunFolder::keep(work::TaskRecord const& record) {
+    journal_.append(work::to_journal(record));
+}
+
+bool RunFolder::claim(sched::Job const& job) {
+    auto const answer = claims_.take(job.key);
+    if (!answer.ours) {
+        elsewhere_.insert(job.key);
+        spdlog::debug("{} is being done by the run in '{}'", job.label, answer.other.string());
+        if (neighbours_.insert(answer.other).second) {
+            spdlog::info("the run in '{}' is at work on the same store: what it does is waited for, and used",
+                         answer.other.string());
+        }
+        return false;
+    }
+    if (!answer.dead.empty()) {
+        ++expired_;
+        spdlog::warn("{} is done here: the run in '{}' had claimed it, and died", job.label, answer.dead.string());
+        journal_.append({{"kind", "expired"}, {"key", job.key}, {"claimed_by", answer.dead.string()}});
+    }
+    if (stored_record(artifacts_, job.key, true)) {  // another run has done it since it was looked for
+        claims_.release(job.key);
+        elsewhere_.insert(job.key);
+        return false;
+    }
+    artifacts_.discard(job.key);
+    return true;
+}
+
+RunFolder::Elsewhere RunFolder::look_elsewhere() {
+    Elsewhere news;
+    for (auto const& key : elsewhere_) {
+        if (auto record = stored_record(artifacts_, key, true)) {
+            keep(*record);
+            records_[key] = std::move(*record);
+            plan_.finished(key, *records_.at(key).result);
+            spdlog::info("{}: done by another run", work::label_of(plan_.task(key).task));
+            news.done.push_back(key);
+        } else if (claims_.is_free(key)) {
+            news.free.push_back(key);
+        }
+    }
+    for (auto const& key : news.done) elsewhere_.erase(key);
+    for (auto const& key : news.free) elsewhere_.erase(key);
+    return news;
 }
 
 void RunFolder::sync() {
@@ -246,7 +372,8 @@ void RunFolder::sync() {
 std::string RunFolder::publish() {
     sync();
     lease_.check();
-    write_atomically(folder_ / "plan.json", plan_as_json(plan_, rates_of(plan_, records_)));
+    write_plan();
+    link_by_name(folder_, plan_);
     return write_results(folder_, plan_, artifacts_, records_, frozen_, provenance_, folder_ / "report.html");
 }
 

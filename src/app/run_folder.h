@@ -1,7 +1,9 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -10,6 +12,7 @@
 #include "report/view.h"
 #include "sched/coordinate.h"
 #include "store/artifacts.h"
+#include "store/claims.h"
 #include "store/journal.h"
 #include "store/lease.h"
 #include "work/cost.h"
@@ -20,12 +23,21 @@ namespace samner::app {
 /// Where the trainings of a run keep their state, a file a task, named by its key.
 std::filesystem::path checkpoint_folder(std::filesystem::path const& run);
 
-/// Marks in a plan what a journal holds as done (artifact there and unchanged) or failed, as far as the plan knows its
-/// tasks, and on with the tasks that become known by that.
-/// @param artifacts  null: what is recorded as done is taken for there and unchanged
+/// What settles the tasks of a plan.
+struct Settling {
+    store::Artifacts const& artifacts;
+    bool verify = true;         ///< whether artifacts are read; else it is enough that they are there
+    bool from_store = true;     ///< also by the store's records of what other runs have done
+    bool retry_failed = false;  ///< what has failed is left
+};
+
+/// Marks in a plan what is done (artifact there and unchanged) or failed, as far as the plan knows its tasks, and on
+/// with the tasks that become known by that.
+/// @param records  of the run; what is found in the store is added
+/// @param reused   called for each record that is added
 /// @return keys of the tasks that are left, which no record settles
-std::vector<std::string> settle_known(plan::Plan& plan, report::Records const& records,
-                                      store::Artifacts const* artifacts, bool retry_failed);
+std::vector<std::string> settle_known(plan::Plan& plan, report::Records& records, Settling const& settling,
+                                      std::function<void(work::TaskRecord const&)> const& reused = {});
 
 /// Whether the experiment of a run folder may be another one than before.
 enum class Change { allowed, refused };
@@ -42,6 +54,7 @@ public:
     struct Options {
         bool retry_failed = false;
         Change change = Change::allowed;
+        std::filesystem::path store = {};  ///< empty: RUN/artifacts, or what that is a link to
     };
     /// Creates the folder or opens an earlier run. Where the experiment has changed, what it asks for that is there is
     /// used again; the journal keeps each version.
@@ -57,6 +70,12 @@ public:
     plan::Plan const& plan() const { return plan_; }
     store::Artifacts const& artifacts() const { return artifacts_; }
 
+    /// Claims of runs that died, whose tasks were done here.
+    std::size_t expired() const { return expired_; }
+
+    /// By which other ranks write to the store in this run's name.
+    store::Artifacts::Options writer_of_ranks() const;
+
     /// What the work that is left asks of the base model, as far as it is known. Artifacts are not looked at.
     struct Needs {
         bool base = false;      ///< a task computes with it, or will when a selection is known
@@ -70,13 +89,17 @@ public:
     void started(sched::Job const& job, std::vector<int> const& team) override;
     void ended(sched::Job const& job, sched::JobResult const& result) override;
     void sync() override;
+    bool claim(sched::Job const& job) override;
+    Elsewhere look_elsewhere() override;
 
     /// Writes results.h5 and report.html. @return the grids as text
     std::string publish();
 
 private:
-    void say_what_changed() const;
+    void say_what_is_there() const;
     sched::Job job_of(std::string const& key) const;
+    void keep(work::TaskRecord const& record);
+    void write_plan() const;
 
     std::filesystem::path folder_;
     plan::Plan plan_;
@@ -85,12 +108,17 @@ private:
     Provenance provenance_;
     store::Lease lease_;
     std::vector<std::string> changed_;  ///< settings in which the experiment differs from the version before
+    store::Claims claims_;
     store::Artifacts artifacts_;
     store::Journal journal_;
     report::Records records_;
     work::Rates rates_;
-    std::vector<std::string> ended_;  ///< keys of tasks done since the last sync
+    std::vector<std::string> ended_;              ///< keys of tasks done since the last sync
+    std::set<std::string> elsewhere_;             ///< keys of tasks that other runs do
+    std::set<std::filesystem::path> neighbours_;  ///< run folders of these runs
+    bool planned_ = false;                        ///< whether plan.json is there, with what was known at the beginning
     std::size_t done_ = 0;
+    std::size_t expired_ = 0;  ///< claims of runs that died, whose work is repeated
 };
 
 /// A run folder's journal; warns of what of it cannot be used.

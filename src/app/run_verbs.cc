@@ -35,6 +35,7 @@ struct Options {
     std::vector<std::string> words;  ///< experiment files and key=value settings
     fs::path config;
     fs::path out;
+    fs::path store;
     std::vector<std::string> only;
     int ranks = 0;
     bool dry_run = false;
@@ -89,6 +90,7 @@ Setup set_up(Options const& options) {
         throw InputError{fmt::format("there is no run file '{}' for '{}'", config.string(), files.front().string()),
                          "name one with --config, such as configs/runs/tiny.yaml"};
     setup.run = plan::load_run_file(config, settings);
+    if (!options.store.empty()) setup.run.store = options.store.string();
     setup.inputs = task::examine_inputs(setup.experiments, setup.run);
     setup.frozen = plan::frozen(setup.experiments, setup.run, {setup.inputs.arithmetic, setup.inputs.of_encoder});
     return setup;
@@ -163,13 +165,17 @@ private:
 
 /// What rank 0 tells the others before they begin.
 struct Beginning {
-    std::string run;  ///< the run file
+    std::string run;         ///< the run file
+    std::string run_id;      ///< of the run folder, and the next
+    std::int64_t epoch = 0;  ///< of its lease
     bool base = false;
     bool training = false;
 
     template <class Self, class Visit>
     static void fields(Self& self, Visit&& visit) {
         visit("run", self.run);
+        visit("run_id", self.run_id);
+        visit("epoch", self.epoch);
         visit("base", self.base);
         visit("training", self.training);
     }
@@ -198,11 +204,13 @@ ExitCode run_on_ranks(Options const& options, comm::Session& session) {
             if (!leads) return Beginning{};
             auto setup = set_up(options);
             use_threads(static_cast<int>(setup.run.threads), session.local_size());
-            folder = std::make_unique<RunFolder>(options.out, setup.plan(), setup.frozen,
-                                                 RunFolder::Options{options.retry_failed, change_of(options)},
-                                                 provenance_of(setup.inputs.arithmetic, session.size(), num_threads()));
+            folder = std::make_unique<RunFolder>(
+                options.out, setup.plan(), setup.frozen,
+                RunFolder::Options{options.retry_failed, change_of(options), setup.run.store},
+                provenance_of(setup.inputs.arithmetic, session.size(), num_threads()));
             auto const needs = folder->needs();
-            return Beginning{plan::to_yaml(setup.run), needs.base, needs.training};
+            auto const writer = folder->writer_of_ranks().writer;
+            return Beginning{plan::to_yaml(setup.run), writer.run, writer.epoch, needs.base, needs.training};
         }).front();
     std::optional<store::Artifacts> artifacts;
     std::optional<Worker> worker;
@@ -213,7 +221,10 @@ ExitCode run_on_ranks(Options const& options, comm::Session& session) {
         fs::create_directories(checkpoint_folder(options.out));
         start_logging(session.rank(), options.out / "logs" / fmt::format("rank-{}.log", session.rank()));
         use_threads(static_cast<int>(run.threads), session.local_size());
-        artifacts.emplace(options.out / "artifacts");
+        artifacts.emplace(options.out / "artifacts",
+                          store::Artifacts::Options{{beginning.run_id, beginning.epoch, session.rank()},
+                                                    store::Fence{options.out, beginning.epoch},
+                                                    run.exact()});
         worker.emplace(session.rank(), task::workplace_of(run, checkpoint_folder(options.out)), *artifacts);
     });
     if (session.size() > 1 && beginning.base) worker->executor().load_base(ranks, beginning.training);
@@ -230,6 +241,9 @@ ExitCode run_on_ranks(Options const& options, comm::Session& session) {
         failed = std::ranges::any_of(folder->plan().cells(),
                                      [](plan::Cell const& cell) { return cell.status != plan::Cell::Status::done; });
     });
+    if (leads && folder->expired() > 0) {
+        spdlog::warn("{} tasks were done here that another run had claimed before it died", folder->expired());
+    }
     if (outcome.stop_signal != 0) {
         if (leads)
             spdlog::warn(
@@ -250,10 +264,12 @@ void plan_verb(Options const& options) {
         if (!changed.empty() && !options.json)
             fmt::print("the experiment differs from that of {}: {}\n", options.out.string(), fmt::join(changed, ", "));
     }
-    if (!options.out.empty() && fs::exists(options.out / "journal")) {
+    if (!options.out.empty() && fs::exists(options.out / "journal"))
         records = work::task_records(read_journal(options.out).records);
-        store::Artifacts const artifacts{options.out / "artifacts"};
-        settle_known(plan, records, &artifacts, false);
+    auto const store = setup.run.store.empty() ? options.out / "artifacts" : fs::path{setup.run.store};
+    if (fs::is_directory(store)) {
+        store::Artifacts const artifacts{store};
+        settle_known(plan, records, {artifacts, true, true, options.retry_failed});
     }
     auto const rates = rates_of(plan, records);
     fmt::print("{}", options.json ? plan_as_json(plan, rates) : summary(plan, rates));
@@ -283,6 +299,7 @@ void add_run_verbs(CLI::App& app, ExitCode& code) {
     auto* const run = app.add_subcommand("run", "Run experiments; resumes a run folder");
     add_setup_options(*run, *options);
     run->add_option("--out", options->out, "run folder")->required();
+    run->add_option("--store", options->store, "folder of results that several runs share; default RUN/artifacts");
     run->add_option("-n", options->ranks, "start this many ranks with mpirun")->check(CLI::PositiveNumber);
     run->add_flag("--dry-run", options->dry_run, "check everything, print the plan, run nothing");
     run->add_flag("--frozen", options->frozen, "refuse a run folder of another experiment or other settings");
@@ -292,14 +309,13 @@ void add_run_verbs(CLI::App& app, ExitCode& code) {
     auto* const plan = app.add_subcommand("plan", "Tasks, what is done, cost, what sharing saves; touches nothing");
     add_setup_options(*plan, *options);
     plan->add_option("--out", options->out, "run folder, to see what is done");
+    plan->add_option("--store", options->store, "store, to see what is done there; default that of the run folder");
     plan->add_flag("--json", options->json, "one JSON document");
     plan->callback([options] { plan_verb(*options); });
 
-    for (auto const* name : {"compare", "gc"}) {
-        auto* const later = app.add_subcommand(name, "(not there yet)");
-        later->allow_extras();
-        later->callback([name] { throw InputError{fmt::format("samner {} is not there yet", name)}; });
-    }
+    auto* const compare = app.add_subcommand("compare", "(not there yet)");
+    compare->allow_extras();
+    compare->callback([] { throw InputError{"samner compare is not there yet"}; });
 }
 
 }  // namespace samner::app

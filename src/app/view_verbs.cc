@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /// A run folder's plan with what is done, from its frozen configuration.
-plan::Plan plan_of(fs::path const& folder, report::Records const& records, store::Artifacts const& artifacts) {
+plan::Plan plan_of(fs::path const& folder, report::Records& records, store::Artifacts const& artifacts) {
     auto frozen = plan::load_frozen(folder / "experiment.yaml");
     auto inputs = task::examine_inputs(frozen.experiments, frozen.run);
     if (frozen.arithmetic) {  // that of the run, wherever it is looked at
@@ -30,7 +30,7 @@ plan::Plan plan_of(fs::path const& folder, report::Records const& records, store
         inputs.of_encoder = frozen.arithmetic->encoder;
     }
     plan::Plan plan{frozen.experiments, frozen.run, inputs};
-    settle_known(plan, records, &artifacts, false);
+    settle_known(plan, records, {.artifacts = artifacts, .from_store = false});
     return plan;
 }
 

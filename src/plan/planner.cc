@@ -32,6 +32,7 @@ void Plan::expand(std::size_t index) {
     std::set<std::string> open;
     cell.answer = plan_row(*terms_[index], {graph_, context_of(cell), open});
     for (auto const& selection : open) waiting_[selection].insert(index);
+    cell.selections.insert(open.begin(), open.end());
     if (cell.answer.open()) return;
     for (auto const& key : cell.answer.keys()) users_[key].insert(index);
     settle(index);

@@ -20,7 +20,8 @@ struct Cell {
     std::string target;
     Repeat repeat;
     Status status = Status::pending;
-    work::Answer answer;  ///< open while a selection that it needs is
+    work::Answer answer;                    ///< open while a selection that it needs is
+    std::set<std::string> selections = {};  ///< keys of the select tasks that it depends on, as far as they are known
 };
 
 /// The task graph of all rows on all targets, and the cells that its tasks fill. What several rows or experiments need

@@ -102,6 +102,7 @@ Json json_of(RunFile const& run) {
                 {"device", run.device},
                 {"dtype", to_string(run.dtype)}};
     if (!run.prompt.parts) result["prompt"]["parts"] = "none";
+    if (!run.store.empty()) result["store"] = run.store;
     RunFile const defaults;  // newer settings are left out where they have their default: earlier runs go on
     if (run.infer.max_kept_tokens != defaults.infer.max_kept_tokens)
         result["infer"]["max_kept_tokens"] = run.infer.max_kept_tokens;
@@ -194,6 +195,7 @@ RunFile parse_run_file(std::string const& text, std::string const& place, std::v
     run.base = map.require<std::string>("base");
     run.encoder = map.require<std::string>("encoder");
     run.data = map.get("data", run.data);
+    run.store = map.get("store", run.store);
     run.datasets = map.get("datasets", run.datasets);
 
     auto experts = map.map("experts");
@@ -305,6 +307,7 @@ RunFile parse_run_file(std::string const& text, std::string const& place, std::v
 std::string frozen(std::vector<Experiment> const& experiments, RunFile const& run, RunArithmetic const& arithmetic) {
     auto settings = json_of(run);
     settings.erase("threads");
+    settings.erase("store");
     if (run.exact()) settings["infer"].erase("num_slots");
     settings["infer"].erase("max_kept_tokens");
     settings["train"].erase("checkpoint_every");

@@ -54,6 +54,7 @@ struct RunFile {
     std::string base;     ///< Hugging Face folder or .gguf file
     std::string encoder;  ///< sentence-transformers folder
     std::string data;     ///< root of the corpora; empty: the environment variable SAMNER_DATA
+    std::string store;    ///< folder of results that runs share; empty: RUN/artifacts, or what that is a link to
     std::vector<std::string> datasets{"configs/data"};  ///< folders of data set descriptions
     std::map<std::string, ExpertRecipe> experts;
     std::map<std::string, Target> targets;
@@ -91,7 +92,7 @@ std::string to_yaml(RunFile const& run);
 RunFile load_run_file(std::filesystem::path const& path, std::vector<std::string> const& overrides = {});
 
 /// What runs, as YAML, with every default written out: two runs with the same text are the same run. Threads and
-/// checkpoint_every do not change results and are left out, and so are slots where they do not.
+/// checkpoint_every do not change results and are left out, like the store, and so are slots where they do not.
 /// @param arithmetic  written where results depend on more than precision: another machine then plans the same keys
 std::string frozen(std::vector<Experiment> const& experiments, RunFile const& run,
                    RunArithmetic const& arithmetic = {});

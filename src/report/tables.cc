@@ -1,6 +1,11 @@
 #include "report/tables.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <limits>
+#include <set>
+#include <string>
 #include <type_traits>
 
 #include "core/error.h"
@@ -36,6 +41,10 @@ auto column(std::vector<Line> const& lines, Of const& of) {
     return values;
 }
 
+std::string joined(std::set<std::string> const& keys) {
+    return fmt::format("{}", fmt::join(keys, " "));
+}
+
 store::Table cells_table(View const& view) {
     auto const of = [&](auto const& value) { return column(view.cells, value); };
     using Scored = ScoredCell const&;
@@ -63,7 +72,11 @@ store::Table cells_table(View const& view) {
               of([](Scored scored) { return scored.tokens_in; })},
              {"tokens_out", "tokens", "generated tokens of the passes used",
               of([](Scored scored) { return scored.tokens_out; })},
-             {"seconds", "s", "time of the passes used", of([](Scored scored) { return scored.seconds; })}}};
+             {"seconds", "s", "time of the passes used", of([](Scored scored) { return scored.seconds; })},
+             {"predictions", "", "keys of the passes used, in RUN/artifacts",
+              of([](Scored scored) { return joined(scored.cell.answer.passes()); })},
+             {"selections", "", "keys of the selections used, likewise",
+              of([](Scored scored) { return joined(scored.cell.selections); })}}};
 }
 
 store::Table experts_table(View const& view) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <chrono>
 #include <csignal>
 #include <string>
 #include <unordered_map>
@@ -27,9 +28,12 @@ public:
                 outcome_.stop_signal = signal;
                 channel_.stop(signal);
             }
-            bool const sent = outcome_.stop_signal == 0 && assign();
+            bool const going_on = outcome_.stop_signal == 0;
+            bool const sent = going_on && assign();
+            bool const waiting = going_on && policy_.held() > 0;
+            if (waiting) look_elsewhere();
             if (!sent && unsynced_) sync();  // nothing may become ready for a long time
-            if (running_.empty() && !sent) break;
+            if (running_.empty() && !sent && !waiting) break;
             // One durable record for all that has come in together.
             if (auto result = channel_.receive(std::chrono::milliseconds{5})) {
                 do accept(std::move(*result));
@@ -50,7 +54,7 @@ private:
     }
 
     bool assign() {
-        auto assignments = policy_.assign();
+        auto assignments = policy_.assign([&](Job const& job) { return source_.claim(job); });
         if (assignments.empty()) return false;
         for (auto const& work : assignments)
             for (auto const& job : work.jobs) recorder_.started(job, work.team);
@@ -63,6 +67,19 @@ private:
             }
         }
         return true;
+    }
+
+    /// What other runs have done meanwhile, or given up.
+    void look_elsewhere() {
+        auto const now = std::chrono::steady_clock::now();
+        if (now < next_look_) return;
+        next_look_ = now + std::chrono::milliseconds{200};
+        auto const news = source_.look_elsewhere();
+        for (auto const& key : news.done) policy_.done_elsewhere(key);
+        for (auto const& key : news.free) policy_.release(key);
+        if (news.done.empty()) return;
+        unsynced_ = true;
+        policy_.add(source_.take_new());
     }
 
     void accept(JobResult result) {
@@ -102,6 +119,7 @@ private:
     Policy policy_;
     std::unordered_map<std::string, Job> running_;  ///< by key
     bool unsynced_ = false;                         ///< results were recorded since the last sync
+    std::chrono::steady_clock::time_point next_look_;
     Outcome outcome_;
 };
 

@@ -15,6 +15,16 @@ public:
     virtual std::vector<Job> take_new() = 0;  ///< those that became known since the last call
     virtual void finished(JobResult const& result) = 0;
     virtual void failed(JobResult const& result) = 0;
+
+    /// Asked just before a job starts: whether it may. One that may not is done by others, who share its results.
+    virtual bool claim(Job const& job) = 0;
+
+    /// What became of jobs that were refused, since the last call.
+    struct Elsewhere {
+        std::vector<std::string> done;  ///< keys of those that others have done
+        std::vector<std::string> free;  ///< of those that may be asked for again
+    };
+    virtual Elsewhere look_elsewhere() = 0;
 };
 
 /// Keeps what happens for a later run.

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <unordered_map>
@@ -18,12 +19,14 @@ namespace {
 
 constexpr std::size_t most_at_once = 8;  ///< jobs of a batch: what each brings along takes memory
 
+using May = Policy::May;
 using Index = std::uint32_t;  ///< of a node
 
 enum class State : std::uint8_t {
     awaited,  ///< another job waits for it, and it has not come yet
     waiting,
     ready,
+    held,     ///< ready, and may not start
     running,  ///< from here on it has started
     done,
     failed,
@@ -105,6 +108,7 @@ struct Policy::Impl {
     std::vector<Running> running_on;  ///< by the worker that reports
     std::int64_t running = 0;
     std::int64_t not_run = 0;
+    std::int64_t held = 0;
     int assigned = 0;
     std::uint32_t visits = 0;
 
@@ -213,18 +217,31 @@ struct Policy::Impl {
         if (node.batch) node.batch->erase(entry);
     }
 
-    /// The ready job of the longest critical path, with others of its batch.
-    Piece next_piece() {
-        auto const first = ready.begin()->index;
-        dequeue(first);
-        Piece piece{{first}, nodes[first].job.width};
-        auto const* const others = nodes[first].batch;
+    /// Takes the first of the ready jobs that may start. @return nothing when none may
+    std::optional<Index> next_of(std::set<Ready>& jobs, May const& may) {
+        while (!jobs.empty()) {
+            auto const index = jobs.begin()->index;
+            dequeue(index);
+            if (!may || may(nodes[index].job)) return index;
+            nodes[index].state = State::held;
+            ++held;
+        }
+        return std::nullopt;
+    }
+
+    /// The ready job of the longest critical path, with others of its batch. Without jobs where none may start.
+    Piece next_piece(May const& may) {
+        auto const first = next_of(ready, may);
+        if (!first) return {};
+        Piece piece{{*first}, nodes[*first].job.width};
+        auto* const others = nodes[*first].batch;
         if (!others) return piece;
         auto const workers = running_on.size();
         auto const share = std::min(most_at_once, (others->size() + workers) / workers);
         while (piece.jobs.size() < share) {
-            piece.jobs.push_back(others->begin()->index);
-            dequeue(piece.jobs.back());
+            auto const next = next_of(*others, may);
+            if (!next) break;
+            piece.jobs.push_back(*next);
         }
         return piece;
     }
@@ -273,9 +290,12 @@ struct Policy::Impl {
         return work;
     }
 
-    std::vector<Assignment> assign() {
+    std::vector<Assignment> assign(May const& may) {
         std::vector<Piece> pieces;
-        while (pieces.size() < idle.size() && !ready.empty()) pieces.push_back(next_piece());
+        while (pieces.size() < idle.size() && !ready.empty()) {
+            auto piece = next_piece(may);
+            if (!piece.jobs.empty()) pieces.push_back(std::move(piece));
+        }
         widen(pieces, static_cast<int>(idle.size() - pieces.size()));
         for (auto& piece : pieces) name_makers(piece);
         std::vector<Assignment> assignments;
@@ -299,6 +319,15 @@ struct Policy::Impl {
         return true;
     }
 
+    /// @throws InputError unless the job is held
+    Index unhold(std::string const& key) {
+        auto const found = index_of_key.find(key);
+        if (found == index_of_key.end() || nodes[found->second].state != State::held)
+            throw InputError{fmt::format("job {} is not held", key.substr(0, 12))};
+        --held;
+        return found->second;
+    }
+
     void free_followers(Node& node) {
         for (auto const follower : std::exchange(node.followers, {})) {
             auto& next = nodes[follower];
@@ -308,7 +337,7 @@ struct Policy::Impl {
 
     /// Which nodes wait for a job that failed or was stopped, at once or through others.
     std::vector<bool> held_back() const {
-        std::vector<bool> held(nodes.size());
+        std::vector<bool> behind(nodes.size());
         std::vector<Index> found;
         for (Index index = 0; index < nodes.size(); ++index) {
             auto const state = nodes[index].state;
@@ -318,12 +347,12 @@ struct Policy::Impl {
             auto const index = found.back();
             found.pop_back();
             for (auto const follower : nodes[index].followers) {
-                if (held[follower]) continue;
-                held[follower] = true;
+                if (behind[follower]) continue;
+                behind[follower] = true;
                 found.push_back(follower);
             }
         }
-        return held;
+        return behind;
     }
 };
 
@@ -351,8 +380,19 @@ void Policy::add(std::vector<Job> jobs) {
         if (impl_->nodes[index].missing == 0) impl_->enqueue(index);
 }
 
-std::vector<Assignment> Policy::assign() {
-    return impl_->assign();
+std::vector<Assignment> Policy::assign(May const& may) {
+    return impl_->assign(may);
+}
+
+void Policy::release(std::string const& key) {
+    impl_->enqueue(impl_->unhold(key));
+}
+
+void Policy::done_elsewhere(std::string const& key) {
+    auto& node = impl_->nodes[impl_->unhold(key)];
+    node.state = State::done;
+    --impl_->not_run;
+    impl_->free_followers(node);
 }
 
 std::vector<int> const* Policy::ended(JobResult const& result) {
@@ -377,6 +417,10 @@ std::int64_t Policy::running() const {
 
 std::int64_t Policy::ready() const {
     return std::ssize(impl_->ready);
+}
+
+std::int64_t Policy::held() const {
+    return impl_->held;
 }
 
 std::int64_t Policy::not_run() const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,8 +32,16 @@ public:
     /// @throws InputError for a width below 1; Error for jobs that wait for each other
     void add(std::vector<Job> jobs);
 
+    /// Whether a job may start now.
+    using May = std::function<bool(Job const&)>;
+
     /// All that idle workers get now. The jobs are given away: what the caller needs of them later it keeps.
-    std::vector<Assignment> assign();
+    /// @param may  asked of each job that would be given out; one that may not is held. Empty: all may
+    std::vector<Assignment> assign(May const& may = {});
+
+    std::int64_t held() const;                    ///< jobs that are held
+    void release(std::string const& key);         ///< a held job is ready again
+    void done_elsewhere(std::string const& key);  ///< a held job is done, by others
 
     /// Takes note of a result: its key, ok, stopped and rank, which is the first of the team. The team is idle when all
     /// jobs of its assignment have ended. What waits for a job that failed or was stopped never starts.

@@ -1,12 +1,16 @@
 #include "store/artifacts.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
 #include <fstream>
-#include <vector>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -24,24 +28,59 @@ void sync_tree(fs::path const& path) {
     sync_to_disk(path);
 }
 
-/// A name beside `path` that no other writer has, on any node.
-fs::path partial_of(fs::path const& path) {
-    static std::atomic<int> count{0};
-    char host[256] = {};
-    ::gethostname(host, sizeof host - 1);
-    return path.parent_path() /
-           fmt::format("{}.{}-{}-{}.partial", path.filename().string(), host, ::getpid(), count.fetch_add(1));
+/// Renames to a name that nothing has. @return whether it did; else something is there
+bool rename_new(fs::path const& from, fs::path const& to) {
+    if (fs::is_directory(from)) {  // rename(2) replaces no folder that has contents
+        if (::rename(from.c_str(), to.c_str()) == 0) return true;
+    } else if (::link(from.c_str(), to.c_str()) == 0) {
+        ::unlink(from.c_str());
+        return true;
+    } else if (errno != EEXIST) {  // a file system without links
+        if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+    }
+    if (errno == EEXIST || errno == ENOTEMPTY) return false;
+    throw storage_error("rename to", to);
 }
 
 }  // namespace
 
-Artifacts::Artifacts(fs::path root, std::function<void()> guard) : root_{std::move(root)}, guard_{std::move(guard)} {
+std::string Writer::unique_suffix() const {
+    static std::atomic<int> count{0};
+    return fmt::format("{}-{}-{}-{}", run, epoch, rank, count.fetch_add(1));
+}
+
+std::vector<fs::path> partials_of(fs::path const& folder, Writer const& writer) {
+    std::vector<fs::path> found;
+    if (!fs::exists(folder)) return found;
+    for (auto const& entry : fs::directory_iterator{folder}) {
+        auto const name = entry.path().filename().string();
+        auto const start = name.rfind("." + writer.run + "-");
+        if (start == std::string::npos || !name.ends_with(".partial")) continue;
+        std::int64_t epoch = 0;
+        auto const* const digits = name.data() + start + writer.run.size() + 2;
+        if (std::from_chars(digits, name.data() + name.size(), epoch).ec == std::errc{} && epoch < writer.epoch)
+            found.push_back(entry.path());
+    }
+    return found;
+}
+
+Artifacts::Artifacts(fs::path root) : Artifacts{std::move(root), Options{}} {}
+
+Artifacts::Artifacts(fs::path root, Options options) : root_{std::move(root)}, options_{std::move(options)} {
     std::error_code error;
     fs::create_directories(root_, error);
-    if (error) {
+    if (error && !fs::is_directory(root_)) {
         throw StorageError{fmt::format("cannot create '{}': {}", root_.string(), error.message()),
                            "check free space and permissions"};
     }
+}
+
+fs::path Artifacts::partial_of(fs::path const& path) const {
+    return path.parent_path() / fmt::format("{}.{}.partial", path.filename().string(), options_.writer.unique_suffix());
+}
+
+void Artifacts::check_fence() const {
+    if (options_.fence) options_.fence->check();
 }
 
 fs::path Artifacts::path(std::string const& key) const {
@@ -64,19 +103,29 @@ bool Artifacts::has(std::string const& key) const {
 std::string Artifacts::commit(std::string const& key, std::function<void(fs::path const&)> const& fill) const {
     auto const target = path(key);
     auto const partial = partial_of(target);
-    auto const old = partial_of(target);
     std::error_code ignored;
     try {
         fill(partial);
         if (!fs::exists(partial)) throw StorageError{fmt::format("nothing was written for artifact '{}'", key)};
         sync_tree(partial);
         auto hash = content_hash(partial);
-        if (guard_) guard_();
-        if (fs::is_directory(target)) fs::rename(target, old);  // rename(2) replaces files, but no folder with contents
-        fs::rename(partial, target);
-        sync_to_disk(root_);
-        fs::remove_all(old, ignored);
-        return hash;
+        check_fence();
+        if (rename_new(partial, target)) {
+            sync_to_disk(root_);
+            return hash;
+        }
+        fs::remove_all(partial, ignored);
+        auto first = content_hash(target);
+        if (first == hash) return hash;
+        auto const what = fmt::format("another run committed '{}' first, and its copy differs: SHA-256 {} and {}",
+                                      target.string(), first.substr(0, 12), hash.substr(0, 12));
+        if (options_.exact) {
+            throw Error{what,
+                        "equal work gives equal bits in fp32 on the CPU: compare the versions and machines of both "
+                        "runs, and give them a store each until it is found"};
+        }
+        spdlog::warn("{}; that copy is used", what);
+        return first;
     } catch (fs::filesystem_error const& error) {
         fs::remove_all(partial, ignored);
         throw StorageError{fmt::format("cannot write artifact '{}': {}", key, error.what()),
@@ -87,35 +136,54 @@ std::string Artifacts::commit(std::string const& key, std::function<void(fs::pat
     }
 }
 
+fs::path Artifacts::record_path(std::string const& key) const {
+    return root_ / ".records" / (path(key).filename().string() + ".json");
+}
+
 void Artifacts::write_record(std::string const& key, std::string const& text) const {
-    auto const target = root_ / ".records" / (path(key).filename().string() + ".json");
+    auto const target = record_path(key);
     auto const partial = partial_of(target);
     std::error_code error;
     fs::create_directories(target.parent_path(), error);
     std::ofstream file{partial, std::ios::binary};
     file << text << std::flush;
-    if (guard_) guard_();
-    if (file) fs::rename(partial, target, error);
-    if (!file || error) {
-        std::error_code ignored;
+    bool const written = file.good();
+    std::error_code ignored;
+    try {
+        if (!written) throw storage_error("write", target);
+        check_fence();
+        rename_new(partial, target);
+    } catch (...) {
         fs::remove(partial, ignored);
-        throw StorageError{fmt::format("cannot write '{}'", target.string()), "check free space and permissions"};
+        throw;
     }
+    fs::remove(partial, ignored);
+}
+
+std::optional<std::string> Artifacts::record(std::string const& key) const {
+    auto const file = record_path(key);
+    if (!fs::exists(file)) return std::nullopt;
+    return read_text(file);
 }
 
 bool Artifacts::verify(std::string const& key, std::string const& sha256) const {
     return has(key) && content_hash(path(key)) == sha256;
 }
 
+void Artifacts::discard(std::string const& key) const {
+    check_fence();
+    std::error_code ignored;
+    fs::remove(record_path(key), ignored);  // first: what has no record does not count
+    auto const target = path(key);
+    auto const aside = partial_of(target);
+    fs::rename(target, aside, ignored);  // whole until it is gone: others may look at it
+    fs::remove_all(aside, ignored);
+}
+
 void Artifacts::remove_partials() const {
-    std::vector<fs::path> left;
     for (auto const& folder : {root_, root_ / ".records"}) {
-        if (!fs::exists(folder)) continue;
-        for (auto const& entry : fs::directory_iterator{folder}) {
-            if (entry.path().extension() == ".partial") left.push_back(entry.path());
-        }
+        for (auto const& path : partials_of(folder, options_.writer)) fs::remove_all(path);
     }
-    for (auto const& path : left) fs::remove_all(path);
 }
 
 std::string content_hash(fs::path const& path) {

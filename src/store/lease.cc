@@ -23,6 +23,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr auto lease_folder = ".lease";
+
 std::string first_line(fs::path const& path) {
     std::ifstream file{path};
     std::string line;
@@ -66,7 +68,9 @@ void touch(fs::path const& path) {
 
 /// The file system's present time, so that clocks of nodes do not matter.
 std::chrono::nanoseconds now(fs::path const& folder) {
-    auto const probe = folder / fmt::format("probe-{}", ::getpid());
+    char host[256] = {};
+    ::gethostname(host, sizeof host - 1);
+    auto const probe = folder / fmt::format("probe-{}-{}", host, ::getpid());
     std::ofstream{probe}.put('\n');
     auto const time = touched(probe);
     std::error_code ignored;
@@ -90,26 +94,34 @@ std::int64_t last_epoch(fs::path const& folder) {
     return last;
 }
 
-/// @throws RunInUseError when the holder of an epoch lives
-void require_gone(fs::path const& folder, std::int64_t epoch, std::chrono::milliseconds limit) {
+/// The holder of an epoch, if it lives.
+std::optional<Holder> living(fs::path const& folder, std::int64_t epoch, std::chrono::milliseconds limit) {
     auto const path = epoch_path(folder, epoch);
     auto const text = read_text(path);
     auto const holder = Json::parse(text, nullptr, false);  // a holder that died while writing it left half a line
     auto const age = now(folder) - touched(path);
-    if (age > limit) return;
+    if (age > limit) return std::nullopt;
     auto const field = [&](char const* name) {
         return holder.is_object() && holder.contains(name) ? holder[name] : Json{};
     };
-    if (field("released") == true) return;
+    if (field("released") == true) return std::nullopt;
     auto const self = this_process();
     bool const comparable = field("host") == self["host"] && field("boot") == self["boot"] &&
                             field("namespace") == self["namespace"] && field("pid").is_number_integer();
     if (comparable) {
-        if (field("start") != start_of(field("pid").get<long>())) return;
+        if (field("start") != start_of(field("pid").get<long>())) return std::nullopt;
     }
+    return Holder{field("host").is_string() ? field("host").get<std::string>() : "an unknown host", field("pid").dump(),
+                  std::chrono::duration<double>(age).count()};
+}
+
+/// @throws RunInUseError when the holder of an epoch lives
+void require_gone(fs::path const& folder, std::int64_t epoch, std::chrono::milliseconds limit) {
+    auto const holder = living(folder, epoch, limit);
+    if (!holder) return;
     throw RunInUseError{
         fmt::format("run folder '{}' is held by process {} on {}, alive {:.1f} s ago", folder.parent_path().string(),
-                    field("pid").dump(), field("host").dump(), std::chrono::duration<double>(age).count()),
+                    holder->pid, holder->host, holder->silent),
         fmt::format("wait for that run, stop it, or name another folder with --out; a dead holder is taken over after "
                     "{} s",
                     limit.count() / 1000)};
@@ -124,8 +136,10 @@ bool create(fs::path const& path, Json const& holder) {
     bool const good =
         ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(file) == 0;
     bool const closed = ::close(file) == 0;
-    if (!good || !closed) throw storage_error("write", path);
-    return true;
+    if (good && closed) return true;
+    auto const error = storage_error("write", path);
+    ::unlink(path.c_str());  // an empty one would be taken for a holder's
+    throw error;
 }
 
 }  // namespace
@@ -155,14 +169,14 @@ struct Lease::Impl {
 };
 
 Lease::Lease(fs::path const& run, LeaseOptions options) : impl_{std::make_unique<Impl>()} {
-    impl_->folder = run / ".lease";
+    impl_->folder = run / lease_folder;
     impl_->options = options;
     impl_->holder = this_process();
     try {
         fs::create_directories(impl_->folder);
         for (;;) {
             auto const last = last_epoch(impl_->folder);
-            if (last > 0) require_gone(impl_->folder, last, options.limit);
+            if (last > 0 && !options.take_over) require_gone(impl_->folder, last, options.limit);
             impl_->epoch = last + 1;
             if (create(epoch_path(impl_->folder, impl_->epoch), impl_->holder)) break;
         }
@@ -196,18 +210,34 @@ std::int64_t Lease::epoch() const noexcept {
     return impl_->epoch;
 }
 
+Fence Lease::fence() const {
+    return {impl_->folder.parent_path(), impl_->epoch};
+}
+
 void Lease::check() const {
-    if (::access(epoch_path(impl_->folder, impl_->epoch + 1).c_str(), F_OK) == 0) {
-        throw RunInUseError{
-            fmt::format("run folder '{}' was taken over by another run (epoch {} is no longer the last)",
-                        impl_->folder.parent_path().string(), impl_->epoch),
-            "this run fell silent for too long; the other one goes on with its work"};
-    }
-    if (::access(epoch_path(impl_->folder, impl_->epoch).c_str(), F_OK) != 0) {
-        throw storage_error("find the lease of this run,", epoch_path(impl_->folder, impl_->epoch));
-    }
+    fence().check();
     std::lock_guard const lock{impl_->mutex};
     if (!impl_->error.empty()) throw StorageError{impl_->error, "check free space and permissions"};
+}
+
+void Fence::check() const {
+    auto const folder = run / lease_folder;
+    if (::access(epoch_path(folder, epoch + 1).c_str(), F_OK) == 0) {
+        throw RunInUseError{
+            fmt::format("run folder '{}' was taken over by another run (epoch {} is no longer the last)", run.string(),
+                        epoch),
+            "this run fell silent for too long; the other one goes on with its work"};
+    }
+    if (::access(epoch_path(folder, epoch).c_str(), F_OK) != 0)
+        throw storage_error("find the lease of this run,", epoch_path(folder, epoch));
+}
+
+std::optional<Holder> live_holder(fs::path const& run, std::int64_t epoch, LeaseOptions const& options) {
+    auto const folder = run / lease_folder;
+    if (!fs::exists(folder)) return std::nullopt;
+    auto const last = last_epoch(folder);
+    if (last == 0 || (epoch != 0 && epoch != last)) return std::nullopt;
+    return living(folder, last, options.limit);
 }
 
 }  // namespace samner::store

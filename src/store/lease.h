@@ -4,12 +4,37 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <string>
 
 namespace samner::store {
 
 struct LeaseOptions {
     std::chrono::milliseconds refresh{5'000};  ///< how often the holder shows that it lives
     std::chrono::milliseconds limit{60'000};   ///< a holder silent for longer is taken to be dead
+    bool take_over = false;                    ///< also from a holder that seems to live
+};
+
+/// A process that holds a lease and lives.
+struct Holder {
+    std::string host;
+    std::string pid;
+    double silent = 0;  ///< seconds since it showed that it lives
+};
+
+/// Who holds a folder's lease now. @param epoch  that of the holder asked about; 0: the last
+/// @return nothing when that holder let go, is dead, fell silent or was taken over
+/// @throws StorageError when it cannot be found out
+std::optional<Holder> live_holder(std::filesystem::path const& run, std::int64_t epoch = 0,
+                                  LeaseOptions const& options = {});
+
+/// An epoch of a lease, for those who write in its holder's name: any rank on any node.
+struct Fence {
+    std::filesystem::path run;
+    std::int64_t epoch = 0;
+
+    /// To be called before each commit. @throws RunInUseError when a newer holder exists
+    void check() const;
 };
 
 /// The right to write to a run folder, held by one process (rank 0) at a time.
@@ -27,9 +52,9 @@ public:
 
     /// Number of this holder, from 1.
     std::int64_t epoch() const noexcept;
+    Fence fence() const;
 
-    /// To be called before each commit. @throws RunInUseError when a newer holder exists; StorageError when the lease
-    /// could not be kept up
+    /// As Fence::check. @throws StorageError also when the lease could not be kept up
     void check() const;
 
 private:

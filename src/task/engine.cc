@@ -178,6 +178,8 @@ weights::Adapter Engine::train(train::Options const& options, std::vector<Tokens
         context.team.device_sum = [&](float* values, std::size_t count) { impl_->devices->sum(values, count); };
     }
     context.checkpoint = training.checkpoint;
+    context.writer = training.writer;
+    context.guard = training.guard;
     context.on_step = training.on_step;
     std::vector<train::Example> inputs;
     weights::Adapter start;

@@ -80,8 +80,10 @@ public:
     Tokens tokenize(Answered const& example) const;
 
     struct Training {
-        std::filesystem::path init;                       ///< an adapter to start from; empty: a fresh one
-        std::filesystem::path checkpoint;                 ///< where the state is kept (train::Context); empty: nowhere
+        std::filesystem::path init;        ///< an adapter to start from; empty: a fresh one
+        std::filesystem::path checkpoint;  ///< where the state is kept (train::Context); empty: nowhere
+        std::string writer = {};           ///< as train::Context has it, likewise the next
+        std::function<void()> guard = {};
         train::Team const* team = nullptr;                ///< ranks that train together; null: this process alone
         std::function<void(train::Step const&)> on_step;  ///< on the team's rank 0
     };

@@ -1,3 +1,4 @@
+#include "core/file.h"
 #include "select/select.h"
 #include "task/select_experts.h"
 #include "task/tasks.h"
@@ -5,7 +6,7 @@
 
 namespace samner::task {
 
-Done do_task(work::Select const& task, std::string const&, Context& context) {
+Done do_task(work::Select const& task, std::string const& key, Context& context) {
     std::vector<std::string> names;
     std::vector<float> centroids;
     std::vector<std::vector<score::Mentions>> votes;
@@ -17,7 +18,11 @@ Done do_task(work::Select const& task, std::string const&, Context& context) {
     }
     auto const similarity = select::domain_similarity(context.centroid(task.target_centroid), centroids);
     auto const types = context.texts().type_names(task.target);
-    return {{}, select_experts(names, similarity, votes, types, task.metric, static_cast<std::size_t>(task.m))};
+    auto selection = select_experts(names, similarity, votes, types, task.metric, static_cast<std::size_t>(task.m));
+    auto const hash = context.artifacts().commit(key, [&](std::filesystem::path const& out) {
+        write_atomically(out, work::seal(work::Result{selection}) + "\n");
+    });
+    return {hash, std::move(selection)};
 }
 
 }  // namespace samner::task

@@ -15,7 +15,7 @@ namespace samner::task {
 
 /// What a task leaves.
 struct Done {
-    std::string sha256;   ///< of its artifact; empty where there is none
+    std::string sha256;   ///< of its artifact
     work::Result result;  ///< what the run keeps of it
 };
 

@@ -33,6 +33,8 @@ Done do_task(work::Train const& task, std::string const& key, Context& context, 
     work::Trained trained{std::ssize(examples)};
     Engine::Training training;
     training.checkpoint = context.workplace().checkpoints / key;
+    training.writer = context.artifacts().writer().unique_suffix();
+    training.guard = [&context] { context.artifacts().check_fence(); };
     std::optional<train::Team> ranks;
     if (team) training.team = &ranks.emplace(team_of(*team));
     training.on_step = [&](train::Step const& step) { trained.steps.push_back(step); };

@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/hash.h"
 #include "core/random.h"
 #include "core/stop.h"
@@ -279,8 +280,12 @@ private:
 
     void save() {
         if (context_.checkpoint.empty() || done() == saved_) return;
-        write_checkpoint(context_.checkpoint, identity_,
+        auto drafted = context_.checkpoint;
+        if (!context_.writer.empty()) drafted += "." + context_.writer + ".partial";
+        write_checkpoint(drafted, identity_,
                          {floats_of(lora_.values), floats_of(first_moment_), floats_of(second_moment_), curve_});
+        if (context_.guard) context_.guard();
+        if (drafted != context_.checkpoint) move_into_place(drafted, context_.checkpoint);
         saved_ = done();
     }
 

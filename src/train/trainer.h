@@ -18,6 +18,10 @@ struct Context {
     /// A file that the state is written to every Options::checkpoint_every steps and when a stop was asked for, and
     /// that the training goes on from where it is there; the caller removes it when the result is safe. Empty: none.
     std::filesystem::path checkpoint = {};
+    /// Who writes it: part of the file's name until it is whole, so that no two write to one.
+    std::string writer = {};
+    /// Called before a checkpoint takes its place; throws when this training is not to go on here.
+    std::function<void()> guard = {};
     /// Names what the checkpoint depends on beside options, examples and first adapter: the base model's hash.
     std::string inputs = {};
     /// Called on rank 0 after each step, first of all for the steps that the checkpoint holds.

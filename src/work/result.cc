@@ -12,6 +12,11 @@ namespace {
 
 constexpr auto place = "journal";
 
+/// Whether a journal record of this kind says that a task is done. Journals of version 0.1 have `done` for `made`.
+bool says_done(std::string const& kind) {
+    return kind == "made" || kind == "reused" || kind == "done";
+}
+
 }  // namespace
 
 std::string seal(Result const& result) {
@@ -33,7 +38,7 @@ std::map<std::string, Started> started_tasks(std::vector<Json> const& journal) {
     for (auto const& json : journal) {
         try {
             auto const kind = member<std::string>(json, "kind", place);
-            if (kind == "done" || kind == "failed") open.erase(member<std::string>(json, "key", place));
+            if (says_done(kind) || kind == "failed") open.erase(member<std::string>(json, "key", place));
             if (kind != "started") continue;
             Started started;
             started.key = member<std::string>(json, "key", place);
@@ -50,7 +55,9 @@ std::map<std::string, Started> started_tasks(std::vector<Json> const& journal) {
 }
 
 Json to_journal(TaskRecord const& record) {
-    Json json{{"kind", record.ok ? "done" : "failed"},
+    Json json{{"kind", !record.ok      ? "failed"
+                       : record.reused ? "reused"
+                                       : "made"},
               {"key", record.key},
               {"task", record.kind},
               {"sha256", record.sha256},
@@ -68,9 +75,10 @@ Json to_journal(TaskRecord const& record) {
 
 std::optional<TaskRecord> from_journal(Json const& json) {
     auto const kind = member<std::string>(json, "kind", place);
-    if (kind != "done" && kind != "failed") return std::nullopt;
+    if (!says_done(kind) && kind != "failed") return std::nullopt;
     TaskRecord record;
-    record.ok = kind == "done";
+    record.ok = says_done(kind);
+    record.reused = kind == "reused";
     record.key = member<std::string>(json, "key", place);
     record.kind = member<std::string>(json, "task", place);
     record.sha256 = member<std::string>(json, "sha256", place);

@@ -27,7 +27,8 @@ struct TaskRecord {
     std::string key;
     std::string kind;  ///< of the task
     bool ok = false;
-    std::string sha256 = {};            ///< of the artifact; empty where there is none
+    bool reused = false;                ///< another run made it, in the same store
+    std::string sha256 = {};            ///< of the artifact
     std::optional<Result> result = {};  ///< of a task that is done
     std::string error = {};             ///< of one that failed
     double seconds = 0;
@@ -61,7 +62,7 @@ Json to_journal(Started const& started);
 /// Tasks that were given out and did not end, by key. What cannot be read is warned of and left out.
 std::map<std::string, Started> started_tasks(std::vector<Json> const& journal);
 
-/// As a journal record of kind `done` or `failed`.
+/// As a journal record of kind `made`, `reused` or `failed`.
 Json to_journal(TaskRecord const& record);
 
 /// @return nothing for records of other kinds

@@ -25,16 +25,20 @@ std::string_view kind_of(Task const& task) {
     return std::visit([]<class T>(T const&) { return T::kind; }, task);
 }
 
-std::string key_of_task(Task const& task) {
+Json identity_of(Task const& task) {
     return std::visit(
         [](auto const& work) {
-            Json key{{"operator", std::remove_cvref_t<decltype(work)>::kind},
-                     {"revision", revision_of(work)},
-                     {"of", key_of(work)}};
-            if constexpr (requires { work.arithmetic; }) key["numerics"] = key_of(work.arithmetic);
-            return sha256(canonical(key));
+            Json identity{{"operator", std::remove_cvref_t<decltype(work)>::kind},
+                          {"revision", revision_of(work)},
+                          {"of", key_of(work)}};
+            if constexpr (requires { work.arithmetic; }) identity["numerics"] = key_of(work.arithmetic);
+            return identity;
         },
         task);
+}
+
+std::string key_of_task(Task const& task) {
+    return sha256(canonical(identity_of(task)));
 }
 
 std::vector<std::string> inputs_of(Task const& task) {

@@ -30,8 +30,11 @@ using Task = std::variant<Train, Cluster, Encode, Infer, Select, Merge, Import>;
 
 std::string_view kind_of(Task const& task);
 
-/// 64 lower-case hex digits: SHA-256 over kind, revision and the fields of influence, and the arithmetic of what
-/// computes with floating point models. Other tasks inherit it through their inputs.
+/// All that a task's result depends on: kind (`operator`), revision, the fields of influence (`of`), and the arithmetic
+/// of what computes with floating point models (`numerics`). Other tasks inherit it through their inputs.
+Json identity_of(Task const& task);
+
+/// SHA-256 over that, as 64 lower-case hex digits.
 std::string key_of_task(Task const& task);
 
 /// The keys of the tasks whose artifacts it reads, each once, in the order of the fields.

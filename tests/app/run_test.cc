@@ -149,7 +149,7 @@ TEST_F(TinyRun, KilledAtAnyMomentIsFinishedByTheSameCommandWithoutDoingFinishedT
     std::map<std::string, int> done;
     if (fs::exists(run / "journal")) {
         for (auto const& record : store::replay_journal(run / "journal").records) {
-            if (record["kind"] == "done") ++done[record["key"].get<std::string>()];
+            if (record["kind"] == "made") ++done[record["key"].get<std::string>()];
         }
     }
     auto const before = fs::exists(run / "journal") ? starts(run) : std::map<std::string, int>{};
@@ -249,7 +249,7 @@ TEST_F(TinyRun, WithADamagedJournalIsWarnedOfAndWithoutOneThatCanBeReadKeepsItsR
     fs::copy(reference(), run, fs::copy_options::recursive);
     auto const results = store::content_hash(run / "results.h5");
     auto journal = read_text(run / "journal");
-    write_atomically(run / "journal", journal.replace(journal.find("\"kind\":\"done\""), 4, "king"));
+    write_atomically(run / "journal", journal.replace(journal.find("\"kind\":\"made\""), 4, "king"));
     auto const status = samner_command(fmt::format("status {}", run.string()));
     EXPECT_THAT(status.output, HasSubstr("a line of the journal is left out"));
     write_atomically(run / "journal", "no journal at all\n");
@@ -264,38 +264,64 @@ TEST_F(TinyRun, WithADamagedJournalIsWarnedOfAndWithoutOneThatCanBeReadKeepsItsR
 /// How many tasks of each kind were started in a run folder that grows.
 class GrowingRun : public testing::Test {
 protected:
-    /// Runs these rows in the folder and says which tasks it started.
-    std::map<std::string, int> started(std::string const& targets, std::string const& rows,
-                                       std::string const& settings = "") {
+    using Kinds = std::map<std::string, int>;
+
+    /// A command that runs these rows in a folder.
+    std::string command(std::string const& targets, std::string const& rows, std::string const& settings,
+                        fs::path const& in) const {
+        auto const file = folder / (in.filename().string() + ".yaml");
         write_atomically(
-            folder / "grow.yaml",
+            file,
             fmt::format("experiment: grow\ntargets: [{}]\nlet:\n  ours: pool(travel, zoo)\nrows:\n{}", targets, rows));
-        auto const before = all();
-        auto const result = samner_command(
-            fmt::format("run {} --config configs/runs/tiny.yaml train.max_steps=2 infer.max_new_tokens=8 {} --out {}",
-                        (folder / "grow.yaml").string(), settings, run.string()));
+        return fmt::format(
+            "run {} --config configs/runs/tiny.yaml train.max_steps=2 infer.max_new_tokens=8 {} --out {}",
+            file.string(), settings, in.string());
+    }
+    /// Runs them and says which tasks that started.
+    Kinds started(std::string const& targets, std::string const& rows, std::string const& settings = "") {
+        return started_in(run, targets, rows, settings);
+    }
+    Kinds started_in(fs::path const& in, std::string const& targets, std::string const& rows,
+                     std::string const& settings = "") {
+        auto const before = all("started", in);
+        auto const result = samner_command(command(targets, rows, settings, in));
         EXPECT_EQ(result.code, 0) << result.output;
-        auto counts = all();
+        auto counts = all("started", in);
         for (auto const& [kind, count] : before) counts[kind] -= count;
         std::erase_if(counts, [](auto const& count) { return count.second == 0; });
         output = result.output;
         return counts;
     }
-    std::map<std::string, int> all() const {
-        std::map<std::string, int> counts;
-        for (auto const& record : store::replay_journal(run / "journal").records)
-            if (record["kind"] == "started") ++counts[record["task"].get<std::string>()];
+    /// How many journal records of a kind there are, by the kind of task.
+    static Kinds all(std::string const& kind, fs::path const& in) {
+        Kinds counts;
+        if (!fs::exists(in / "journal")) return counts;
+        for (auto const& record : store::replay_journal(in / "journal").records)
+            if (record["kind"] == kind) ++counts[record["task"].get<std::string>()];
         return counts;
     }
-    using Kinds = std::map<std::string, int>;
+    /// Which tasks a journal says so of, with the SHA-256 of what they left, each once.
+    static std::map<std::string, std::string> keys(std::string const& kind, fs::path const& in) {
+        std::map<std::string, std::string> hashes;
+        for (auto const& record : store::replay_journal(in / "journal").records) {
+            if (record["kind"] != kind) continue;
+            EXPECT_TRUE(hashes.emplace(record["key"], record.value("sha256", "")).second) << "twice: " << record;
+        }
+        return hashes;
+    }
 
     TemporaryFolder const folder;
     fs::path const run = folder / "run";
+    fs::path const second = folder / "second";
+    fs::path const store = folder / "store";
+    std::string const two = "  base: base\n  all: merge(ours)\n";
+    std::string const more =
+        "  sparse: merge(ours, density=0.2)\n  zoo: expert(ours, 2)\n  travel: expert(ours, 1)\n  chosen: "
+        "merge(select(ours, sampling, 1))\n";
     std::string output;
 };
 
 TEST_F(GrowingRun, DoesOnlyWhatIsNewWhenRowsTargetsSettingsAndSeedsChange) {
-    std::string const two = "  base: base\n  all: merge(ours)\n";
     EXPECT_EQ(started("museum", two), (Kinds{{"train", 2}, {"merge", 1}, {"infer", 2}}));
     auto const three = two + "  sparse: merge(ours, density=0.2)\n";
     EXPECT_EQ(started("museum", three), (Kinds{{"merge", 1}, {"infer", 1}}));
@@ -338,7 +364,7 @@ TEST(Teams, TrainAndMergeWhatNothingElseIsReadyBesideToTheSameBits) {
         hashes[ranks] = artifacts(run);
         std::map<std::string, std::size_t> members;
         for (auto const& record : store::replay_journal(run / "journal").records) {
-            if (record["kind"] != "done") continue;
+            if (record["kind"] != "made") continue;
             auto& most = members[record["task"].get<std::string>()];
             most = std::max(most, record.contains("team") ? record["team"].size() : 1);
         }
@@ -348,6 +374,83 @@ TEST(Teams, TrainAndMergeWhatNothingElseIsReadyBesideToTheSameBits) {
         EXPECT_EQ(members.at("infer"), 1U);
     }
     EXPECT_EQ(hashes[1], hashes[4]);
+}
+
+TEST_F(GrowingRun, UsesWhatAnotherFolderOnItsStoreHasDone) {
+    auto const shared = " --store " + store.string();
+    EXPECT_EQ(started("museum", two, shared), (Kinds{{"train", 2}, {"merge", 1}, {"infer", 2}}));
+    // A row, a density, a target more in a second folder: the experts are there.
+    auto const three = two + "  sparse: merge(ours, density=0.2)\n";
+    EXPECT_EQ(started_in(second, "museum, expedition", three, shared), (Kinds{{"merge", 1}, {"infer", 4}}));
+    EXPECT_THAT(output, HasSubstr("5 tasks are new, 5 are there already"));
+    EXPECT_EQ(all("reused", second), (Kinds{{"train", 2}, {"merge", 1}, {"infer", 2}}));
+    // The first folder then needs nothing of that, and gives the same numbers; nor does it when it goes back.
+    EXPECT_EQ(started("museum, expedition", three), Kinds{}) << "its store is where it was";
+    auto const grid = output.substr(output.find("grow:"));
+    EXPECT_EQ(started_in(second, "museum, expedition", three), Kinds{});
+    EXPECT_EQ(output.substr(output.find("grow:")).substr(0, grid.find("results:")),
+              grid.substr(0, grid.find("results:")));
+    EXPECT_EQ(started("museum", two), Kinds{});
+    EXPECT_EQ(started("museum", two, "seeds=[0,1]"), (Kinds{{"train", 2}, {"merge", 1}, {"infer", 1}}));
+    // Every hash that a journal has of a task is the same.
+    auto hashes = keys("made", run);
+    for (auto const& [key, hash] : keys("reused", second)) EXPECT_EQ(hashes.at(key), hash);
+    for (auto const& [key, hash] : keys("made", second)) EXPECT_TRUE(hashes.emplace(key, hash).second) << "made twice";
+    for (auto const& [key, hash] : artifacts(run)) EXPECT_EQ(hashes.at(key), hash);
+}
+
+TEST_F(GrowingRun, SharesTheWorkWithAnotherOnItsStoreAtTheSameTime) {
+    for (int const ranks : {1, 2}) {
+        auto const name = [&](char const* of) { return folder / fmt::format("{}-{}", of, ranks); };
+        auto const settings = fmt::format("--store {} -n {} threads=1", name("store").string(), ranks);
+        auto const result =
+            run_command(fmt::format("{0} {1} & one=$!; {0} {2}; two=$?; wait $one; echo codes $? $two", SAMNER_BINARY,
+                                    command("museum, expedition", two + more, settings, name("one")),
+                                    command("museum, expedition", two + more, settings, name("two"))));
+        ASSERT_THAT(result.output, HasSubstr("codes 0 0"));
+        auto made = keys("made", name("one"));
+        auto const others = keys("made", name("two"));
+        for (auto const& [key, hash] : keys("reused", name("two"))) EXPECT_EQ(made.at(key), hash);
+        for (auto const& [key, hash] : keys("reused", name("one"))) EXPECT_EQ(others.at(key), hash);
+        for (auto const& [key, hash] : others) EXPECT_TRUE(made.emplace(key, hash).second) << "made twice: " << key;
+        EXPECT_EQ(made, artifacts(name("one")));
+        EXPECT_EQ(made.size(), keys("started", name("one")).size() + keys("started", name("two")).size());
+        EXPECT_FALSE(others.empty()) << "both have worked";
+        for (auto const* of : {"one", "two"}) EXPECT_TRUE(keys("expired", name(of)).empty());
+        EXPECT_EQ(store::read_double(name("one") / "results.h5", "/cells/f1"),
+                  store::read_double(name("two") / "results.h5", "/cells/f1"));
+        EXPECT_TRUE(fs::is_empty(name("store") / ".claims"));
+    }
+}
+
+TEST_F(GrowingRun, FinishesWhatAnotherOnItsStoreHadBegunWhenItWasKilled) {
+    auto const settings = fmt::format("--store {} threads=1", store.string());
+    // The first is killed while it trains; the second waits for it, and then does not any more.
+    auto const result = run_command(fmt::format(
+        "{0} {1} train.max_steps=150 & one=$!; for i in $(seq 200); do [ -n \"$(ls {3}/.claims 2>/dev/null)\" ] && "
+        "break; sleep 0.05; done; {0} {2} train.max_steps=150 & two=$!; sleep 1; kill -KILL $one; wait $two; "
+        "echo code $?",
+        SAMNER_BINARY, command("museum", two, settings, run), command("museum", two, settings, second),
+        store.string()));
+    ASSERT_THAT(result.output, HasSubstr("code 0"));
+    EXPECT_THAT(result.output, HasSubstr("had claimed it, and died"));
+    auto const expired = keys("expired", second);
+    EXPECT_EQ(expired.size(), 1U) << "one rank, one task";
+    auto made = keys("made", second);
+    EXPECT_TRUE(made.contains(expired.begin()->first));
+    // The killed one goes on with what the other has done.
+    auto const again = samner_command(command("museum", two, settings + " train.max_steps=150", run));
+    EXPECT_EQ(again.code, 0) << again.output;
+    made.merge(keys("made", run));
+    EXPECT_EQ(made, artifacts(run));
+}
+
+TEST_F(GrowingRun, WithResultsOfItsOwnDoesNotMoveToAStoreUnasked) {
+    started("museum", "  base: base\n");
+    auto const result = samner_command(command("museum", two, "--store " + store.string(), run));
+    EXPECT_EQ(result.code, 2) << result.output;
+    EXPECT_THAT(result.output, HasSubstr("holds results of its own"));
+    EXPECT_THAT(result.output, HasSubstr("mv "));
 }
 
 TEST(MixedDomains, SplitEachDomainsSamplesAmongTheExpertsOnAnyNumberOfRanks) {
@@ -366,7 +469,7 @@ TEST(MixedDomains, SplitEachDomainsSamplesAmongTheExpertsOnAnyNumberOfRanks) {
         hashes[ranks] = artifacts(run);
         std::vector<std::int64_t> trained_on;
         for (auto const& record : store::replay_journal(run / "journal").records) {
-            if (record["kind"] == "done" && record["result"].contains("samples"))
+            if (record["kind"] == "made" && record["result"].contains("samples"))
                 trained_on.push_back(record["result"]["samples"].get<std::int64_t>());
         }
         ASSERT_EQ(trained_on.size(), 3U);

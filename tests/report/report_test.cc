@@ -285,7 +285,8 @@ TEST_F(Report, WritesTheColumnsOfItsTables) {
               (std::map<std::string, std::vector<std::string>>{
                   {"cells",
                    {"experiment", "base", "system", "target", "metric", "seed", "tp", "fp", "fn", "f1", "low", "high",
-                    "sentences", "unparsable", "truncated", "tokens_in", "tokens_out", "seconds"}},
+                    "sentences", "unparsable", "truncated", "tokens_in", "tokens_out", "seconds",
+                    "predictions", "selections"}},
                   {"experts", {"expert", "key", "seed", "step", "loss", "grad_norm", "lr", "tokens", "seconds"}},
                   {"selection", {"dataset", "strategy", "expert", "similarity", "sampling_f1", "metric", "chosen"}},
                   {"cost", {"key", "kind", "seconds", "rank"}},

@@ -205,6 +205,73 @@ TEST_F(Coordination, StopsAllWhenOneWorkerWasStopped) {
     EXPECT_EQ(outcome.not_run, 2);
 }
 
+TEST_F(Coordination, DoesOtherWorkFirstAndWaitsForWhatOthersDo) {
+    ToySource source{{job("theirs", {}, 9), job("after", {"theirs"}, 1), job("a"), job("b")}};
+    source.elsewhere = {"theirs"};
+    source.on_look = [&]() -> JobSource::Elsewhere {
+        if (source.results.size() < 2) return {};
+        source.results["theirs"] = "of another run";
+        return {.done = {"theirs"}, .free = {}};
+    };
+    ToyChannel channel{1, &recorder};
+    auto const outcome = coordinate(source, recorder, channel);
+    EXPECT_THAT(recorder.order, ElementsAre("a", "b", "after"));
+    EXPECT_EQ(outcome.done, 3);
+    EXPECT_EQ(outcome.not_run, 0);
+    EXPECT_THAT(source.refused, ElementsAre("theirs"));
+}
+
+TEST_F(Coordination, DoesItselfWhatOthersHaveGivenUp) {
+    ToySource source{{job("theirs"), job("after", {"theirs"})}};
+    source.elsewhere = {"theirs"};
+    source.on_look = [&]() -> JobSource::Elsewhere {
+        source.elsewhere.clear();
+        return {.done = {}, .free = {"theirs"}};
+    };
+    ToyChannel channel{2, &recorder};
+    EXPECT_EQ(coordinate(source, recorder, channel).done, 2);
+    EXPECT_THAT(recorder.order, ElementsAre("theirs", "after"));
+}
+
+TEST_F(Coordination, TakesNewJobsWhenOthersHaveDoneWhatTheyWaitedFor) {
+    ToySource source{{job("select")}};
+    source.elsewhere = {"select"};
+    source.on_look = [&]() -> JobSource::Elsewhere {
+        JobResult result;
+        result.key = "select";
+        source.after["select"] = {job("merge", {"select"})};
+        source.finished(result);
+        return {.done = {"select"}, .free = {}};
+    };
+    ToyChannel channel{2, &recorder};
+    EXPECT_EQ(coordinate(source, recorder, channel).done, 1);
+    EXPECT_THAT(recorder.order, ElementsAre("merge"));
+}
+
+TEST_F(Coordination, DoesNotWaitForOthersAfterAStop) {
+    ToySource source{{job("theirs")}};
+    source.elsewhere = {"theirs"};
+    source.on_look = []() -> JobSource::Elsewhere {
+        request_stop(SIGTERM);
+        return {};
+    };
+    ToyChannel channel{1, &recorder};
+    auto const outcome = coordinate(source, recorder, channel);
+    EXPECT_EQ(outcome.stop_signal, SIGTERM);
+    EXPECT_EQ(outcome.not_run, 1);
+}
+
+TEST_F(Coordination, GivesABatchWithoutTheJobsThatOthersDo) {
+    ToySource source{{batched_job("a", "x"), batched_job("b", "x"), batched_job("c", "x"), job("end", {"b"})}};
+    source.elsewhere = {"b"};
+    source.on_look = [&]() -> JobSource::Elsewhere {
+        return source.results.size() < 2 ? JobSource::Elsewhere{} : JobSource::Elsewhere{{"b"}, {}};
+    };
+    ToyChannel channel{1, &recorder};
+    coordinate(source, recorder, channel);
+    EXPECT_THAT(channel.sent, ElementsAre(ElementsAre("a", "c"), ElementsAre("end")));
+}
+
 TEST_F(Coordination, OfAGraphThatCannotGoOnIsAnError) {
     ToySource source{{job("b", {"nobody"}), job("a", {"nobody"}), job("c", {"bad"}), job("bad")}};
     ToyChannel channel{1};

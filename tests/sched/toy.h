@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,6 +42,20 @@ public:
     }
     void failed(JobResult const& result) override { failures[result.key] = result.error; }
 
+    bool claim(Job const& job) override {
+        if (!elsewhere.contains(job.key)) return true;
+        refused.push_back(job.key);
+        return false;
+    }
+    Elsewhere look_elsewhere() override {
+        ++looks;
+        return on_look ? on_look() : Elsewhere{};
+    }
+
+    std::set<std::string> elsewhere;  ///< keys of jobs that others do
+    std::vector<std::string> refused;
+    std::function<Elsewhere()> on_look;
+    int looks = 0;
     std::map<std::string, std::vector<Job>> after;  ///< jobs by the one that makes them known
     std::map<std::string, std::string> results;
     std::map<std::string, std::string> failures;

@@ -1,8 +1,13 @@
 #include "store/artifacts.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
 
 #include "core/error.h"
 #include "core/hash.h"
@@ -34,7 +39,6 @@ TEST(Artifacts, AlteredOrMissingOnesAreFound) {
         write(path / "deep/a", "2");
     };
     auto const hash = artifacts.commit("key", fill);
-    EXPECT_EQ(artifacts.commit("key", fill), hash);  // replaces
     write(artifacts.path("key") / "deep/a", "3");
     EXPECT_FALSE(artifacts.verify("key", hash));
     fs::remove_all(artifacts.path("key"));
@@ -43,19 +47,101 @@ TEST(Artifacts, AlteredOrMissingOnesAreFound) {
 
 TEST(Artifacts, FailedFillOrLostLeaseLeavesNothing) {
     TemporaryFolder const folder;
-    bool lost = false;
-    Artifacts const artifacts{folder / "artifacts", [&] {
-                                  if (lost) throw RunInUseError{"taken over"};
-                              }};
+    auto const run = folder / "run";
+    std::optional<Lease> lease{run};
+    Artifacts::Options options;
+    options.fence = lease->fence();
+    Artifacts const artifacts{folder / "artifacts", options};
     EXPECT_THROW(artifacts.commit("key",
                                   [](fs::path const& path) {
                                       write(path, "half");
                                       throw Error{"no"};
                                   }),
                  Error);
-    lost = true;
+    lease.reset();
+    Lease const next{run};  // this run was taken over
     EXPECT_THROW(artifacts.commit("key", [](fs::path const& path) { write(path, "whole"); }), RunInUseError);
     EXPECT_TRUE(fs::is_empty(folder / "artifacts"));
+}
+
+Artifacts::Options written_by(Writer writer) {
+    Artifacts::Options options;
+    options.writer = std::move(writer);
+    return options;
+}
+
+std::function<void(fs::path const&)> file_of(std::string const& text) {
+    return [text](fs::path const& path) { write(path, text); };
+}
+
+std::function<void(fs::path const&)> folder_of(std::string const& text) {
+    return [text](fs::path const& path) {
+        fs::create_directories(path);
+        write(path / "file", text);
+    };
+}
+
+TEST(Artifacts, FirstCommitStaysAndAnEqualCopyIsDiscarded) {
+    for (auto const& make : {file_of, folder_of}) {
+        TemporaryFolder const folder;
+        Artifacts const first{folder / "artifacts", written_by({"aaa", 1, 0})};
+        Artifacts const second{folder / "artifacts", written_by({"bbb", 1, 3})};
+        std::string inner;
+        auto const outer = first.commit("key", [&](fs::path const& path) {
+            inner = second.commit("key", make("same"));  // the other run is faster
+            make("same")(path);
+        });
+        EXPECT_EQ(outer, inner);
+        EXPECT_TRUE(first.verify("key", inner));
+        EXPECT_EQ(std::distance(fs::directory_iterator{folder / "artifacts"}, {}), 1);
+    }
+}
+
+TEST(Artifacts, CopyThatDiffersIsAnErrorWhereResultsAreExactAndElseTheFirstIsUsed) {
+    for (auto const& make : {file_of, folder_of}) {
+        TemporaryFolder const folder;
+        Artifacts const exact{folder / "artifacts"};
+        auto const hash = exact.commit("key", make("first"));
+        EXPECT_THAT([&] { static_cast<void>(exact.commit("key", make("other"))); },
+                    testing::ThrowsMessage<Error>(testing::HasSubstr("its copy differs")));
+        EXPECT_TRUE(exact.verify("key", hash));
+        Artifacts::Options options;
+        options.exact = false;
+        Artifacts const rounded{folder / "artifacts", options};
+        EXPECT_EQ(rounded.commit("key", make("other")), hash);
+        EXPECT_TRUE(exact.verify("key", hash));
+        EXPECT_EQ(std::distance(fs::directory_iterator{folder / "artifacts"}, {}), 1);
+    }
+}
+
+TEST(Artifacts, DiscardedOnesGoWithTheirRecords) {
+    TemporaryFolder const folder;
+    Artifacts const artifacts{folder / "artifacts"};
+    artifacts.commit("key", folder_of("damaged"));
+    artifacts.write_record("key", "its record");
+    artifacts.write_record("key", "a later one");
+    EXPECT_EQ(artifacts.record("key"), "its record");
+    artifacts.discard("key");
+    EXPECT_FALSE(artifacts.has("key"));
+    EXPECT_EQ(artifacts.record("key"), std::nullopt);
+    artifacts.discard("key");  // there is nothing to do
+    EXPECT_NE(artifacts.commit("key", folder_of("whole")), "");
+}
+
+TEST(Artifacts, PartialsOfAnEarlierSessionAreRemovedAndThoseOfOtherRunsAreNot) {
+    TemporaryFolder const folder;
+    auto const root = folder / "artifacts";
+    Artifacts const now{root, written_by({"aaa", 7, 0})};
+    fs::create_directories(root / ".records");
+    for (auto const* name : {"k.aaa-6-0-1.partial", "k.aaa-6-3-0.partial.partial", ".records/k.json.aaa-2-0-4.partial",
+                             "k.aaa-7-1-0.partial", "k.bbb-1-0-0.partial", "k"})
+        write(root / name, "x");
+    now.remove_partials();
+    std::set<std::string> left;
+    for (auto const& entry : fs::recursive_directory_iterator{root}) {
+        if (entry.is_regular_file()) left.insert(entry.path().filename());
+    }
+    EXPECT_EQ(left, (std::set<std::string>{"k.aaa-7-1-0.partial", "k.bbb-1-0-0.partial", "k"}));
 }
 
 TEST(Artifacts, KeysCannotLeaveTheFolder) {

@@ -101,7 +101,7 @@ TEST(JournalRecords, ComeBackWithTheResultOfEveryKind) {
         record.rank = 4;
         record.team = {4, 5};
         auto const json = to_journal(record);
-        EXPECT_EQ(json["kind"], "done");
+        EXPECT_EQ(json["kind"], "made");
         EXPECT_FALSE(json["result"].contains("kind"));
         auto const back = from_journal(json);
         ASSERT_TRUE(back);

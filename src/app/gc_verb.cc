@@ -1,0 +1,205 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "app/run_folder.h"
+#include "app/verbs.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "store/artifacts.h"
+#include "store/claims.h"
+
+namespace samner::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+    fs::path path;  ///< of a run folder or a store
+    bool remove = false;
+    bool only_present = false;
+    bool forget_missing = false;
+};
+
+/// A run that uses a store, and the keys of what it needs.
+struct User {
+    fs::path folder;
+    bool there = true;
+    bool live = false;
+    std::set<std::string> keys;
+};
+
+/// Something in a store that nobody needs.
+struct Unneeded {
+    fs::path path;
+    std::string label;
+    std::uintmax_t bytes = 0;
+};
+
+fs::path store_of(fs::path const& path) {
+    if (fs::exists(path / "journal")) return path / "artifacts";
+    if (fs::is_directory(path / ".records") || fs::is_directory(path / ".runs")) return path;
+    throw InputError{fmt::format("'{}' is neither a run folder nor a store", path.string()),
+                     "name a folder with a journal, or one that runs were given as --store"};
+}
+
+std::uintmax_t bytes_of(fs::path const& path) {
+    if (!fs::is_directory(path)) return fs::file_size(path);
+    std::uintmax_t bytes = 0;
+    for (auto const& entry : fs::recursive_directory_iterator{path})
+        if (entry.is_regular_file()) bytes += entry.file_size();
+    return bytes;
+}
+
+std::string size_text(std::uintmax_t bytes) {
+    auto const value = static_cast<double>(bytes);
+    return value < 1e6   ? fmt::format("{:.1f} kB", value / 1e3)
+           : value < 1e9 ? fmt::format("{:.1f} MB", value / 1e6)
+                         : fmt::format("{:.1f} GB", value / 1e9);
+}
+
+/// The keys of all that a run's journal says is there.
+/// @param only_present  of the last experiment: what its plan had when it began, and what came after
+/// @throws InputError also for a journal with lines that cannot be read, which may tell of more
+std::set<std::string> needed_by(fs::path const& run, bool only_present) {
+    auto const replay = read_journal(run);
+    if (!replay.problems.empty()) {
+        throw InputError{fmt::format("the journal of '{}' has {} lines that cannot be read: what they tell of is not "
+                                     "known",
+                                     run.string(), replay.problems.size()),
+                         "restore the journal, or keep this store as it is"};
+    }
+    std::set<std::string> keys;
+    for (auto const& record : replay.records) {
+        if (only_present && record.value("kind", Json{}) == "experiment") keys.clear();
+        auto const task = work::from_journal(record);
+        if (task && task->ok) keys.insert(task->key);
+    }
+    if (!only_present) return keys;
+    auto const file = run / "plan.json";
+    if (!fs::exists(file)) {
+        throw InputError{fmt::format("'{}' has no plan.json", run.string()),
+                         "run it once more, or leave out --only-present"};
+    }
+    auto const plan = parse_json(read_text(file), file.string());
+    for (auto const& task : member<Json>(plan, "tasks", file.string()))
+        keys.insert(member<std::string>(task, "key", file.string()));
+    return keys;
+}
+
+/// Whether a file of a store is a task's result.
+bool is_key(std::string const& name) {
+    return name.size() == 64 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+std::vector<User> users_of(fs::path const& store, Options const& options) {
+    std::vector<User> users;
+    auto const add = [&](fs::path const& folder, bool live) {
+        auto& user = users.emplace_back();
+        user.folder = folder;
+        user.live = live;
+        user.there = fs::exists(folder / "journal");
+        if (user.there) user.keys = needed_by(folder, options.only_present);
+    };
+    for (auto const& run : store::runs_of(store)) add(run.folder, store::live_holder(run.home).has_value());
+    // A run folder from before stores knew their runs.
+    auto const known = [&](fs::path const& folder) {
+        return std::ranges::any_of(users, [&](User const& user) { return user.folder == fs::canonical(folder); });
+    };
+    if (fs::exists(options.path / "journal") && !known(options.path))
+        add(fs::canonical(options.path), store::live_holder(options.path).has_value());
+    return users;
+}
+
+std::string label_in(store::Artifacts const& artifacts, std::string const& key) {
+    auto const text = artifacts.record(key);
+    auto const json = text ? Json::parse(*text, nullptr, false) : Json{};
+    return json.is_object() ? json.value("label", "unknown") : "without a record";
+}
+
+void gc_verb(Options const& options) {
+    auto const root = store_of(options.path);
+    // Runs that begin now wait for this one; those that had begun are found below.
+    std::optional<store::Lease> lease;
+    if (options.remove) lease.emplace(store::removal_folder(root));
+    store::Artifacts const artifacts{root};
+    auto const users = users_of(root, options);
+    std::set<std::string> needed;
+    fmt::print("store: {}\n", root.string());
+    for (auto const& user : users) {
+        needed.insert(user.keys.begin(), user.keys.end());
+        fmt::print("run:   {}: {}{}\n", user.folder.string(),
+                   user.there ? fmt::format("needs {} results", user.keys.size()) : "not there any more",
+                   user.live ? ", is running" : "");
+    }
+    std::vector<Unneeded> unneeded;
+    std::uintmax_t kept = 0;
+    std::size_t kept_count = 0;
+    for (auto const& entry : fs::directory_iterator{root}) {
+        auto const name = entry.path().filename().string();
+        bool const partial = name.ends_with(".partial");
+        if (!partial && !is_key(name)) continue;  // not samner's
+        auto const bytes = bytes_of(entry.path());
+        if (needed.contains(name)) {
+            kept += bytes;
+            ++kept_count;
+        } else {
+            unneeded.push_back({entry.path(), partial ? "unfinished" : label_in(artifacts, name), bytes});
+        }
+    }
+    std::ranges::sort(unneeded, {}, [](Unneeded const& one) { return std::pair{one.label, one.path}; });
+    std::uintmax_t freed = 0;
+    for (auto const& one : unneeded) {
+        freed += one.bytes;
+        fmt::print("  {:.12}  {:>10}  {}\n", one.path.filename().string(), size_text(one.bytes), one.label);
+    }
+    fmt::print("kept: {} results, {}; not needed: {}, {}\n", kept_count, size_text(kept), unneeded.size(),
+               size_text(freed));
+    auto const running = std::ranges::find_if(users, &User::live);
+    auto const missing = std::ranges::find_if_not(users, &User::there);
+    if (!options.remove) {
+        fmt::print("nothing was removed: --delete does it\n");
+        return;
+    }
+    if (running != users.end()) {
+        throw RunInUseError{fmt::format("the run in '{}' is live: nothing was removed", running->folder.string()),
+                            "wait for it, or stop it"};
+    }
+    if (missing != users.end() && !options.forget_missing) {
+        throw InputError{fmt::format("the run folder '{}' is not there: nothing was removed", missing->folder.string()),
+                         "mount it, or keep nothing for such runs with --forget-missing"};
+    }
+    for (auto const& one : unneeded) {
+        auto const name = one.path.filename().string();
+        if (name.ends_with(".partial")) {
+            fs::remove_all(one.path);
+        } else {
+            artifacts.discard(name);
+        }
+    }
+    if (options.forget_missing) store::forget_missing_runs(root);
+    fmt::print("removed {} results, {}\n", unneeded.size(), size_text(freed));
+}
+
+}  // namespace
+
+void add_gc_verb(CLI::App& app) {
+    auto options = std::make_shared<Options>();
+    auto* const gc = app.add_subcommand("gc", "List, or remove, what no run on a store needs");
+    gc->add_option("PATH", options->path, "run folder or store")->required();
+    gc->add_flag("--delete", options->remove, "remove it; without this it is only listed");
+    gc->add_flag("--only-present", options->only_present,
+                 "keep what the present experiments of its runs need, not what earlier versions of them did");
+    gc->add_flag("--forget-missing", options->forget_missing, "keep nothing for runs whose folders are not there");
+    gc->callback([options] { gc_verb(*options); });
+}
+
+}  // namespace samner::app

@@ -1,0 +1,222 @@
+#include "store/claims.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <random>
+
+#include "core/error.h"
+#include "core/file.h"
+
+namespace samner::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// 12 hex digits that no other run has.
+std::string new_id() {
+    std::random_device device;
+    auto const bits = (std::uint64_t{device()} << 32U) | device();
+    return fmt::format("{:012x}", bits & 0xFFFFFFFFFFFFU);
+}
+
+std::string trimmed(std::string text) {
+    while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+    return text;
+}
+
+bool is_id(std::string const& text) {
+    return text.size() == 12 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+fs::path id_file(fs::path const& run) {
+    return run / ".lease" / "run-id";
+}
+
+/// The id of a run folder; empty when it has none.
+std::string id_of(fs::path const& run) {
+    if (!fs::exists(id_file(run))) return {};
+    auto const id = trimmed(read_text(id_file(run)));
+    return is_id(id) ? id : std::string{};
+}
+
+fs::path home_of(fs::path const& store, std::string const& id) {
+    return store / ".runs" / id;
+}
+
+/// The run folder that a store knows under an id; empty when it knows none.
+fs::path known_folder(fs::path const& home) {
+    auto const file = home / "folder";
+    return fs::exists(file) ? fs::path{trimmed(read_text(file))} : fs::path{};
+}
+
+/// A run folder's id in a store, made when there is none. A copy of a run folder is another run.
+std::string id_in(fs::path const& store, fs::path const& run) {
+    auto id = id_of(run);
+    if (!id.empty()) {
+        auto const known = known_folder(home_of(store, id));
+        bool const copied = !known.empty() && known != run && id_of(known) == id;
+        if (!copied) return id;
+    }
+    id = new_id();
+    write_atomically(id_file(run), id + "\n");
+    return id;
+}
+
+}  // namespace
+
+std::vector<KnownRun> runs_of(fs::path const& store) {
+    std::vector<KnownRun> runs;
+    if (!fs::exists(store / ".runs")) return runs;
+    for (auto const& entry : fs::directory_iterator{store / ".runs"}) {
+        if (auto const folder = known_folder(entry.path()); !folder.empty())
+            runs.push_back({entry.path().filename().string(), folder, entry.path()});
+    }
+    std::ranges::sort(runs, {}, &KnownRun::id);
+    return runs;
+}
+
+void forget_missing_runs(fs::path const& store) {
+    for (auto const& run : runs_of(store)) {
+        if (!fs::exists(run.folder)) fs::remove_all(run.home);
+    }
+}
+
+fs::path removal_folder(fs::path const& store) {
+    return store / ".removal";
+}
+
+Claims::Claims(fs::path store, fs::path const& run, LeaseOptions options)
+    : store_{std::move(store)}, options_{std::move(options)} {
+    try {
+        auto const folder = fs::canonical(run);
+        auto id = id_in(store_, folder);
+        auto home = home_of(store_, id);
+        run_ = {std::move(id), folder, std::move(home)};
+        fs::create_directories(run_.home);
+        fs::create_directories(store_ / ".claims");
+        if (known_folder(run_.home) != folder) write_atomically(run_.home / "folder", folder.string() + "\n");
+        // Who holds the run folder's lease holds this one: whoever had it before is gone.
+        auto own = options_;
+        own.take_over = true;
+        lease_.emplace(run_.home, own);
+        if (auto const holder = live_holder(removal_folder(store_))) {
+            throw RunInUseError{fmt::format("process {} on {} removes what nobody needs from the store '{}'",
+                                            holder->pid, holder->host, store_.string()),
+                                "run this again when it has ended"};
+        }
+        for (auto const& entry : fs::directory_iterator{store_ / ".claims"}) {
+            auto const claim = read(entry.path());
+            if (claim && claim->run == run_.id) remove(entry.path(), *claim);
+        }
+    } catch (fs::filesystem_error const& error) {
+        throw StorageError{fmt::format("cannot use the store '{}': {}", store_.string(), error.what()),
+                           "check free space and permissions"};
+    }
+}
+
+Claims::~Claims() {
+    for (auto const& key : held_) ::unlink(path(key).c_str());
+}
+
+fs::path Claims::path(std::string const& key) const {
+    return store_ / ".claims" / key;
+}
+
+std::optional<Claims::Claim> Claims::read(fs::path const& path) const {
+    try {
+        Claim claim;
+        claim.text = read_text(path);
+        auto const json = Json::parse(claim.text, nullptr, false);
+        if (json.is_object()) {
+            claim.run = json.value("run", "");
+            claim.epoch = json.value("epoch", std::int64_t{0});
+            claim.folder = json.value("folder", "");
+        }
+        return claim;
+    } catch (std::exception const&) {
+        return std::nullopt;  // it was withdrawn in this moment
+    }
+}
+
+bool Claims::is_alive(Claim const& claim) {
+    if (claim.run == run_.id) return claim.epoch == lease_->epoch();
+    // Of a claim that is not written yet, or never will be, nothing is known.
+    if (claim.run.empty()) return false;
+    auto const now = std::chrono::steady_clock::now();
+    auto& seen = seen_[fmt::format("{} {}", claim.run, claim.epoch)];
+    if (seen.when == std::chrono::steady_clock::time_point{} || now - seen.when > std::chrono::seconds{1})
+        seen = {now, live_holder(home_of(store_, claim.run), claim.epoch, options_).has_value()};
+    return seen.alive;
+}
+
+/// @return false where there is a claim
+bool Claims::create(fs::path const& path) const {
+    Json const json{{"run", run_.id}, {"epoch", lease_->epoch()}, {"folder", run_.folder.string()}};
+    auto const text = to_text(json) + "\n";
+    // Whole when it appears. Where the file system has no links, the name may be there for a moment without contents.
+    auto const draft = path.parent_path() / fmt::format(".{}.{}", path.filename().string(), run_.id);
+    int const file = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (file < 0) throw storage_error("create", draft);
+    bool const good = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+    bool const closed = ::close(file) == 0;
+    bool const linked = good && closed && ::link(draft.c_str(), path.c_str()) == 0;
+    auto const reason = errno;
+    auto const failure = storage_error("write", draft);
+    ::unlink(draft.c_str());
+    if (!good || !closed) throw failure;
+    if (linked) return true;
+    if (reason == EEXIST) return false;
+    int const claim = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (claim < 0 && errno == EEXIST) return false;
+    if (claim < 0 || ::write(claim, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+        throw storage_error("write", path);
+    ::close(claim);
+    return true;
+}
+
+/// Removes a dead run's claim, unless it is another one by now.
+void Claims::remove(fs::path const& path, Claim const& dead) const {
+    auto const aside = path.parent_path() / fmt::format(".{}.{}.dead", path.filename().string(), run_.id);
+    if (::rename(path.c_str(), aside.c_str()) != 0) return;  // another run was faster
+    auto const taken = read(aside);
+    // What was taken away in error is given back; where a third run has claimed meanwhile, two do the task.
+    if (taken && taken->text != dead.text) static_cast<void>(::link(aside.c_str(), path.c_str()));
+    ::unlink(aside.c_str());
+}
+
+Claims::Answer Claims::take(std::string const& key) {
+    auto const file = path(key);
+    fs::path dead;
+    for (int attempt = 0; attempt < 100; ++attempt) {
+        if (create(file)) {
+            held_.push_back(key);
+            return {.ours = true, .dead = dead};
+        }
+        auto const claim = read(file);
+        if (!claim) continue;
+        if (is_alive(*claim)) {
+            if (claim->run == run_.id) return {.ours = true};
+            return {.other = claim->folder};
+        }
+        remove(file, *claim);
+        if (claim->run != run_.id) dead = claim->folder;
+    }
+    throw StorageError{fmt::format("cannot claim '{}'", file.string()), "check what else removes files there"};
+}
+
+void Claims::release(std::string const& key) {
+    if (std::erase(held_, key) > 0) ::unlink(path(key).c_str());
+}
+
+bool Claims::is_free(std::string const& key) {
+    auto const file = path(key);
+    if (!fs::exists(file)) return true;
+    auto const claim = read(file);
+    return !claim || !is_alive(*claim);
+}
+
+}  // namespace samner::store
