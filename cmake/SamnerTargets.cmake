@@ -55,7 +55,7 @@ function(samner_add_test name)
     set_tests_properties(${name}/gpu PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS gpu SKIP_REGULAR_EXPRESSION "no CUDA")
   endif()
   set_tests_properties(${entries} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}"
-    ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMPI_MCA_rmaps_base_oversubscribe=1;OMPI_MCA_btl_vader_single_copy_mechanism=none")
+    ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMPI_MCA_rmaps_base_oversubscribe=1;OMPI_MCA_btl_vader_single_copy_mechanism=none;SAMNER_CACHE=${PROJECT_BINARY_DIR}/tests/cache")
 endfunction()
 
 # samner_module_targets(VARIABLE)

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -36,6 +37,9 @@ std::string sha256(std::string_view text);
 /// SHA-256 of a file's bytes.
 /// @throws InputError when it cannot be read
 std::string sha256_file(std::filesystem::path const& path);
+
+/// A way to the SHA-256 of a file's bytes: sha256_file, which reads them, or one that remembers (core/hash_memory.h).
+using FileHash = std::function<std::string(std::filesystem::path const&)>;
 
 /// CRC-32C (Castagnoli polynomial, reflected, as in RFC 3720), continued from `crc` (0 at the start).
 std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc = 0) noexcept;
