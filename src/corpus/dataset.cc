@@ -382,13 +382,13 @@ fs::path root_or_default(fs::path const& root) {
                      "set `data` in the run file, give --root DIR, or set SAMNER_DATA to the folder of the corpora"};
 }
 
-std::string split_hash(Dataset const& dataset, std::string const& split, fs::path const& root) {
+std::string split_hash(Dataset const& dataset, std::string const& split, fs::path const& root, FileHash const& hash) {
     Json description{
         {"description", dataset.description}, {"reader", dataset.reader}, {"not_scored", dataset.not_scored}};
     for (auto const& type : dataset.types) description["types"].push_back({type.label, type.name, type.definition});
     for (auto const& file : files_of(dataset, split)) {
         for (auto const& path : paths_of(dataset, file, root))
-            description["files"].push_back({sha256_file(path), static_cast<int>(file.repair)});
+            description["files"].push_back({hash(path), static_cast<int>(file.repair)});
     }
     return sha256(canonical(description));
 }

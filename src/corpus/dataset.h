@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/hash.h"
 #include "core/json.h"
 #include "corpus/conll.h"
 #include "corpus/csv.h"
@@ -84,6 +85,7 @@ std::filesystem::path root_or_default(std::filesystem::path const& root);
 
 /// SHA-256 over a split's files and what the description says of reading them.
 /// @throws InputError as read
-std::string split_hash(Dataset const& dataset, std::string const& split, std::filesystem::path const& root);
+std::string split_hash(Dataset const& dataset, std::string const& split, std::filesystem::path const& root,
+                       FileHash const& hash = sha256_file);
 
 }  // namespace samner::corpus

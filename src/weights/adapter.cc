@@ -298,10 +298,10 @@ void copy_adapter(fs::path const& folder, fs::path const& to) {
     }
 }
 
-std::string adapter_hash(fs::path const& folder) {
+std::string adapter_hash(fs::path const& folder, FileHash const& hash) {
     Sha256 all;
     for (auto const* name : {config_file, tensor_file}) {
-        all.update(sha256_file(folder / name)).update("  ").update(name).update("\n");
+        all.update(hash(folder / name)).update("  ").update(name).update("\n");
     }
     return all.hex();
 }

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/hash.h"
 #include "weights/config.h"
 #include "weights/dtype.h"
 #include "weights/safetensors.h"
@@ -131,6 +132,6 @@ void check_folds(AdapterFile const& adapter, ModelConfig const& config);
 void copy_adapter(std::filesystem::path const& folder, std::filesystem::path const& to);
 
 /// SHA-256 of the two files of a PEFT folder. @throws InputError when one cannot be read
-std::string adapter_hash(std::filesystem::path const& folder);
+std::string adapter_hash(std::filesystem::path const& folder, FileHash const& hash = sha256_file);
 
 }  // namespace samner::weights

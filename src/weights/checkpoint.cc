@@ -275,14 +275,19 @@ void Checkpoint::read_from(std::string_view name, std::span<std::byte const> cop
     sources_.find(name)->second->bytes = copy;
 }
 
-std::string Checkpoint::content_hash() const {
+std::string Checkpoint::content_hash(FileHash const& hash) const {
     std::map<std::string, std::string> hashes;
-    for (auto const& path : files_->others) hashes[path.filename().string()] = sha256_file(path);
-    for (auto const& [name, file] : files_->safetensors) hashes[name] = Sha256{}.update(file.bytes()).hex();
-    if (files_->gguf) hashes["model.gguf"] = Sha256{}.update(files_->gguf->bytes()).hex();
+    for (auto const& path : files()) hashes[files_->gguf ? "model.gguf" : path.filename().string()] = hash(path);
     Sha256 all;
-    for (auto const& [name, hash] : hashes) all.update(hash).update("  ").update(name).update("\n");
+    for (auto const& [name, of_file] : hashes) all.update(of_file).update("  ").update(name).update("\n");
     return all.hex();
+}
+
+std::vector<fs::path> Checkpoint::files() const {
+    auto paths = files_->others;
+    for (auto const& [name, file] : files_->safetensors) paths.push_back(file.path());
+    if (files_->gguf) paths.push_back(path_);
+    return paths;
 }
 
 fs::path Checkpoint::tokenizer_path() const {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/hash.h"
 #include "weights/config.h"
 
 namespace samner::weights {
@@ -48,8 +49,11 @@ public:
     void read_from(std::string_view name, std::span<std::byte const> copy);
 
     /// SHA-256 that identifies weights and configuration: of the SHA-256 of every file that open read, with their
-    /// roles as names, so it does not depend on where the model lies. Reads all bytes, at every call.
-    std::string content_hash() const;
+    /// roles as names, so it does not depend on where the model lies. Reads all bytes, unless `hash` knows better.
+    std::string content_hash(FileHash const& hash = sha256_file) const;
+
+    /// Every file that open read.
+    std::vector<std::filesystem::path> files() const;
 
     /// Where the tokenizer is: tokenizer.json in the folder, or the .gguf file. Not checked to exist.
     std::filesystem::path tokenizer_path() const;

@@ -112,12 +112,12 @@ std::filesystem::path TextReader::root() const {
     return corpus::root_or_default(root_);
 }
 
-DatasetSource TextReader::hashed(DatasetRef const& ref) {
+DatasetSource TextReader::hashed(DatasetRef const& ref, FileHash const& hash) {
     DatasetSource source{ref.id, {}};
     for (auto const& split : ref.splits) {
-        auto& hash = hashes_[ref.id + "/" + split];
-        if (hash.empty()) hash = corpus::split_hash(catalogue_.at(ref.id), split, root());
-        source.splits.push_back({split, hash});
+        auto& of_split = hashes_[ref.id + "/" + split];
+        if (of_split.empty()) of_split = corpus::split_hash(catalogue_.at(ref.id), split, root(), hash);
+        source.splits.push_back({split, of_split});
     }
     return source;
 }

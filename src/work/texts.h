@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/fields.h"
+#include "core/hash.h"
 #include "corpus/dataset.h"
 
 namespace samner::work {
@@ -197,7 +198,7 @@ public:
     std::filesystem::path root() const;
 
     /// A data set's splits with their hashes. @throws InputError as corpus::split_hash
-    DatasetSource hashed(DatasetRef const& ref);
+    DatasetSource hashed(DatasetRef const& ref, FileHash const& hash = sha256_file);
     /// A user's file with its hash. @throws InputError when it cannot be read
     static FileSource hashed(std::filesystem::path const& file, std::vector<std::string> types);
 
