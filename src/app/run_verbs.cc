@@ -18,6 +18,7 @@
 #include "comm/comm.h"
 #include "comm/nccl.h"
 #include "core/file.h"
+#include "core/hash_memory.h"
 #include "core/log.h"
 #include "core/parallel.h"
 #include "plan/run_file.h"
@@ -49,6 +50,7 @@ struct Setup {
     std::vector<plan::Experiment> experiments;
     plan::RunFile run;
     plan::Inputs inputs;
+    HashMemory::Cost hashing;
     std::string frozen;
 
     plan::Plan plan() const { return {experiments, run, inputs}; }
@@ -91,7 +93,9 @@ Setup set_up(Options const& options) {
                          "name one with --config, such as configs/runs/tiny.yaml"};
     setup.run = plan::load_run_file(config, settings);
     if (!options.store.empty()) setup.run.store = options.store.string();
-    setup.inputs = task::examine_inputs(setup.experiments, setup.run);
+    HashMemory hashes{HashMemory::default_file()};
+    setup.inputs = task::examine_inputs(setup.experiments, setup.run, hashes.hasher());
+    setup.hashing = hashes.cost();
     setup.frozen = plan::frozen(setup.experiments, setup.run, {setup.inputs.arithmetic, setup.inputs.of_encoder});
     return setup;
 }
@@ -170,6 +174,7 @@ struct Beginning {
     std::int64_t epoch = 0;  ///< of its lease
     bool base = false;
     bool training = false;
+    plan::ModelFiles files = {};
 
     template <class Self, class Visit>
     static void fields(Self& self, Visit&& visit) {
@@ -178,6 +183,7 @@ struct Beginning {
         visit("epoch", self.epoch);
         visit("base", self.base);
         visit("training", self.training);
+        visit("files", self.files);
     }
 };
 
@@ -199,19 +205,19 @@ ExitCode run_on_ranks(Options const& options, comm::Session& session) {
     bool const leads = session.rank() == 0;
     auto const& ranks = session.teams();
     std::unique_ptr<RunFolder> folder;
-    auto const beginning =
-        task::gather_all<Beginning>(&ranks, [&] {
-            if (!leads) return Beginning{};
-            auto setup = set_up(options);
-            use_threads(static_cast<int>(setup.run.threads), session.local_size());
-            folder = std::make_unique<RunFolder>(
-                options.out, setup.plan(), setup.frozen,
-                RunFolder::Options{options.retry_failed, change_of(options), setup.run.store},
-                provenance_of(setup.inputs.arithmetic, session.size(), num_threads()));
-            auto const needs = folder->needs();
-            auto const writer = folder->writer_of_ranks().writer;
-            return Beginning{plan::to_yaml(setup.run), writer.run, writer.epoch, needs.base, needs.training};
-        }).front();
+    auto const beginning = task::gather_all<Beginning>(&ranks, [&] {
+                               if (!leads) return Beginning{};
+                               auto setup = set_up(options);
+                               use_threads(static_cast<int>(setup.run.threads), session.local_size());
+                               folder = std::make_unique<RunFolder>(
+                                   options.out, setup.plan(), setup.frozen,
+                                   RunFolder::Options{options.retry_failed, change_of(options), setup.run.store},
+                                   provenance_of(setup.inputs.arithmetic, session.size(), num_threads()));
+                               auto const needs = folder->needs();
+                               auto const writer = folder->writer_of_ranks().writer;
+                               return Beginning{plan::to_yaml(setup.run), writer.run,        writer.epoch, needs.base,
+                                                needs.training,           setup.inputs.files};
+                           }).front();
     std::optional<store::Artifacts> artifacts;
     std::optional<Worker> worker;
     task::on_all(&ranks, [&] {
@@ -225,7 +231,8 @@ ExitCode run_on_ranks(Options const& options, comm::Session& session) {
                           store::Artifacts::Options{{beginning.run_id, beginning.epoch, session.rank()},
                                                     store::Fence{options.out, beginning.epoch},
                                                     run.exact()});
-        worker.emplace(session.rank(), task::workplace_of(run, checkpoint_folder(options.out)), *artifacts);
+        worker.emplace(session.rank(), task::workplace_of(run, checkpoint_folder(options.out), beginning.files),
+                       *artifacts);
     });
     if (session.size() > 1 && beginning.base) worker->executor().load_base(ranks, beginning.training);
     auto const outcome = sched::run(session, folder.get(), folder.get(), std::ref(*worker));
@@ -273,6 +280,7 @@ void plan_verb(Options const& options) {
     }
     auto const rates = rates_of(plan, records);
     fmt::print("{}", options.json ? plan_as_json(plan, rates) : summary(plan, rates));
+    if (!options.json) fmt::print("hashing  {}\n", to_text(setup.hashing));
 }
 
 ExitCode run_verb(Options const& options) {

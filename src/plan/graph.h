@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/hashed_file.h"
 #include "plan/run_file.h"
 #include "plan/seeds.h"
 #include "work/cost.h"
@@ -14,6 +15,18 @@
 #include "work/task.h"
 
 namespace samner::plan {
+
+/// The files of a run's models, with the hashes that its keys are made of.
+struct ModelFiles {
+    std::vector<HashedFile> base;     ///< with its tokeniser's
+    std::vector<HashedFile> encoder;  ///< with its tokeniser's
+
+    template <class Self, class Visit>
+    static void fields(Self& self, Visit&& visit) {
+        visit("base", self.base);
+        visit("encoder", self.encoder);
+    }
+};
 
 /// Content hashes and sizes of what a run reads, found out before planning.
 struct Inputs {
@@ -33,6 +46,7 @@ struct Inputs {
     int layers = 1;               ///< of the base model, whose adapters have work for that many merging ranks
     work::Arithmetic arithmetic;  ///< of the language model
     work::Arithmetic of_encoder = {};
+    ModelFiles files = {};  ///< for the ranks to compare with what they read
 };
 
 /// An expert of a pool: one of the run file, or one that is trained on a cluster of each of several.

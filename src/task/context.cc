@@ -10,12 +10,14 @@ Context::Context(Workplace workplace, store::Artifacts const& artifacts)
     : workplace_{std::move(workplace)}, artifacts_{artifacts}, texts_{workplace_.descriptions, workplace_.data} {}
 
 Engine& Context::engine() {
-    if (!engine_) engine_.emplace(workplace_.base, workplace_.device, workplace_.precision);
+    if (!engine_) {
+        engine_.emplace(workplace_.base, workplace_.device, workplace_.precision, PlannedFiles{workplace_.files.base});
+    }
     return *engine_;
 }
 
 TextEncoder& Context::encoder() {
-    if (!encoder_) encoder_.emplace(workplace_.encoder, workplace_.device);
+    if (!encoder_) encoder_.emplace(workplace_.encoder, workplace_.device, PlannedFiles{workplace_.files.encoder});
     return *encoder_;
 }
 

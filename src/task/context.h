@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/precision.h"
+#include "plan/graph.h"
 #include "store/artifacts.h"
 #include "task/engine.h"
 #include "task/predictions.h"
@@ -28,6 +29,7 @@ struct Workplace {
     Precision precision = Precision::fp32;
     std::int64_t max_kept_tokens = 2048;  ///< of instructions, from one task to the next
     std::filesystem::path checkpoints;    ///< folder in which trainings keep their state, by key
+    plan::ModelFiles files = {};          ///< with which the run was planned; none: whatever is there will do
 };
 
 /// What the tasks of one rank share: models, which are loaded when first needed, texts, artifacts, and what one task

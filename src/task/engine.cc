@@ -58,9 +58,23 @@ std::vector<train::Example> checked(std::vector<Engine::Tokens> const& examples,
     return inputs;
 }
 
+weights::Checkpoint open_planned(std::filesystem::path const& base, PlannedFiles& files) {
+    files.check();
+    auto checkpoint = weights::Checkpoint::open(base);
+    files.check(checkpoint.files());
+    return checkpoint;
+}
+
+std::vector<std::filesystem::path> encoder_paths(std::filesystem::path const& folder) {
+    auto paths = model::encoder_files(folder);
+    for (auto& path : paths) path = folder / path;
+    return paths;
+}
+
 }  // namespace
 
 struct Engine::Impl {
+    PlannedFiles files;
     weights::Checkpoint checkpoint;
     std::string device;
     Precision precision;
@@ -73,21 +87,28 @@ struct Engine::Impl {
     int device_ranks = 0;
     bool with_backward = false;
 
-    Impl(std::filesystem::path const& base, std::string name, Precision numbers)
-        : checkpoint{weights::Checkpoint::open(base)},
+    Impl(std::filesystem::path const& base, std::string name, Precision numbers, PlannedFiles planned)
+        : files{std::move(planned)},
+          checkpoint{open_planned(base, files)},
           device{std::move(name)},
           precision{numbers},
           ops{make_ops(device, precision)} {}
 
     token::Tokenizer const& tokenizer() {
-        if (!loaded_tokenizer) loaded_tokenizer = token::Tokenizer::open(checkpoint.path());
+        if (!loaded_tokenizer) {
+            auto opened = token::Tokenizer::open(checkpoint.path());
+            files.check();
+            loaded_tokenizer = std::move(opened);
+        }
         return *loaded_tokenizer;
     }
 
     /// Names the base model and what computes with it.
     std::string const& hash() {
         if (loaded_hash.empty()) {
-            loaded_hash = checkpoint.content_hash() + " " + device.substr(0, device.find(':'));  // any one will do
+            auto const of_files = checkpoint.content_hash();
+            files.check();
+            loaded_hash = of_files + " " + device.substr(0, device.find(':'));  // any one will do
             if (precision != Precision::fp32) loaded_hash += fmt::format(" {}", to_string(precision));
         }
         return loaded_hash;
@@ -97,18 +118,21 @@ struct Engine::Impl {
         if (!model || (backward && !with_backward)) {
             model.reset();
             prefixes.clear();
-            model = model::load_language_model(checkpoint, *ops, backward);
+            auto loaded = model::load_language_model(checkpoint, *ops, backward);
+            files.check();
+            model = std::move(loaded);
             with_backward = backward;
         }
         return *model;
     }
 
-    std::unique_ptr<model::PreparedAdapter> adapter(AdapterSource const& source, bool fold = false) const {
+    std::unique_ptr<model::PreparedAdapter> adapter(AdapterSource const& source, bool fold = false) {
         auto const& [folder, values] = source;
         auto const prepared = [&](weights::Adapter const& adapter) {
-            return std::make_unique<model::PreparedAdapter>(
-                fold ? model::PreparedAdapter::fold(adapter, checkpoint, *ops)
-                     : model::PreparedAdapter{adapter, checkpoint.config(), *ops});
+            if (!fold) return std::make_unique<model::PreparedAdapter>(adapter, checkpoint.config(), *ops);
+            auto folded = model::PreparedAdapter::fold(adapter, checkpoint, *ops);
+            files.check();  // it reads the base's tensors once more
+            return std::make_unique<model::PreparedAdapter>(std::move(folded));
         };
         if (values) return prepared(*values);
         if (folder.empty()) return nullptr;
@@ -120,8 +144,8 @@ struct Engine::Impl {
     }
 };
 
-Engine::Engine(std::filesystem::path const& base, std::string const& device, Precision precision)
-    : impl_{std::make_unique<Impl>(base, device, precision)} {}
+Engine::Engine(std::filesystem::path const& base, std::string const& device, Precision precision, PlannedFiles files)
+    : impl_{std::make_unique<Impl>(base, device, precision, std::move(files))} {}
 Engine::~Engine() = default;
 weights::Checkpoint const& Engine::checkpoint() const {
     return impl_->checkpoint;
@@ -157,6 +181,7 @@ void Engine::load_together(comm::Comm const& ranks, bool for_training) {
     impl_->device_ranks = ranks.size();
     LoadOptions const options{impl_->device == "cpu", impl_->devices.get()};
     auto loaded = task::load_together(impl_->checkpoint, *impl_->ops, for_training, ranks, options);
+    on_all(&ranks, [&] { impl_->files.check(); });
     impl_->model = std::move(loaded.model);
     impl_->with_backward = for_training;
     if (ranks.rank() == 0 && options.on_host) {
@@ -251,8 +276,11 @@ struct TextEncoder::Impl {
           encoder{folder, *ops} {}
 };
 
-TextEncoder::TextEncoder(std::filesystem::path const& folder, std::string const& device)
-    : impl_{std::make_unique<Impl>(folder, device)} {}
+TextEncoder::TextEncoder(std::filesystem::path const& folder, std::string const& device, PlannedFiles files) {
+    files.check();
+    impl_ = std::make_unique<Impl>(folder, device);
+    files.check(encoder_paths(folder));
+}
 TextEncoder::~TextEncoder() = default;
 std::int64_t TextEncoder::dimension() const {
     return impl_->encoder.dimension();
@@ -269,10 +297,10 @@ std::vector<float> TextEncoder::encode(std::vector<std::string> const& texts) co
     return impl_->encoder.encode(ids).encoded;
 }
 
-std::string encoder_hash(std::filesystem::path const& folder) {
+std::string encoder_hash(std::filesystem::path const& folder, FileHash const& hash) {
     std::string hashes;
     for (auto const& file : model::encoder_files(folder))
-        hashes += fmt::format("{} {}\n", file.string(), sha256_file(folder / file));
+        hashes += fmt::format("{} {}\n", file.string(), hash(folder / file));
     return sha256(hashes);
 }
 

@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "core/hash.h"
 #include "core/precision.h"
+#include "task/planned_files.h"
 #include "work/arithmetic.h"
 
 namespace samner::train {
@@ -49,8 +51,10 @@ public:
     /// Opens the model's files (cheap) and checks them.
     /// @param base    a Hugging Face folder or a .gguf file
     /// @param device  "cpu", "cuda" or "cuda:INDEX"
-    /// @throws InputError
-    Engine(std::filesystem::path const& base, std::string const& device, Precision precision = Precision::fp32);
+    /// @param files   that the model and its tokeniser have to consist of; none: any will do
+    /// @throws InputError, also later, when the model turns out to have been read from other files
+    Engine(std::filesystem::path const& base, std::string const& device, Precision precision = Precision::fp32,
+           PlannedFiles files = PlannedFiles{});
     ~Engine();
     Engine(Engine const&) = delete;
     Engine& operator=(Engine const&) = delete;
@@ -124,8 +128,9 @@ train::Team team_of(comm::Comm const& ranks);
 /// A sentence encoder with its tokeniser.
 class TextEncoder {
 public:
+    /// @param files  that encoder and tokeniser have to consist of; none: any will do
     /// @throws InputError
-    TextEncoder(std::filesystem::path const& folder, std::string const& device);
+    TextEncoder(std::filesystem::path const& folder, std::string const& device, PlannedFiles files = PlannedFiles{});
     ~TextEncoder();
     TextEncoder(TextEncoder const&) = delete;
     TextEncoder& operator=(TextEncoder const&) = delete;
@@ -141,7 +146,7 @@ private:
 };
 
 /// SHA-256 over all files that an encoder's embeddings depend on. @throws InputError for what is no encoder
-std::string encoder_hash(std::filesystem::path const& folder);
+std::string encoder_hash(std::filesystem::path const& folder, FileHash const& hash = sha256_file);
 
 /// Writes `embeddings` [texts, dimension] and `mean` [dimension] as safetensors.
 void write_embeddings(std::filesystem::path const& path, std::vector<float> const& embeddings, std::int64_t dimension);

@@ -1,10 +1,12 @@
 #include "task/executor.h"
 
 #include "comm/comm.h"
+#include "task/agreement.h"
 
 namespace samner::task {
 
 void Executor::load_base(comm::Comm const& ranks, bool for_training) {
+    on_all(&ranks, [&] { context_.engine(); });  // what cannot be opened on one rank is given up by all
     context_.engine().load_together(ranks, for_training);
 }
 

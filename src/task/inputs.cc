@@ -11,8 +11,25 @@
 #include "weights/checkpoint.h"
 
 namespace samner::task {
+namespace {
 
-plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, plan::RunFile const& run) {
+/// Hashes, and notes each file in `files`.
+FileHash noting(std::vector<HashedFile>& files, FileHash const& hash) {
+    return [&](std::filesystem::path const& path) { return files.emplace_back(HashedFile::of(path, hash)).sha256; };
+}
+
+std::string base_hash(Engine const& engine, std::vector<HashedFile>& files, FileHash const& hash) {
+    auto const& checkpoint = engine.checkpoint();
+    auto const note = noting(files, hash);
+    auto const weights = checkpoint.content_hash(note);
+    if (checkpoint.tokenizer_path() != checkpoint.path()) note(checkpoint.tokenizer_path());
+    return sha256(weights + engine.tokenizer().hash());
+}
+
+}  // namespace
+
+plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, plan::RunFile const& run,
+                            FileHash const& hash) {
     plan::check_names(experiments, run);
     plan::Inputs inputs;
     weights::ModelConfig config;
@@ -23,28 +40,28 @@ plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, pl
                              "add eos_token_id to its generation_config.json"};
         }
         inputs.layers = static_cast<int>(engine.checkpoint().config().num_layers);
-        inputs.base = sha256(engine.checkpoint().content_hash() + engine.tokenizer().hash());
+        inputs.base = base_hash(engine, inputs.files.base, hash);
         inputs.arithmetic = engine.arithmetic();
         config = engine.checkpoint().config();
     }
     inputs.of_encoder = TextEncoder{run.encoder, run.device}.arithmetic();
-    inputs.encoder = encoder_hash(run.encoder);
+    inputs.encoder = encoder_hash(run.encoder, noting(inputs.files.encoder, hash));
     work::TextReader reader{{run.datasets.begin(), run.datasets.end()}, run.data};
     for (auto const& [name, expert] : run.experts) {
         auto& corpora = inputs.experts[name];
         if (!expert.adapter.empty()) {
             weights::check_fits(weights::read_adapter(expert.adapter), config);
-            corpora.adapter = weights::adapter_hash(expert.adapter);
+            corpora.adapter = weights::adapter_hash(expert.adapter, hash);
         }
         for (auto const& ref : expert.refs()) {
-            auto source = reader.hashed(ref);
+            auto source = reader.hashed(ref, hash);
             corpora.sentences += std::ssize(reader.sentences(source));
             corpora.sources.push_back(std::move(source));
         }
     }
     for (auto const& [name, given] : run.targets) {
         auto& target = inputs.targets[name];
-        target.texts.sources.emplace_back(reader.hashed({given.dataset, {given.split}}));
+        target.texts.sources.emplace_back(reader.hashed({given.dataset, {given.split}}, hash));
         if (given.sentences > 0) target.texts.views.emplace_back(work::First{given.sentences});
         target.sentences = std::ssize(reader.read(target.texts));
         if (target.sentences == 0)
@@ -53,7 +70,8 @@ plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, pl
     return inputs;
 }
 
-Workplace workplace_of(plan::RunFile const& run, std::filesystem::path const& checkpoints) {
+Workplace workplace_of(plan::RunFile const& run, std::filesystem::path const& checkpoints,
+                       plan::ModelFiles const& files) {
     return {run.base,
             run.encoder,
             run.data,
@@ -61,7 +79,8 @@ Workplace workplace_of(plan::RunFile const& run, std::filesystem::path const& ch
             run.device,
             run.dtype,
             run.infer.max_kept_tokens,
-            checkpoints};
+            checkpoints,
+            files};
 }
 
 }  // namespace samner::task

@@ -3,17 +3,23 @@
 #include <filesystem>
 #include <vector>
 
+#include "core/hash.h"
 #include "plan/graph.h"
 #include "task/context.h"
 
 namespace samner::task {
 
 /// Hashes and sizes of what experiments read, and with that a check of all of it: models open and fit, data sets are
-/// described and readable. Reads every input once; nothing is computed yet.
+/// described and readable. Nothing is computed yet.
+/// @param hash  of a file; one that remembers saves reading the models' weights
 /// @throws InputError with what is wrong and where
-plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, plan::RunFile const& run);
+plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, plan::RunFile const& run,
+                            FileHash const& hash = sha256_file);
 
-/// Where tasks of a run find what they need. @param checkpoints  folder for the state of trainings
-Workplace workplace_of(plan::RunFile const& run, std::filesystem::path const& checkpoints);
+/// Where tasks of a run find what they need.
+/// @param checkpoints  folder for the state of trainings
+/// @param files        with which the run was planned; none: whatever is there will do
+Workplace workplace_of(plan::RunFile const& run, std::filesystem::path const& checkpoints,
+                       plan::ModelFiles const& files = {});
 
 }  // namespace samner::task

@@ -14,6 +14,7 @@ namespace samner {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::ContainsRegex;
 using testing::HasSubstr;
 
 class Verbs : public testing::Test {
@@ -494,6 +495,15 @@ TEST_F(Verbs, PlanSaysWhatSharingSaves) {
     auto const plan = parse_json(result.output, "output");
     EXPECT_GT(plan["passes_asked"], plan["passes_run"]);
     EXPECT_EQ(plan["tasks"][0]["state"], "waiting");
+}
+
+TEST_F(Verbs, PlanSaysWhatHashingCostsAndRemembersIt) {
+    auto const command = fmt::format("SAMNER_CACHE='{}' {} plan experiments/tiny.yaml", path("cache"), SAMNER_BINARY);
+    auto const first = run_command(command);
+    ASSERT_EQ(first.code, 0) << first.output;
+    EXPECT_THAT(first.output, ContainsRegex("hashing  [1-9][0-9.]* MB of inputs in .* s, 0.0 MB remembered\n"));
+    auto const second = run_command(command);
+    EXPECT_THAT(second.output, ContainsRegex("hashing  0.0 MB of inputs in .* s, [1-9][0-9.]* MB remembered\n"));
 }
 
 /// Self-consistency: half of the samples name Paris; three of four name Rome, two of them as a city.

@@ -28,6 +28,7 @@ protected:
         run = plan::load_run_file("configs/runs/tiny.yaml", {"train.max_steps=3", "train.micro_batch_size=2"});
         auto const experiments = plan::load_experiments({"experiments/tiny.yaml"});
         auto const inputs = examine_inputs(experiments, run);
+        files = inputs.files;
         plan::Plan plan{experiments, run, inputs};
         for (auto const& key : plan.take_new()) tasks.emplace_back(key, plan.task(key).task);
     }
@@ -80,6 +81,7 @@ protected:
     }
 
     static plan::RunFile run;
+    static plan::ModelFiles files;
     static std::vector<Keyed> tasks;
     comm::Comm const& ranks = mpi_session().teams();
     TemporaryFolder const folder;
@@ -87,6 +89,7 @@ protected:
     fs::path checkpoints;
 };
 plan::RunFile TeamOfAllRanks::run;
+plan::ModelFiles TeamOfAllRanks::files;
 std::vector<Keyed> TeamOfAllRanks::tasks;
 
 TEST_F(TeamOfAllRanks, TrainsAndMergesToTheBytesOfOneRankAndEvaluatesWithoutReadingTheMerge) {
@@ -138,6 +141,18 @@ TEST_F(TeamOfAllRanks, DecodesABatchToTheSameBytesAndFailsAnAdapterThatCannotBeR
     EXPECT_EQ(run_of(batch[0]), wanted[batch[0].first]);
     EXPECT_THROW(run_of(batch[1]), Error);
     EXPECT_EQ(run_of(batch[2]), wanted[batch[2].first]);
+}
+
+TEST_F(TeamOfAllRanks, LoadsABaseTogetherThatOfAllRanksIsTheOneOfThePlan) {
+    Executor same{workplace_of(run, checkpoints, files), *shared};
+    same.load_base(ranks, true);
+    auto planned = files;
+    if (ranks.rank() == ranks.size() - 1) {
+        planned.base.back().modified += 1;
+        planned.base.back().sha256 = std::string(64, '0');
+    }
+    Executor other{workplace_of(run, checkpoints, planned), *shared};
+    EXPECT_THROW(other.load_base(ranks, true), Error) << "on every rank, as one has found another";
 }
 
 }  // namespace
