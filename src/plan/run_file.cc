@@ -72,55 +72,69 @@ std::string name_suggestion(std::string const& word, std::vector<std::string> co
     return fmt::format("the run file has {}", fmt::join(known, ", "));
 }
 
-Json json_of(merge::Settings const& settings) {
-    auto json = settings.to_json();
-    json["space"] = "factor";
-    return json;
-}
+/// Writes the values of keys, defaults too, as JSON that Reader reads back.
+class Writer {
+public:
+    explicit Writer(Json& object) : object_{object} {}
 
-Json json_of(std::vector<Repeat> const& repeats) {
-    auto list = Json::array();
-    for (auto const& repeat : repeats)
-        list.push_back(repeat.seeds.uniform() ? Json(repeat.seeds.train) : to_wire(repeat.seeds));
-    return list;
-}
+    template <class T, class... Fits>
+    void operator()(Key const& key, T const& value, Fits const&...) const {
+        auto json = of(value);
+        if (key.automatic && json == 0) json = "auto";
+        if (!json.is_null()) object_[std::string{key.name}] = std::move(json);
+    }
 
-/// Everything, defaults too.
-Json json_of(RunFile const& run) {
-    Json result{{"base", run.base},
-                {"encoder", run.encoder},
-                {"data", run.data},
-                {"datasets", run.datasets},
-                {"train", run.train.settings()},
-                {"prompt", to_wire(run.prompt)},
-                {"infer", {{"max_new_tokens", run.infer.max_new_tokens}, {"num_slots", run.infer.num_slots}}},
-                {"merge", json_of(run.merge)},
-                {"samples_between", run.samples_between},
-                {"keep_empty", run.keep_empty},
-                {"seeds", json_of(run.repeats)},
-                {"threads", run.threads},
-                {"device", run.device},
-                {"dtype", to_string(run.dtype)}};
-    if (!run.prompt.parts) result["prompt"]["parts"] = "none";
-    if (!run.store.empty()) result["store"] = run.store;
-    RunFile const defaults;  // newer settings are left out where they have their default: earlier runs go on
-    if (run.infer.max_kept_tokens != defaults.infer.max_kept_tokens)
-        result["infer"]["max_kept_tokens"] = run.infer.max_kept_tokens;
-    if (run.infer.fold != defaults.infer.fold) result["infer"]["fold"] = name_of_value(run.infer.fold);
-    for (auto const& [name, expert] : run.experts) {
-        if (!expert.adapter.empty()) {
-            result["experts"][name] = {{"adapter", expert.adapter}, {"texts", expert.texts}};
-            continue;
+    template <class T>
+    static Json of(T const& value) {
+        return to_wire(value);
+    }
+    template <HasKeys T>
+    static Json of(T const& value) {
+        Json object;
+        T::keys(value, Writer{object});
+        T const usual{};
+        T::keys(usual, [&](Key const& key, auto const& other, auto&&...) {
+            if (key.newer && object.at(std::string{key.name}) == of(other)) object.erase(std::string{key.name});
+        });
+        return object;
+    }
+    template <class T>
+    static Json of(std::map<std::string, T> const& entries) {
+        Json object;
+        for (auto const& [name, entry] : entries) object[name] = of(entry);
+        return object;
+    }
+    static Json of(ExpertRecipe const& expert) {
+        Json object;
+        if (expert.adapter.empty()) {
+            ExpertRecipe::keys(expert, Writer{object});
+        } else {
+            ExpertRecipe::existing_keys(expert, Writer{object});
         }
-        result["experts"][name] = {{"datasets", expert.datasets},
-                                   {"samples", expert.samples > 0 ? Json(expert.samples) : Json("auto")}};
+        return object;
     }
-    for (auto const& [name, target] : run.targets) {
-        result["targets"][name] = {
-            {"dataset", target.dataset}, {"split", target.split}, {"sentences", target.sentences}};
+    static Json of(work::TrainingPrompt const& prompt) {
+        Json object;
+        prompt_keys(prompt, Writer{object});
+        return object;
     }
-    return result;
-}
+    static Json of(std::optional<prompt::Rates> const& parts) { return parts ? parts->to_json() : Json("none"); }
+    static Json of(train::Options const& options) { return options.settings(); }
+    static Json of(merge::Settings const& settings) {
+        auto json = settings.to_json();
+        json["space"] = "factor";
+        return json;
+    }
+    static Json of(std::vector<Repeat> const& repeats) {
+        auto list = Json::array();
+        for (auto const& repeat : repeats)
+            list.push_back(repeat.seeds.uniform() ? Json(repeat.seeds.train) : to_wire(repeat.seeds));
+        return list;
+    }
+
+private:
+    Json& object_;
+};
 
 std::uint64_t seed_of(Json const& value, std::string const& place) {
     if (auto const seed = detail::to_integer<std::uint64_t>(value)) return *seed;
@@ -170,6 +184,132 @@ std::vector<Repeat> repeats_of(Json const& value, std::string const& place) {
     return repeats;
 }
 
+/// Reads the keys of one map.
+class Reader {
+public:
+    /// @param run  what is read so far: a training computes in the run's precision
+    Reader(YamlMap& map, RunFile const& run) : map_{map}, run_{run} {}
+
+    template <class T>
+    void operator()(Key const& key, T& value) {
+        read(key, std::string{key.name}, value);
+    }
+    template <class T, class Fits>
+    void operator()(Key const& key, T& value, Fits const& fits) {
+        std::string const name{key.name};
+        if (key.automatic && map_.has(name) && map_.node(name).IsScalar() && map_.node(name).Scalar() == "auto") {
+            value = T{};
+            return;
+        }
+        read(key, name, value);
+        if (!refused_ && !fits(value)) {
+            refused_ = InputError{fmt::format("{} is {} ({})", path(name), value, map_.place()),
+                                  fmt::format("give it {}", key.range)};
+        }
+    }
+    /// @throws InputError for a value out of its range, the first of them
+    void check() const {
+        if (refused_) throw InputError{*refused_};
+    }
+
+private:
+    std::string path(std::string const& name) const { return map_.path().empty() ? name : map_.path() + "." + name; }
+
+    template <class T>
+    void read(Key const& key, std::string const& name, T& value) {
+        value = key.required ? map_.require<T>(name) : map_.get(name, value);
+    }
+    template <NamedEnum T>
+    void read(Key const&, std::string const& name, T& value) {
+        value =
+            value_named<T>(map_.get<std::string>(name, std::string{name_of_value(value)}), path(name), map_.place());
+    }
+    void read(Key const&, std::string const& name, Precision& value) {
+        value = parse_precision(map_.get<std::string>(name, std::string{to_string(value)}), map_.place());
+    }
+    template <HasKeys T>
+    void read(Key const&, std::string const& name, T& value) {
+        auto map = map_.map(name);
+        Reader reader{map, run_};
+        T::keys(value, reader);
+        map.finish();
+        reader.check();
+    }
+    template <class T>
+    void read(Key const&, std::string const& name, std::map<std::string, T>& entries) {
+        auto map = map_.map(name);
+        Reader reader{map, run_};
+        for (auto const& entry : map.keys()) reader.read({}, entry, entries[entry]);
+    }
+    void read(Key const&, std::string const& name, ExpertRecipe& recipe) {
+        auto map = map_.map(name);
+        Reader reader{map, run_};
+        if (map.has("adapter")) {
+            ExpertRecipe::existing_keys(recipe, reader);
+            demand(!map.has("datasets") && !map.has("samples"), map,
+                   fmt::format("expert '{}' has an adapter, and data to train on", name),
+                   "leave out one of them; the texts of an adapter's domain are its `texts`");
+            demand(!recipe.adapter.empty(), map, fmt::format("{}.adapter is empty", map.path()), "name a PEFT folder");
+            for (auto const& dataset : recipe.texts) work::parse_dataset_ref(dataset, "train", map.place());
+            map.finish();
+            return;
+        }
+        ExpertRecipe::keys(recipe, reader);
+        map.finish();
+        demand(!recipe.datasets.empty(), map, fmt::format("expert '{}' has no data sets", name), "name at least one");
+        std::set<std::string> distinct;
+        for (auto const& dataset : recipe.datasets)
+            distinct.insert(work::parse_dataset_ref(dataset, "train", map.place()).id);
+        demand(distinct.size() == recipe.datasets.size(), map, fmt::format("expert '{}' names a data set twice", name),
+               "name each once");
+        reader.check();
+    }
+    void read(Key const&, std::string const& name, train::Options& options) {
+        auto given = map_.has(name) ? to_json(map_.node(name)) : Json::object();
+        auto const place = map_.has(name) ? map_.place(map_.node(name)) : map_.place();
+        demand(given.is_object(), map_, "train is no map", "write key: value");
+        if (!given.contains("dtype")) given["dtype"] = to_string(run_.dtype);
+        options = train::Options::from_json(given, "train, " + place);
+        demand(options.dtype == run_.dtype, map_,
+               fmt::format("train.dtype is {} and dtype is {}", to_string(options.dtype), to_string(run_.dtype)),
+               "leave train.dtype out: a run computes in one");
+    }
+    void read(Key const&, std::string const& name, work::TrainingPrompt& prompt) {
+        auto map = map_.map(name);
+        prompt_keys(prompt, Reader{map, run_});
+        map.finish();
+    }
+    void read(Key const&, std::string const& name, std::optional<prompt::Rates>& parts) {
+        if (map_.has(name))
+            parts = prompt::Rates::from_json(to_json(map_.node(name)), path(name) + ", " + map_.place());
+    }
+    void read(Key const&, std::string const& name, merge::Settings& given) {
+        auto settings = map_.map(name);
+        auto const space = settings.get<std::string>("space", "factor");
+        demand(space == "factor", settings, fmt::format("merge.space is '{}'", space), "only factor is there yet");
+        merge::for_each_setting([&](auto const& setting) {
+            std::string const key{setting.name};
+            if (!settings.has(key)) return;
+            auto const node = settings.node(key);
+            given.set(key, to_json(node), "merge, " + settings.place(node));
+        });
+        settings.finish();
+        try {
+            // For TIES; another method's own limits are looked at where it is used.
+            merge::of_method(given, merge::Method::ties, 0).options();
+        } catch (InputError const& error) {
+            throw InputError{fmt::format("{} ({})", error.what(), settings.place()), error.remedy()};
+        }
+    }
+    void read(Key const&, std::string const& name, std::vector<Repeat>& repeats) {
+        if (map_.has(name)) repeats = repeats_of(to_json(map_.node(name)), map_.place(map_.node(name)));
+    }
+
+    YamlMap& map_;
+    RunFile const& run_;
+    std::optional<InputError> refused_;
+};
+
 }  // namespace
 
 std::vector<work::DatasetRef> ExpertRecipe::refs() const {
@@ -184,7 +324,7 @@ RunFile load_run_file(std::filesystem::path const& path, std::vector<std::string
 }
 
 std::string to_yaml(RunFile const& run) {
-    return to_yaml(json_of(run));
+    return to_yaml(Writer::of(run));
 }
 
 RunFile parse_run_file(std::string const& text, std::string const& place, std::vector<std::string> const& overrides) {
@@ -192,120 +332,15 @@ RunFile parse_run_file(std::string const& text, std::string const& place, std::v
     for (auto const& assignment : overrides) set_yaml(root, assignment);
     YamlMap map{root, place};
     RunFile run;
-    run.base = map.require<std::string>("base");
-    run.encoder = map.require<std::string>("encoder");
-    run.data = map.get("data", run.data);
-    run.store = map.get("store", run.store);
-    run.datasets = map.get("datasets", run.datasets);
-
-    auto experts = map.map("experts");
-    for (auto const& name : experts.keys()) {
-        auto expert = experts.map(name);
-        auto& recipe = run.experts[name];
-        if (expert.has("adapter")) {
-            recipe.adapter = expert.require<std::string>("adapter");
-            recipe.texts = expert.get("texts", recipe.texts);
-            demand(!expert.has("datasets") && !expert.has("samples"), expert,
-                   fmt::format("expert '{}' has an adapter, and data to train on", name),
-                   "leave out one of them; the texts of an adapter's domain are its `texts`");
-            demand(!recipe.adapter.empty(), expert, fmt::format("experts.{}.adapter is empty", name),
-                   "name a PEFT folder");
-            for (auto const& dataset : recipe.texts) work::parse_dataset_ref(dataset, "train", expert.place());
-            expert.finish();
-            continue;
-        }
-        recipe.datasets = expert.require<std::vector<std::string>>("datasets");
-        auto const automatic =
-            expert.has("samples") && expert.node("samples").IsScalar() && expert.node("samples").Scalar() == "auto";
-        recipe.samples = automatic ? 0 : expert.get("samples", recipe.samples);
-        expert.finish();
-        demand(!recipe.datasets.empty(), expert, fmt::format("expert '{}' has no data sets", name),
-               "name at least one");
-        std::set<std::string> distinct;
-        for (auto const& dataset : recipe.datasets)
-            distinct.insert(work::parse_dataset_ref(dataset, "train", expert.place()).id);
-        demand(distinct.size() == recipe.datasets.size(), expert,
-               fmt::format("expert '{}' names a data set twice", name), "name each once");
-        demand(automatic || recipe.samples > 0, expert, fmt::format("experts.{}.samples is {}", name, recipe.samples),
-               "give it 1 or more, or auto");
-    }
-    auto targets = map.map("targets");
-    for (auto const& name : targets.keys()) {
-        auto entry = targets.map(name);
-        auto& target = run.targets[name];
-        target.dataset = entry.require<std::string>("dataset");
-        target.split = entry.get("split", target.split);
-        target.sentences = entry.get("sentences", target.sentences);
-        entry.finish();
-        demand(target.sentences >= 0, entry, fmt::format("targets.{}.sentences is {}", name, target.sentences),
-               "give it 0 (all) or more");
-    }
-    run.device = map.get("device", run.device);
-    run.dtype = parse_precision(map.get<std::string>("dtype", std::string{to_string(run.dtype)}), map.place());
-    auto given = map.has("train") ? to_json(map.node("train")) : Json::object();
-    auto const train_place = map.has("train") ? map.place(map.node("train")) : map.place();
-    demand(given.is_object(), map, "train is no map", "write key: value");
-    if (!given.contains("dtype")) given["dtype"] = to_string(run.dtype);
-    run.train = train::Options::from_json(given, "train, " + train_place);
-    demand(run.train.dtype == run.dtype, map,
-           fmt::format("train.dtype is {} and dtype is {}", to_string(run.train.dtype), to_string(run.dtype)),
-           "leave train.dtype out: a run computes in one");
-
-    auto prompt = map.map("prompt");
-    auto& fixed = run.prompt.fixed;
-    fixed.layout = value_named<prompt::Layout>(
-        prompt.get<std::string>("layout", std::string{name_of_value(fixed.layout)}), "prompt.layout", prompt.place());
-    fixed.format = value_named<prompt::Format>(
-        prompt.get<std::string>("format", std::string{name_of_value(fixed.format)}), "prompt.format", prompt.place());
-    if (prompt.has("parts"))
-        run.prompt.parts = prompt::Rates::from_json(to_json(prompt.node("parts")), "prompt.parts, " + prompt.place());
-    prompt.finish();
-    auto infer = map.map("infer");
-    run.infer.max_new_tokens = infer.get("max_new_tokens", run.infer.max_new_tokens);
-    run.infer.num_slots = infer.get("num_slots", run.infer.num_slots);
-    run.infer.max_kept_tokens = infer.get("max_kept_tokens", run.infer.max_kept_tokens);
-    run.infer.fold = value_named<infer::Fold>(
-        infer.get<std::string>("fold", std::string{name_of_value(run.infer.fold)}), "infer.fold", infer.place());
-    infer.finish();
-    demand(run.infer.max_new_tokens > 0, infer, fmt::format("infer.max_new_tokens is {}", run.infer.max_new_tokens),
-           "give it 1 or more");
-    demand(run.infer.max_kept_tokens >= 0, infer, fmt::format("infer.max_kept_tokens is {}", run.infer.max_kept_tokens),
-           "give it 0 (none) or more");
-    demand(run.infer.num_slots > 0, infer, fmt::format("infer.num_slots is {}", run.infer.num_slots),
-           "give it 1 or more");
-    auto settings = map.map("merge");
-    auto const space = settings.get<std::string>("space", "factor");
-    demand(space == "factor", settings, fmt::format("merge.space is '{}'", space), "only factor is there yet");
-    merge::for_each_setting([&](auto const& setting) {
-        std::string const name{setting.name};
-        if (!settings.has(name)) return;
-        auto const node = settings.node(name);
-        run.merge.set(name, to_json(node), "merge, " + settings.place(node));
-    });
-    settings.finish();
-    try {
-        // For TIES; another method's own limits are looked at where it is used.
-        merge::of_method(run.merge, merge::Method::ties, 0).options();
-    } catch (InputError const& error) {
-        throw InputError{fmt::format("{} ({})", error.what(), settings.place()), error.remedy()};
-    }
-
-    run.samples_between = map.get("samples_between", run.samples_between);
-    run.keep_empty = map.get("keep_empty", run.keep_empty);
-    if (map.has("seeds")) run.repeats = repeats_of(to_json(map.node("seeds")), map.place(map.node("seeds")));
-    run.threads = map.get("threads", run.threads);
+    Reader reader{map, run};
+    RunFile::keys(run, reader);
     map.finish();
-    auto const& between = run.samples_between;
-    demand(between.size() == 2 && between[0] >= 1 && between[0] <= between[1], map,
-           fmt::format("samples_between is {}", between), "give it two numbers, 1 or more and rising");
-    demand(run.keep_empty >= 0 && run.keep_empty <= 1, map, fmt::format("keep_empty is {}", run.keep_empty),
-           "give it 0 to 1");
-    demand(run.threads >= 0, map, fmt::format("threads is {}", run.threads), "give it 0 (automatic) or more");
+    reader.check();
     return run;
 }
 
 std::string frozen(std::vector<Experiment> const& experiments, RunFile const& run, RunArithmetic const& arithmetic) {
-    auto settings = json_of(run);
+    auto settings = Writer::of(run);
     settings.erase("threads");
     settings.erase("store");
     if (run.exact()) settings["infer"].erase("num_slots");

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/key.h"
 #include "core/precision.h"
 #include "infer/fold.h"
 #include "merge/settings.h"
@@ -19,6 +20,15 @@
 
 namespace samner::plan {
 
+/// The structs of a run file name their keys once (core/key.h), in the order in which they are read. Reading, writing
+/// and docs/experiments.md go through these lists.
+constexpr bool not_negative(std::int64_t value) {
+    return value >= 0;
+}
+constexpr bool positive(std::int64_t value) {
+    return value > 0;
+}
+
 /// What an expert is trained on: data sets, and how many samples are drawn from them together. Or one that exists.
 struct ExpertRecipe {
     std::vector<std::string> datasets;  ///< as work::parse_dataset_ref reads them; default split train
@@ -29,12 +39,46 @@ struct ExpertRecipe {
 
     /// Of the data sets that it is trained on, or whose texts stand for its domain.
     std::vector<work::DatasetRef> refs() const;
+
+    /// The keys of an expert that is trained.
+    template <class Self, class Visit>
+    static void keys(Self& self, Visit&& visit) {
+        visit(
+            Key{.name = "datasets",
+                .help = "Ids of data sets, each once. `gmb-news:all` and `ncbi:train+dev` name splits; without one it "
+                        "is train.",
+                .required = true},
+            self.datasets);
+        visit(Key{.name = "samples",
+                  .help = "Samples drawn from the data sets together, in proportion to their numbers of entity types; "
+                          "`auto`: as many as there are sentences, within `samples_between`.",
+                  .range = "1 or more, or auto",
+                  .automatic = true},
+              self.samples, positive);
+    }
+    /// Those of one that exists.
+    template <class Self, class Visit>
+    static void existing_keys(Self& self, Visit&& visit) {
+        visit(Key{.name = "adapter", .help = "A PEFT folder. Nothing is trained.", .required = true}, self.adapter);
+        visit(Key{.name = "texts",
+                  .help = "Data sets whose texts stand for the expert's domain. Selections need them, also those by "
+                          "sampling, where ties go to the nearer domain."},
+              self.texts);
+    }
 };
 
 struct Target {
     std::string dataset;
     std::string split = "test";
     std::int64_t sentences = 0;  ///< the first so many; 0: all
+
+    template <class Self, class Visit>
+    static void keys(Self& self, Visit&& visit) {
+        visit(Key{.name = "dataset", .help = "Id of a data set.", .required = true}, self.dataset);
+        visit(Key{.name = "split", .help = "What is predicted and scored."}, self.split);
+        visit(Key{.name = "sentences", .help = "Only the first so many.", .range = "0 (all) or more"}, self.sentences,
+              not_negative);
+    }
 };
 
 /// In which numbers a run computes.
@@ -65,6 +109,29 @@ struct RunFile {
         std::int64_t num_slots = 32;
         std::int64_t max_kept_tokens = 2048;  ///< of instructions, from one task to the next
         infer::Fold fold = infer::Fold::never;
+
+        template <class Self, class Visit>
+        static void keys(Self& self, Visit&& visit) {
+            visit(Key{.name = "max_new_tokens", .help = "An answer's tokens, at most.", .range = "1 or more"},
+                  self.max_new_tokens, positive);
+            visit(Key{.name = "max_kept_tokens",
+                      .help = "Tokens of instructions whose keys and values are kept from one task to the next. Has no "
+                              "influence on results.",
+                      .range = "0 (none) or more",
+                      .newer = true},
+                  self.max_kept_tokens, not_negative);
+            visit(Key{.name = "num_slots",
+                      .help = "Sequences decoded at once. Has no influence on results in fp32 on the CPU; elsewhere "
+                              "other bits come out.",
+                      .range = "1 or more"},
+                  self.num_slots, positive);
+            static_assert(infer::fold_from == 32, "the help says so");
+            visit(Key{.name = "fold",
+                      .help = "Adds an adapter to the base's weights before decoding: never, always, or (auto) for 32 "
+                              "prompts or more. Faster, with other bits and a second copy of the linear layers.",
+                      .newer = true},
+                  self.fold);
+        }
     } infer;
     merge::Settings merge;
     std::vector<std::int64_t> samples_between{10'000, 50'000};  ///< bounds of `samples: auto` (section 3.1)
@@ -76,9 +143,71 @@ struct RunFile {
     std::string device = "cpu";
     Precision dtype = Precision::fp32;
 
+    template <class Self, class Visit>
+    static void keys(Self& self, Visit&& visit) {
+        visit(Key{.name = "base", .help = "The base model: a Hugging Face folder or a .gguf file.", .required = true},
+              self.base);
+        visit(Key{.name = "encoder",
+                  .help = "A sentence-transformers folder, which embeds domains and targets.",
+                  .required = true},
+              self.encoder);
+        visit(Key{.name = "data", .help = "Root folder of the corpora; empty: the environment variable SAMNER_DATA."},
+              self.data);
+        visit(Key{.name = "store",
+                  .help = "Folder of results that several runs share; empty: RUN/artifacts.",
+                  .newer = true},
+              self.store);
+        visit(Key{.name = "datasets", .help = "Folders of data set descriptions."}, self.datasets);
+        visit(Key{.name = "experts", .help = "The experts that experiments can name."}, self.experts);
+        visit(Key{.name = "targets", .help = "The targets that experiments can name."}, self.targets);
+        visit(Key{.name = "device", .help = "Where models compute: cpu or cuda."}, self.device);
+        visit(Key{.name = "dtype",
+                  .help = "In which numbers they compute. bf16 needs half the memory and promises the "
+                          "same results on the same kind of machine only."},
+              self.dtype);
+        visit(Key{.name = "train", .help = "How experts are trained."}, self.train);
+        visit(Key{.name = "prompt", .help = "How prompts read."}, self.prompt);
+        visit(Key{.name = "infer", .help = "How answers are decoded."}, self.infer);
+        visit(Key{.name = "merge", .help = "Settings of merges, where a row does not give its own."}, self.merge);
+        visit(Key{.name = "samples_between",
+                  .help = "Bounds of `samples: auto`.",
+                  .range = "two numbers, 1 or more and rising"},
+              self.samples_between, [](std::vector<std::int64_t> const& bounds) {
+                  return bounds.size() == 2 && bounds[0] >= 1 && bounds[0] <= bounds[1];
+              });
+        visit(Key{.name = "keep_empty",
+                  .help = "Share of the sentences without entities that training keeps.",
+                  .range = "0 to 1"},
+              self.keep_empty, [](double share) { return share >= 0 && share <= 1; });
+        visit(Key{.name = "seeds", .help = "Each is a repeat of everything."}, self.repeats);
+        visit(Key{.name = "threads",
+                  .help = "Of a rank, without influence on results; 0: the processors of its node divided by its ranks "
+                          "there.",
+                  .range = "0 (automatic) or more"},
+              self.threads, not_negative);
+    }
+
     /// Whether results do not depend on slots and batches (work::Arithmetic::exact).
     bool exact() const { return work::own_kernels(device, dtype); }
 };
+
+/// The keys of `prompt`.
+template <class Self, class Visit>
+void prompt_keys(Self& self, Visit&& visit) {
+    visit(Key{.name = "layout",
+              .help =
+                  "What an instruction tells: short names the types, full also tells of the source, defines the types "
+                  "and says how to answer. At test time, and in training unless there are `parts`."},
+          self.fixed.layout);
+    visit(Key{.name = "format",
+              .help = "How answers read: pairs (json), the paper's {span: type} (json_map), type by type (enumeration) "
+                      "or as sentences."},
+          self.fixed.format);
+    visit(Key{.name = "parts",
+              .help = "Random parts of training prompts (section 3.1): none, paper, or a map of the rates below, of "
+                      "which those that are left out are the paper's."},
+          self.parts);
+}
 
 /// Reads the text of a run file. @param place  its name in messages
 RunFile parse_run_file(std::string const& text, std::string const& place,

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "core/fields.h"
+#include "core/key.h"
 
 namespace samner::plan {
 
@@ -22,6 +25,16 @@ struct Seeds {
         visit("sample", self.sample);
         visit("merge", self.merge);
         visit("cluster", self.cluster);
+    }
+    /// What a user is told of each field, in their order.
+    static std::span<Key const> help() {
+        static constexpr auto keys = std::to_array<Key>({
+            {"train", "Which samples are drawn for a training, how their prompts read, and the training."},
+            {"sample", "Which sentences of a target the sampling evaluation sees."},
+            {"merge", "Random drops of the dare and della methods."},
+            {"cluster", "k-means of `mix`."},
+        });
+        return keys;
     }
     static Seeds all(std::uint64_t seed) { return {seed, seed, seed, seed}; }
     bool uniform() const { return *this == all(train); }

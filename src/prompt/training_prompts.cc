@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <utility>
@@ -28,6 +29,22 @@ enum Choice : std::uint64_t {
 
 /// Draws of examples that a prompt may take: more than pairs, since those that repeat its own text are passed over.
 constexpr std::size_t max_draws = 64;
+
+constexpr auto rate_keys = std::to_array<Key>({
+    {"source", "Share of the prompts that say where the data set comes from.", "0 to 1"},
+    {"definitions", "Share that define the types.", "0 to 1"},
+    {"demonstrations", "Share with worked examples, other sentences among the data set's samples.", "0 to 1"},
+    {"pairs", "Least and greatest number of worked examples.", "two rising numbers from 1 to 63"},
+    {"drop", "Share in which types are left out, with their mentions; a data set of one type keeps it.", "0 to 1"},
+    {"drop_at_most", "How many: 1 to this share of the types. Not stated in the paper.", "0 to 1"},
+    {"mask", "Share in which types are called Type1, Type2 …; only prompts that define all of them.", "0 to 1"},
+    {"mask_of",
+     "Of what `mask` is a share: of all prompts (then at most `definitions`), or of those with definitions. Not stated "
+     "in the paper.",
+     "all or defined"},
+    {"formats", "Weights of the answer formats (see `prompt.format`). Not stated in the paper.",
+     "at least one weight above 0"},
+});
 
 bool all_defined(corpus::Dataset const& dataset, std::vector<std::string> const& types) {
     return std::ranges::all_of(types, [&](std::string const& name) {
@@ -62,8 +79,11 @@ std::optional<Rates> Rates::from_json(Json const& value, std::string_view place)
         known.insert(key);
         if (value.contains(key)) into = member<T>(value, key, place);
     };
-    auto const demand = [&](bool holds, std::string_view key, auto const& is, std::string_view range) {
-        if (!holds) throw InputError{fmt::format("{} is {} ({})", key, is, place), fmt::format("give it {}", range)};
+    auto const refuse = [&](std::string_view key, auto const& is, std::string_view range) {
+        throw InputError{fmt::format("{} is {} ({})", key, is, place), fmt::format("give it {}", range)};
+    };
+    auto const demand = [&](bool holds, std::string_view key, auto const& is) {
+        if (!holds) refuse(key, is, key_named(help(), key).range);
     };
     std::vector<std::int64_t> range{rates.min_pairs, rates.max_pairs};
     std::string mask_of = "all";
@@ -84,29 +104,33 @@ std::optional<Rates> Rates::from_json(Json const& value, std::string_view place)
                                     {"drop", rates.drop},
                                     {"drop_at_most", rates.drop_at_most},
                                     {"mask", rates.mask}}) {
-        demand(rate >= 0 && rate <= 1, key, rate, "0 to 1");
+        demand(rate >= 0 && rate <= 1, key, rate);
     }
     demand(range.size() == 2 && range[0] >= 1 && range[0] <= range[1] && std::cmp_less(range[1], max_draws), "pairs",
-           range, "two rising numbers from 1 to 63");
+           range);
     rates.min_pairs = range[0];
     rates.max_pairs = range[1];
-    demand(mask_of == "all" || mask_of == "defined", "mask_of", mask_of, "all or defined");
+    demand(mask_of == "all" || mask_of == "defined", "mask_of", mask_of);
     rates.mask_of_defined = mask_of == "defined";
-    demand(rates.mask_of_defined || rates.mask <= rates.definitions, "mask", rates.mask,
-           "at most the rate of definitions, without which nothing is masked");
+    if (!rates.mask_of_defined && !(rates.mask <= rates.definitions))
+        refuse("mask", rates.mask, "at most the rate of definitions, without which nothing is masked");
     if (value.contains("formats")) {
         rates.formats.clear();
         double sum = 0;
         for (auto const& [name, weight] : formats) {
-            demand(weight >= 0, "formats." + name, weight, "0 or more");
+            if (!(weight >= 0)) refuse("formats." + name, weight, "0 or more");
             rates.formats.emplace_back(parse_format(name), weight);
             sum += weight;
         }
-        demand(sum > 0 && sum < 1e300, "formats", value.at("formats").dump(), "at least one weight above 0");
+        demand(sum > 0 && sum < 1e300, "formats", value.at("formats").dump());
     }
     // In one order, however they were written.
     std::ranges::sort(rates.formats);
     return rates;
+}
+
+std::span<Key const> Rates::help() {
+    return rate_keys;
 }
 
 Json Rates::to_json() const {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/json.h"
+#include "core/key.h"
 #include "core/random.h"
 #include "corpus/training_set.h"
 #include "prompt/prompt.h"
@@ -36,6 +37,8 @@ struct Rates {
     /// @throws InputError naming the key
     static std::optional<Rates> from_json(Json const& value, std::string_view place);
     Json to_json() const;
+    /// What a user is told of each member of that map.
+    static std::span<Key const> help();
 };
 
 /// The prompts of a training set. Number i is a function of the seed, its data set and its place among that data set's

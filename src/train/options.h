@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -10,6 +11,7 @@
 
 #include "core/fields.h"
 #include "core/json.h"
+#include "core/key.h"
 #include "core/precision.h"
 #include "weights/adapter.h"
 
@@ -86,6 +88,8 @@ struct Options {
         visit("seed", self.seed);
         visit("checkpoint_every", self.checkpoint_every, no_influence);
     }
+    /// What a user is told of each field, in their order.
+    static std::span<Key const> help();
 
     /// Reads the options that an object names. @throws InputError for an unknown key or a value out of range
     static Options from_json(Json const& object, std::string_view place);

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <string_view>
+
+#include "core/error.h"
+
+namespace samner {
+
+/// A key that users write in a file, as error messages and docs/experiments.md tell of it. The type and the default
+/// are those of the member that it sets.
+struct Key {
+    std::string_view name;
+    std::string_view help;        ///< what it does, in whole sentences
+    std::string_view range = {};  ///< what its value may be, as in `give it RANGE`; empty: all of its type
+    bool required = false;
+    bool automatic = false;  ///< may be `auto`, which is 0 in the member
+    bool newer = false;      ///< written only where it is not as usual, so that runs from before it go on
+};
+
+namespace detail {
+struct KeyProbe {
+    void operator()(Key const&, auto&, auto&&...) const {}
+};
+}  // namespace detail
+
+/// A struct that goes through its keys: `static void keys(Self& self, Visit&& visit)` calls visit(key, member), or
+/// visit(key, member, fits) where not all values of the type are in the range.
+template <class T>
+concept HasKeys = requires(T& value) {
+    T::keys(value, detail::KeyProbe{});
+};
+
+/// The key of a name, such as `rank_pattern` for `rank_pattern.q_proj`. @throws Error where the table has none
+inline Key const& key_named(std::span<Key const> table, std::string_view name) {
+    auto const found = std::ranges::find(table, name.substr(0, name.find('.')), &Key::name);
+    if (found == table.end()) throw Error{"a key without an entry in its table"};
+    return *found;
+}
+
+}  // namespace samner
