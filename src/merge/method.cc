@@ -29,6 +29,45 @@ std::vector<std::string> method_names() {
     return names;
 }
 
+std::string_view help_of(Method method) {
+    auto const plain = operator_of(method);
+    switch (plain) {
+        case Method::linear:
+            return "Weighted sum.";
+        case Method::task_arithmetic:
+            return "The same as `linear`.";
+        case Method::magnitude_prune:
+            return "Keeps the largest elements, then the weighted sum.";
+        case Method::ties:
+            return "TIES (Yadav et al. 2023): keeps the largest elements, elects a sign for each, takes the mean of "
+                   "those "
+                   "that agree.";
+        case Method::dare_linear:
+            return "DARE (Yu et al. 2023): drops elements at random, rescales the others, then the weighted sum.";
+        case Method::dare_ties:
+            return "The same drop, with election and mean of TIES.";
+        case Method::breadcrumbs:
+            return "Model breadcrumbs (Davari and Belilovsky 2023): drops the smallest and the very largest elements, "
+                   "then the weighted sum.";
+        case Method::breadcrumbs_ties:
+            return "The same drop, with election and mean of TIES.";
+        case Method::della:
+            return "DELLA (Deep et al. 2024): drops at random, small elements more often, with election and mean.";
+        case Method::della_linear:
+            return "The same drop, then the weighted sum.";
+        case Method::slerp:
+            return "Spherical interpolation of two experts.";
+        case Method::model_stock:
+            return "Model Stock (Jang et al. 2024): the mean, pulled to the base by the angle between the experts.";
+        case Method::karcher:
+            return "Weighted Karcher mean of the directions, at the weighted mean of the norms.";
+        case Method::cat:
+            return "Factors side by side: the weighted sum of the products, at the sum of the ranks.";
+        default:
+            throw Error{"a method without a help"};  // operator_of gives no other
+    }
+}
+
 bool is_svd(Method method) {
     return method == Method::svd || operator_of(method) != method;
 }

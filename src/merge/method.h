@@ -126,6 +126,9 @@ std::string_view to_string(Method method);
 
 std::vector<std::string> method_names();
 
+/// What the operator of a method does, for docs/experiments.md, in whole sentences.
+std::string_view help_of(Method method);
+
 /// Whether the method merges the products s B A and truncates the result back to a rank.
 bool is_svd(Method method);
 

@@ -60,23 +60,26 @@ template <class Visit>
 void for_each_setting(Visit&& visit) {
     visit(Setting{"density", &Settings::density, &MergeOptions::density, any_method, true,
                   "share of the elements kept, in (0, 1]"});
-    visit(Setting{"sign", &Settings::sign, &MergeOptions::sign, any_method, true, "total or frequency"});
+    visit(Setting{"sign", &Settings::sign, &MergeOptions::sign, any_method, true,
+                  "elects signs: the total of the values, or the frequency of either sign"});
     visit(Setting{"follow", &Settings::follow, nullptr, any_method, false,
-                  "whose arithmetic: samner, peft, peft-0.18, mergekit, ties-original"});
-    visit(Setting{"trim_over", &Settings::trim_over, &MergeOptions::trim_over, any_method, false,
-                  "largest elements of each tensor or of the whole model"});
-    visit(Setting{"rescale", &Settings::rescale, &MergeOptions::rescale, any_method, false,
-                  "after random drops: expected, l1 or none"});
+                  "whose arithmetic: samner's own, or that of peft, peft-0.18, mergekit or ties-original"});
+    visit(
+        Setting{"trim_over", &Settings::trim_over, &MergeOptions::trim_over, any_method, false,
+                "where ties and magnitude_prune look for the largest elements: in each tensor, or in the whole model"});
+    visit(Setting{
+        "rescale", &Settings::rescale, &MergeOptions::rescale, any_method, false,
+        "makes up for random drops: division by the chance of being kept (expected), a factor a tensor (l1), or none"});
     visit(Setting{"normalize", &Settings::normalize, &MergeOptions::normalize, any_method, false,
-                  "divide by: method, weights or none"});
+                  "what sums are divided by: what the method says (method), the summed weights (weights), or none"});
     visit(
         Setting{"lambda", &Settings::lambda, &MergeOptions::lambda, any_method, false, "multiplies the merged update"});
     visit(Setting{"gamma", &Settings::gamma, &MergeOptions::gamma, is_breadcrumbs, true,
-                  "breadcrumbs: share of the largest elements dropped"});
+                  "breadcrumbs: share of the largest elements dropped, in [0, 1)"});
     visit(Setting{"epsilon", &Settings::epsilon, &MergeOptions::epsilon, is_della, true,
                   "della: keep probabilities are density - epsilon to + epsilon"});
     visit(Setting{"rank", &Settings::rank, &MergeOptions::rank, is_svd, false,
-                  "of the result of an svd method; 0: the largest"});
+                  "of the result of an svd method; 0: the largest of the experts'"});
 }
 
 /// The settings of one merge.

@@ -3,12 +3,38 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
+#include <string_view>
 
 #include "core/yaml.h"
 
 namespace samner::plan {
 namespace {
+
+constexpr auto keys = std::to_array<Key>({
+    {.name = "experiment",
+     .help = "The name under which its results stand: without `/`, and not beginning with a dot.",
+     .required = true},
+    {.name = "title", .help = "A line for people, above its table."},
+    {.name = "include",
+     .help = "List of files whose `let` counts here, too; relative to this file. They hold `include` and `let` only."},
+    {.name = "let", .help = "Map of names to expressions and functions."},
+    {.name = "targets", .help = "List of targets of the run file: the columns.", .required = true},
+    {.name = "for", .help = "Map of variables to lists of values, which the rows go through in every combination."},
+    {.name = "rows", .help = "Map of names to expressions that give a model or predictions.", .required = true},
+    {.name = "average", .help = "mean adds a column of unweighted means; none does not.", .range = "mean or none"},
+    {.name = "paper", .help = "Not there yet: printed values to show beside those of the run."},
+    {.name = "published", .help = "Not there yet: rows of values that are taken from the literature."},
+    {.name = "exclude", .help = "Not there yet: a condition for cells that are left out."},
+});
+
+/// A key of the table: one that docs/experiments.md does not have cannot be read.
+consteval char const* key(std::string_view name) {
+    for (auto const& known : keys)
+        if (known.name == name) return known.name.data();
+    throw "not in the table";
+}
 
 Place place_of(YAML::Node const& node, std::string const& file) {
     auto const mark = node.Mark();
@@ -22,7 +48,7 @@ std::string scalar(YAML::Node const& node, std::string const& file) {
 }
 
 void add_lets(YamlMap& map, Definitions& definitions) {
-    auto lets = map.map("let");
+    auto lets = map.map(key("let"));
     for (auto const& name : lets.keys()) {
         auto const node = lets.node(name);
         auto const file = map.place().substr(0, map.place().rfind(':', map.place().rfind(':') - 1));
@@ -33,7 +59,7 @@ void add_lets(YamlMap& map, Definitions& definitions) {
 
 void include(YamlMap& map, std::filesystem::path const& path, Definitions& definitions,
              std::vector<std::filesystem::path>& open, std::set<std::filesystem::path>& done) {
-    for (auto const& name : map.get<std::vector<std::string>>("include", {})) {
+    for (auto const& name : map.get<std::vector<std::string>>(key("include"), {})) {
         auto const file = (path.parent_path() / name).lexically_normal();
         auto const real = std::filesystem::weakly_canonical(file);
         if (std::ranges::find(open, real) != open.end())
@@ -71,14 +97,14 @@ std::vector<std::map<std::string, std::string>> combinations(YamlMap loops) {
 }
 
 void add_rows(YamlMap& map, std::string const& file, Definitions const& definitions, Experiment& experiment) {
-    auto const values = combinations(map.map("for"));
-    auto rows = map.map("rows");
+    auto const values = combinations(map.map(key("for")));
+    auto rows = map.map(key("rows"));
     std::set<std::string> names;
-    for (auto const& key : rows.keys()) {
-        auto const node = rows.node(key);
+    for (auto const& row : rows.keys()) {
+        auto const node = rows.node(row);
         std::set<std::string> own;  // a row without the variables stands once
         for (auto const& value : values) {
-            auto name = key;
+            auto name = row;
             auto text = scalar(node, file);
             for (auto const& [variable, replacement] : value) {
                 name = replace_all(name, "{" + variable + "}", replacement);
@@ -96,31 +122,35 @@ void add_rows(YamlMap& map, std::string const& file, Definitions const& definiti
 
 }  // namespace
 
+std::span<Key const> experiment_keys() {
+    return keys;
+}
+
 Experiment load_experiment(std::filesystem::path const& path) {
     auto const file = path.string();
     YamlMap map{read_yaml(path), file};
     Experiment experiment;
-    experiment.name = map.require<std::string>("experiment");
+    experiment.name = map.require<std::string>(key("experiment"));
     auto const& name = experiment.name;
     if (name.empty() || name.front() == '.' || name.find_first_of(std::string_view{"/\0", 2}) != std::string::npos)
-        throw InputError{fmt::format("the experiment is named '{}' ({})", name, map.place(map.node("experiment"))),
+        throw InputError{fmt::format("the experiment is named '{}' ({})", name, map.place(map.node(key("experiment")))),
                          "its results stand under its name: leave out / and do not begin with a dot"};
-    experiment.title = map.get<std::string>("title", "");
-    for (auto const* later : {"paper", "published", "exclude"})
+    experiment.title = map.get<std::string>(key("title"), "");
+    for (auto const* later : {key("paper"), key("published"), key("exclude")})
         if (map.has(later))
             throw InputError{fmt::format("'{}' is not there yet ({})", later, map.place(map.node(later))),
                              "leave it out for now"};
-    auto const targets = map.node("targets");
+    auto const targets = map.node(key("targets"));
     if (!targets || !targets.IsSequence())
         throw InputError{fmt::format("targets is not a list of ids ({})", map.place()),
                          "other kinds of targets are not there yet"};
-    experiment.targets = map.require<std::vector<std::string>>("targets");
+    experiment.targets = map.require<std::vector<std::string>>(key("targets"));
     std::set<std::string> seen;
     for (auto const& target : experiment.targets)
         if (!seen.insert(target).second)
             throw InputError{fmt::format("target '{}' is named twice ({})", target, map.place(targets))};
-    if (auto const average = map.get<std::string>("average", "none"); average != "none" && average != "mean")
-        throw InputError{fmt::format("average is '{}' ({})", average, map.place(map.node("average"))),
+    if (auto const average = map.get<std::string>(key("average"), "none"); average != "none" && average != "mean")
+        throw InputError{fmt::format("average is '{}' ({})", average, map.place(map.node(key("average")))),
                          "use mean or none"};
     else
         experiment.average = average == "mean";

@@ -2,9 +2,11 @@
 
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "core/key.h"
 #include "plan/expression.h"
 
 namespace samner::plan {
@@ -22,6 +24,9 @@ struct Experiment {
     std::vector<Row> rows;             ///< in the order of the file, `for` rows expanded
     bool average = false;              ///< a column of unweighted means
 };
+
+/// The keys of an experiment file.
+std::span<Key const> experiment_keys();
 
 /// Reads an experiment and what it includes (paths relative to the file that names them).
 /// @throws InputError with file, line and column: unknown keys, cyclic includes, rows or targets named twice, ill-typed

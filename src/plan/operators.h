@@ -22,6 +22,7 @@ struct Parameter {
     std::string fallback = {};  ///< an expression; empty: must be given, or may be absent when `optional`
     bool optional = false;
     std::vector<std::string> choices = {};  ///< of a name; empty: any
+    std::string help = {};                  ///< for docs/experiments.md, in whole sentences
 };
 
 /// What operators plan with: the graph that they add tasks to, and on what the expression is evaluated.
@@ -42,7 +43,9 @@ struct NotThereYet {};
 /// An operator of the language: all that is known of it stands in its entry of `operators`.
 struct Operator {
     Type result;
-    std::vector<Parameter> parameters;
+    std::string help;     ///< for docs/experiments.md, in whole sentences
+    std::string example;  ///< that checks, with the definitions of experiments/common.yaml
+    std::vector<Parameter> parameters = {};
     std::size_t repeats = 0;  ///< the only parameter is given this many times or more; 0: it is not repeated
     std::variant<NotThereYet, PlanPool, PlanSet, PlanModel, PlanAnswer, PlanAnswers> plan = {};
     void (*check)(Term const&) = nullptr;  ///< what types do not say; throws InputError

@@ -122,7 +122,7 @@ public:
     static Json of(train::Options const& options) { return options.settings(); }
     static Json of(merge::Settings const& settings) {
         auto json = settings.to_json();
-        json["space"] = "factor";
+        json[std::string{merge_space.name}] = "factor";
         return json;
     }
     static Json of(std::vector<Repeat> const& repeats) {
@@ -285,7 +285,7 @@ private:
     }
     void read(Key const&, std::string const& name, merge::Settings& given) {
         auto settings = map_.map(name);
-        auto const space = settings.get<std::string>("space", "factor");
+        auto const space = settings.get<std::string>(std::string{merge_space.name}, "factor");
         demand(space == "factor", settings, fmt::format("merge.space is '{}'", space), "only factor is there yet");
         merge::for_each_setting([&](auto const& setting) {
             std::string const key{setting.name};
