@@ -40,6 +40,8 @@ public:
                 while ((result = channel_.receive(std::chrono::milliseconds{0})));
                 policy_.add(source_.take_new());
             }
+            for (auto const& progress : channel_.take_progress()) recorder_.progress(progress);
+            recorder_.tick();
         }
         recorder_.sync();
         outcome_.not_run = policy_.not_run();

@@ -34,6 +34,10 @@ public:
     virtual void started(Job const& job, std::vector<int> const& team) = 0;
     virtual void ended(Job const& job, JobResult const& result) = 0;
     virtual void sync() = 0;  ///< makes what was recorded durable; called before assignments are sent
+
+    // For who watches the run. Nothing of it is kept, and the scheduler goes on whatever is done here.
+    virtual void progress(Progress const& /*progress*/) {}  ///< may also come after the end of its job
+    virtual void tick() {}                                  ///< called again and again, every few milliseconds
 };
 
 /// The workers, wherever they are. One assignment at a time each.
@@ -43,8 +47,9 @@ public:
     virtual int workers() const = 0;
     virtual void send(Assignment const& work) = 0;                                 ///< to all of its team
     virtual std::optional<JobResult> receive(std::chrono::milliseconds wait) = 0;  ///< with .rank set to the worker
-    virtual void stop(int signal) = 0;  ///< asks every worker to stop at its next safe point
-    virtual void finish() = 0;          ///< no more jobs come
+    virtual std::vector<Progress> take_progress() { return {}; }  ///< what workers told since the last call
+    virtual void stop(int signal) = 0;                            ///< asks every worker to stop at its next safe point
+    virtual void finish() = 0;                                    ///< no more jobs come
 };
 
 /// Runs a graph of jobs to its end, in the order of Policy. A failed job leaves out what waits for it, the rest goes

@@ -34,6 +34,17 @@ struct JobResult {
     bool operator==(JobResult const&) const = default;
 };
 
+/// How far a job is that runs. For people alone: nothing depends on it, and one that is lost does no harm.
+struct Progress {
+    std::string key;
+    std::int64_t done = 0;
+    std::int64_t total = 0;  ///< 0: not known
+    std::string note;
+    int rank = 0;  ///< that reports
+
+    bool operator==(Progress const&) const = default;
+};
+
 /// What became of all jobs.
 struct Outcome {
     std::int64_t done = 0;

@@ -15,7 +15,7 @@
 namespace samner::sched {
 namespace {
 
-enum class Tag : char { assignment = 'A', stop = 'S', finish = 'F', result = 'R', outcome = 'O' };
+enum class Tag : char { assignment = 'A', stop = 'S', finish = 'F', result = 'R', outcome = 'O', progress = 'P' };
 
 constexpr Tag tag_of(Assignment const&) {
     return Tag::assignment;
@@ -31,6 +31,9 @@ constexpr Tag tag_of(JobResult const&) {
 }
 constexpr Tag tag_of(Outcome const&) {
     return Tag::outcome;
+}
+constexpr Tag tag_of(Progress const&) {
+    return Tag::progress;
 }
 
 /// A T that is read or written.
@@ -56,6 +59,9 @@ auto members(Some<JobResult> auto& result) {
 }
 auto members(Some<Outcome> auto& outcome) {
     return std::tie(outcome.done, outcome.failed, outcome.not_run, outcome.stop_signal);
+}
+auto members(Some<Progress> auto& progress) {
+    return std::tie(progress.key, progress.done, progress.total, progress.note, progress.rank);
 }
 
 class Writer {
@@ -176,6 +182,10 @@ std::string encode(JobResult const& result) {
     return encoded(result);
 }
 
+std::string encode(Progress const& progress) {
+    return encoded(progress);
+}
+
 Message decode(std::string_view bytes) {
     Reader reader{bytes};
     auto const tag = reader.take(1).front();
@@ -190,6 +200,8 @@ Message decode(std::string_view bytes) {
             return read_all<JobResult>(reader);
         case Tag::outcome:
             return read_all<Outcome>(reader);
+        case Tag::progress:
+            return read_all<Progress>(reader);
     }
     throw Error{fmt::format("a message of {} bytes has the unknown tag {:#04x}", bytes.size(),
                             static_cast<unsigned>(static_cast<unsigned char>(tag)))};

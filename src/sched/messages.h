@@ -21,7 +21,7 @@ struct Finish {
 };
 
 /// All that ranks say to each other while jobs run.
-using Message = std::variant<Assignment, Stop, Finish, JobResult, Outcome>;
+using Message = std::variant<Assignment, Stop, Finish, JobResult, Outcome, Progress>;
 
 /// A message as bytes: a tag that says which of the kinds it is, then its members. Numbers are little-endian, texts and
 /// lists have their length before them, so that a text may hold any bytes.
@@ -30,6 +30,7 @@ std::string encode(Message const& message);
 /// The same without a copy into a Message.
 std::string encode(Assignment const& work);
 std::string encode(JobResult const& result);
+std::string encode(Progress const& progress);
 
 /// @throws Error for an unknown tag, a message that was cut off and one that goes on after its end
 Message decode(std::string_view bytes);

@@ -55,11 +55,15 @@ using Orders = Queue<std::unique_ptr<Assignment>>;
 /// What it answers; null: it cannot go on.
 using OwnResults = Queue<std::unique_ptr<JobResult>>;
 
+/// How far it is with its jobs.
+using OwnProgress = Queue<Progress>;
+
 /// Rank 0 itself through queues, all others through messages.
 class WorldChannel : public Channel {
 public:
-    WorldChannel(comm::Messenger* messenger, int size, Orders& orders, OwnResults& own_results)
-        : messenger_{messenger}, size_{size}, orders_{orders}, own_results_{own_results} {}
+    WorldChannel(comm::Messenger* messenger, int size, Orders& orders, OwnResults& own_results,
+                 OwnProgress& own_progress)
+        : messenger_{messenger}, size_{size}, orders_{orders}, own_results_{own_results}, own_progress_{own_progress} {}
 
     int workers() const override { return size_; }
 
@@ -82,13 +86,26 @@ public:
         }
         if (!messenger_) return std::nullopt;
         // Both sources are watched: short waits on messages, and the queue again.
-        auto const message = messenger_->poll(std::min(wait, std::chrono::milliseconds{1}));
-        if (!message) return std::nullopt;
-        auto said = decode(message->second);
-        auto* const result = std::get_if<JobResult>(&said);
-        if (!result) throw Error{fmt::format("rank {} sent a message that is no result", message->first)};
-        result->rank = message->first;
-        return std::move(*result);
+        auto limit = std::min(wait, std::chrono::milliseconds{1});
+        while (auto const message = messenger_->poll(std::exchange(limit, std::chrono::milliseconds{0}))) {
+            auto said = decode(message->second);
+            if (auto* const progress = std::get_if<Progress>(&said)) {
+                progress->rank = message->first;
+                progress_.push_back(std::move(*progress));
+                continue;
+            }
+            auto* const result = std::get_if<JobResult>(&said);
+            if (!result) throw Error{fmt::format("rank {} sent a message that is no result", message->first)};
+            result->rank = message->first;
+            return std::move(*result);
+        }
+        return std::nullopt;
+    }
+
+    std::vector<Progress> take_progress() override {
+        while (auto progress = own_progress_.pop(std::chrono::milliseconds{0}))
+            progress_.push_back(std::move(*progress));
+        return std::exchange(progress_, {});
     }
 
     void stop(int signal) override { tell_workers(Stop{signal}); }
@@ -106,6 +123,8 @@ private:
     int size_;
     Orders& orders_;
     OwnResults& own_results_;
+    OwnProgress& own_progress_;
+    std::vector<Progress> progress_;  ///< that was not taken yet
 };
 
 std::string name_of(Job const& job) {
@@ -117,7 +136,7 @@ std::string name_of(Job const& job) {
 void execute_all(std::vector<Job> const& jobs, comm::Comm const* team, Execute const& execute, Report const& report) {
     std::size_t reported = 0;
     std::string wrong;  // it is thrown below: what is thrown in a report might be taken for a failure of the job
-    execute(jobs, team, [&](JobResult result) {
+    auto const take = [&](JobResult result) {
         if (reported < jobs.size() && result.key == jobs[reported].key) {
             ++reported;
             report(std::move(result));
@@ -125,7 +144,8 @@ void execute_all(std::vector<Job> const& jobs, comm::Comm const* team, Execute c
             wrong = fmt::format("a result of job {} was reported where {} was expected", result.key.substr(0, 12),
                                 reported < jobs.size() ? "that of job " + name_of(jobs[reported]) : "none");
         }
-    });
+    };
+    execute(jobs, team, {take, report.progress});
     constexpr auto remedy = "this is a fault of the program: please report it";
     if (!wrong.empty()) throw Error{wrong, remedy};
     if (reported == jobs.size()) return;
@@ -158,7 +178,9 @@ void perform(comm::Session const& session, Assignment const& work, Execute const
     constexpr int tags = 16384;
     auto const team = session.teams().team(work.team, work.number % tags);
     JobResult own;
-    execute_all(work.jobs, &team, execute, [&](JobResult result) { own = std::move(result); });
+    Report within{[&](JobResult result) { own = std::move(result); }};
+    if (team.rank() == 0) within.progress = report.progress;
+    execute_all(work.jobs, &team, execute, within);
     own = agreed(std::move(own), team);
     if (team.rank() == 0) report(std::move(own));
 }
@@ -167,7 +189,8 @@ Outcome lead(comm::Session const& session, comm::Messenger* messenger, JobSource
              Execute const& execute) {
     Orders orders;
     OwnResults own_results;
-    WorldChannel channel{messenger, session.size(), orders, own_results};
+    OwnProgress own_progress;
+    WorldChannel channel{messenger, session.size(), orders, own_results, own_progress};
     Outcome outcome;
     std::exception_ptr failure;
     std::thread coordinator{[&] {
@@ -190,7 +213,8 @@ Outcome lead(comm::Session const& session, comm::Messenger* messenger, JobSource
         if (!*order) break;
         try {
             perform(session, **order, execute,
-                    [&](JobResult result) { own_results.push(std::make_unique<JobResult>(std::move(result))); });
+                    {[&](JobResult result) { own_results.push(std::make_unique<JobResult>(std::move(result))); },
+                     [&](Progress progress) { own_progress.push(std::move(progress)); }});
         } catch (...) {
             own_failure = std::current_exception();
             own_results.push(nullptr);
@@ -218,7 +242,9 @@ void follow(comm::Session const& session, comm::Messenger& messenger, Execute co
         if (std::holds_alternative<Finish>(said)) return;
         auto const* const work = std::get_if<Assignment>(&said);
         if (!work) throw Error{"rank 0 sent a message that is no assignment"};
-        perform(session, *work, execute, [&](JobResult const& result) { messenger.send(0, encode(result)); });
+        perform(session, *work, execute,
+                {[&](JobResult const& result) { messenger.send(0, encode(result)); },
+                 [&](Progress const& progress) { messenger.send(0, encode(progress)); }});
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "comm/comm.h"
@@ -11,8 +12,14 @@
 
 namespace samner::sched {
 
-/// Called with each job's result as soon as it is there, in the order of the jobs given.
-using Report = std::function<void(JobResult)>;
+/// What a rank says of the jobs that it does.
+struct Report {
+    std::function<void(JobResult)> result;  ///< called with each as soon as it is there, in the order of the jobs given
+    /// Called now and then while a job runs; of a team only what the first says goes on.
+    std::function<void(Progress)> progress = [](Progress const&) {};
+
+    void operator()(JobResult one) const { result(std::move(one)); }
+};
 
 /// Does what a rank is given: one job, or several of one batch; calls `report` once for each. Never throws for a failed
 /// job: see execute_safely.

@@ -174,6 +174,31 @@ TEST_F(Coordination, MakesAResultDurableEvenWhenNothingIsReadyAndAJobStillRuns) 
     EXPECT_TRUE(channel.was_durable);
 }
 
+TEST_F(Coordination, PassesProgressOnAndTicksWhateverItSays) {
+    /// Tells before each answer of its job, of one that has ended and of one that nobody has.
+    struct Telling : ToyChannel {
+        using ToyChannel::ToyChannel;
+        std::optional<JobResult> receive(std::chrono::milliseconds wait) override {
+            auto result = ToyChannel::receive(wait);
+            if (result) told.push_back({result->key, 1, 2, "half", 0});
+            return result;
+        }
+        std::vector<Progress> take_progress() override {
+            told.push_back({"nobody's", -1, 0, "", 99});
+            return std::exchange(told, {});
+        }
+        std::vector<Progress> told;
+    } channel{1};
+    ToySource source{{job("a"), job("b", {"a"})}};
+    auto const outcome = coordinate(source, recorder, channel);
+    EXPECT_EQ(outcome, (Outcome{.done = 2}));
+    EXPECT_THAT(recorder.ended_jobs, ElementsAre("a", "b"));
+    EXPECT_THAT(recorder.told, testing::Contains(Progress{"a", 1, 2, "half", 0}));
+    EXPECT_THAT(recorder.told, testing::Contains(Progress{"b", 1, 2, "half", 0}));
+    EXPECT_THAT(recorder.told, testing::Contains(Progress{"nobody's", -1, 0, "", 99}));
+    EXPECT_GE(recorder.ticks, 2);
+}
+
 TEST_F(Coordination, IgnoresAResultThatComesTwice) {
     ToySource source{{job("a"), job("b", {"a"})}};
     ToyChannel channel{1};

@@ -45,7 +45,9 @@ std::vector<Message> messages() {
             failed,
             done,
             stopped,
-            Outcome{std::int64_t{1} << 40, -1, 3, SIGTERM}};
+            Outcome{std::int64_t{1} << 40, -1, 3, SIGTERM},
+            Progress{any_bytes(), std::int64_t{1} << 40, -1, any_bytes(), 7},
+            Progress{}};
 }
 
 TEST(Messages, ComeOutAsTheyWentIn) {
@@ -55,7 +57,8 @@ TEST(Messages, ComeOutAsTheyWentIn) {
 TEST(Messages, StartWithATagThatSaysWhatTheyAre) {
     std::set<std::pair<std::size_t, char>> tags;
     for (auto const& message : messages()) tags.emplace(message.index(), encode(message).front());
-    EXPECT_EQ(tags, (std::set<std::pair<std::size_t, char>>{{0, 'A'}, {1, 'S'}, {2, 'F'}, {3, 'R'}, {4, 'O'}}));
+    EXPECT_EQ(tags,
+              (std::set<std::pair<std::size_t, char>>{{0, 'A'}, {1, 'S'}, {2, 'F'}, {3, 'R'}, {4, 'O'}, {5, 'P'}}));
 }
 
 TEST(Messages, AreTheSameBytesWithoutAVariant) {
@@ -65,6 +68,9 @@ TEST(Messages, AreTheSameBytesWithoutAVariant) {
         }
         if (auto const* const result = std::get_if<JobResult>(&message)) {
             EXPECT_EQ(encode(*result), encode(message));
+        }
+        if (auto const* const progress = std::get_if<Progress>(&message)) {
+            EXPECT_EQ(encode(*progress), encode(message));
         }
     }
 }

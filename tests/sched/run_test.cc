@@ -224,6 +224,33 @@ TEST_F(Runs, RecordTheFirstResultOfABatchBeforeItsLastJobRuns) {
     }
 }
 
+TEST_F(Runs, TellTheRecorderHowFarJobsOfAllRanksAreOnceATeam) {
+    // A chain of jobs for all ranks together and one for each alone.
+    std::vector<Job> jobs;
+    for (int i = 0; i < 4; ++i) {
+        jobs.push_back(wide_job("wide" + std::to_string(i), mpi_session().size(),
+                                i ? std::vector{"wide" + std::to_string(i - 1)} : std::vector<std::string>{}));
+    }
+    for (int i = 0; i < mpi_session().size(); ++i) jobs.push_back(job("own" + std::to_string(i), {"wide3"}));
+    ToySource source{jobs};
+    auto const outcome =
+        run_all(source, [](std::vector<Job> const& given, comm::Comm const* team, Report const& report) {
+            report.progress({given.front().key, 1, 3, std::to_string(mpi_session().rank()), 0});
+            work(given, team, report);
+        });
+    EXPECT_EQ(outcome.done, std::ssize(jobs));
+    if (!leads()) return;
+    std::map<std::string, int> told;
+    for (auto const& progress : recorder.told) {
+        ++told[progress.key];
+        EXPECT_EQ(progress.done, 1);
+        EXPECT_EQ(progress.total, 3);
+        EXPECT_EQ(progress.note, std::to_string(progress.rank));
+    }
+    // The last word of a run may be lost; of those before it none is.
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(told["wide" + std::to_string(i)], 1) << i;
+}
+
 /// Runs two jobs of a batch on one rank.
 class RunsOfOneRank : public Runs {
 protected:

@@ -74,12 +74,16 @@ public:
         teams[job.key] = result.team;
     }
     void sync() override { durable = order.size(); }
+    void progress(Progress const& progress) override { told.push_back(progress); }
+    void tick() override { ++ticks; }
 
     std::vector<std::string> order;
     std::vector<std::string> ended_jobs;
     std::map<std::string, std::string> tasks;       ///< of the jobs that ended
     std::map<std::string, std::vector<int>> teams;  ///< by the job that they ended
     std::size_t durable = 0;
+    std::vector<Progress> told;
+    int ticks = 0;
 };
 
 }  // namespace samner::sched
