@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,6 +33,14 @@ struct Workplace {
     plan::ModelFiles files = {};          ///< with which the run was planned; none: whatever is there will do
 };
 
+/// How far a task is that runs, for people.
+struct Progress {
+    std::int64_t done = 0;
+    std::int64_t total = 0;  ///< 0: not known
+    std::string note = {};
+};
+using OnProgress = std::function<void(std::string const& key, Progress const& progress)>;
+
 /// What the tasks of one rank share: models, which are loaded when first needed, texts, artifacts, and what one task
 /// has at hand for the next.
 class Context {
@@ -55,6 +64,12 @@ public:
     /// Of an infer task: in memory where it was merged here, else its folder. @param input  nothing: the base model
     AdapterSource adapter(std::optional<work::Input> const& input) const;
 
+    void on_progress(OnProgress on_progress) { on_progress_ = std::move(on_progress); }
+    /// Says how far a task is, as often as it likes.
+    void tell(std::string const& key, Progress const& progress) const {
+        if (on_progress_) on_progress_(key, progress);
+    }
+
     /// Predictions that were decoded ahead of their tasks, by key.
     std::map<std::string, Predicted>& decoded() { return decoded_; }
 
@@ -66,6 +81,7 @@ private:
     std::optional<TextEncoder> encoder_;
     std::deque<std::pair<std::string, std::shared_ptr<weights::Adapter const>>> merged_;  ///< the latest last
     std::map<std::string, Predicted> decoded_;
+    OnProgress on_progress_;
 };
 
 }  // namespace samner::task

@@ -194,6 +194,10 @@ void Engine::load_together(comm::Comm const& ranks, bool for_training) {
         bytes_of_all(&ranks, [&] { return ranks.rank() == 0 ? impl_->hash() : std::string{}; }).front();
 }
 
+bool Engine::is_loaded(bool for_training) const {
+    return impl_->model && (impl_->with_backward || !for_training);
+}
+
 weights::Adapter Engine::train(train::Options const& options, std::vector<Tokens> const& examples,
                                Training const& training) {
     auto const& config = impl_->checkpoint.config();

@@ -80,6 +80,9 @@ public:
     /// @throws InputError, Error
     void load_together(comm::Comm const& ranks, bool for_training);
 
+    /// Whether the model is in memory, so that the next call need not wait for it.
+    bool is_loaded(bool for_training) const;
+
     /// Prompt and answer as training tokens: the answer and the end token after it are learnt.
     Tokens tokenize(Answered const& example) const;
 

@@ -17,6 +17,10 @@ public:
     /// each rank loads its own when a task needs it.
     void load_base(comm::Comm const& ranks, bool for_training);
 
+    /// Called by the tasks of the calls that follow: trainings after each step (with a team on its first rank),
+    /// decoding passes with the number of answered sentences. Empty: nobody listens.
+    void on_progress(OnProgress on_progress) { context_.on_progress(std::move(on_progress)); }
+
     /// @param team  ranks that train or merge together, each by this call; the first alone writes the artifact. Null:
     ///              this one alone. Other kinds are done by the first
     /// @return what the task leaves; on the first rank

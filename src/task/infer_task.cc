@@ -13,8 +13,9 @@ namespace samner::task {
 namespace {
 
 /// The answers of each adapter, decoded in one batch.
-std::vector<Predicted> predict_with(std::vector<AdapterSource> const& adapters, work::Infer const& task,
-                                    Context& context) {
+/// @param keys  of the adapters' tasks
+std::vector<Predicted> predict_with(std::vector<AdapterSource> const& adapters, std::vector<std::string> const& keys,
+                                    work::Infer const& task, Context& context) {
     infer::Options options;
     options.max_new_tokens = task.max_new_tokens;
     options.num_slots = task.num_slots;
@@ -22,15 +23,24 @@ std::vector<Predicted> predict_with(std::vector<AdapterSource> const& adapters, 
     options.max_kept_tokens = task.arithmetic.exact() ? context.workplace().max_kept_tokens : 0;
     options.fold = task.fold;
     auto const texts = context.texts().read(task.texts, context.labels());
-    return predict(context.engine(), texts, task.prompt, adapters, options);
+    auto const sentences = texts.size();
+    if (!context.engine().is_loaded(false))
+        context.tell(keys.front(), {0, std::ssize(texts), "loading the base model"});
+    // Answers come about in the order of the prompts, adapter by adapter.
+    return predict(context.engine(), texts, task.prompt, adapters, options, [&](std::size_t answered) {
+        if (answered == 0) return;
+        auto const whole = (answered - 1) / sentences;
+        context.tell(keys.at(whole), {static_cast<std::int64_t>(answered - whole * sentences), std::ssize(texts)});
+    });
 }
 
 }  // namespace
 
 Done do_task(work::Infer const& task, std::string const& key, Context& context) {
     auto const ahead = context.decoded().extract(key);
-    auto const predicted = ahead ? std::move(ahead.mapped())
-                                 : std::move(predict_with({context.adapter(task.adapter)}, task, context).front());
+    auto const predicted = ahead
+                               ? std::move(ahead.mapped())
+                               : std::move(predict_with({context.adapter(task.adapter)}, {key}, task, context).front());
     auto const& predictions = predicted.predictions;
     auto const hash = context.artifacts().commit(
         key, [&](std::filesystem::path const& out) { write_atomically(out, work::to_jsonl(predictions)); });
@@ -63,7 +73,7 @@ void decode_ahead(std::vector<std::pair<std::string, work::Infer>> const& tasks,
     }
     if (keys.empty()) return;
     try {
-        auto predicted = predict_with(adapters, tasks.front().second, context);
+        auto predicted = predict_with(adapters, keys, tasks.front().second, context);
         for (std::size_t i = 0; i < keys.size(); ++i) context.decoded()[keys[i]] = std::move(predicted.at(i));
     } catch (std::exception const& error) {
         if (is_stop(error)) return;  // the tasks will find it themselves

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "comm/comm.h"
 #include "prompt/training_prompts.h"
 #include "task/agreement.h"
@@ -37,7 +39,12 @@ Done do_task(work::Train const& task, std::string const& key, Context& context, 
     training.guard = [&context] { context.artifacts().check_fence(); };
     std::optional<train::Team> ranks;
     if (team) training.team = &ranks.emplace(team_of(*team));
-    training.on_step = [&](train::Step const& step) { trained.steps.push_back(step); };
+    auto const steps = train::count_steps(options, examples.size());
+    training.on_step = [&](train::Step const& step) {
+        trained.steps.push_back(step);
+        context.tell(key, {step.step, steps, fmt::format("loss {:.2f}", step.loss)});
+    };
+    if (!context.engine().is_loaded(true)) context.tell(key, {0, steps, "loading the base model"});
     auto const adapter = context.engine().train(options, examples, training);
     if (team && team->rank() > 0) return {};
     auto const hash = context.artifacts().commit(

@@ -155,5 +155,49 @@ TEST_F(TeamOfAllRanks, LoadsABaseTogetherThatOfAllRanksIsTheOneOfThePlan) {
     EXPECT_THROW(other.load_base(ranks, true), Error) << "on every rank, as one has found another";
 }
 
+/// What tasks told, by key.
+using Told = std::map<std::string, std::vector<Progress>>;
+OnProgress keep_in(Told& told) {
+    return [&told](std::string const& key, Progress const& progress) { told[key].push_back(progress); };
+}
+
+TEST_F(TeamOfAllRanks, TellsHowFarItsTasksAreInStepsAndAnsweredSentences) {
+    auto executor = executor_in(*shared, checkpoints);
+    Told told;
+    executor.on_progress(keep_in(told));
+    std::map<std::string, std::string> trained;
+    train(executor, &ranks, trained);
+    ranks.barrier();
+    for (auto const& [key, hash] : trained) {
+        if (ranks.rank() > 0) break;
+        auto const& last = told.at(key).back();
+        EXPECT_EQ(last.done, 3);
+        EXPECT_EQ(last.total, 3);
+        EXPECT_TRUE(last.note.starts_with("loss ")) << last.note;
+    }
+    auto const first = std::ranges::find_if(told, [](auto const& task) {
+        return task.second.front().note == "loading the base model" && task.second.front().done == 0;
+    });
+    EXPECT_NE(first, told.end()) << "nobody said what the first task waits for";
+
+    told.clear();
+    store::Artifacts const own{folder / "own"};
+    auto const batch = sampling();
+    for (auto const& task : batch)
+        fs::copy(shared->path(adapter_of(task)), own.path(adapter_of(task)), fs::copy_options::recursive);
+    auto together = executor_in(own, checkpoints);
+    together.on_progress(keep_in(told));
+    together.prepare(batch);
+    for (auto const& [key, task] : batch) {
+        auto const sentences = std::get<work::Infer>(task).sentences;
+        EXPECT_EQ(told.at(key).back().done, sentences);
+        EXPECT_EQ(told.at(key).back().total, sentences);
+        EXPECT_TRUE(std::ranges::is_sorted(told.at(key), {}, &Progress::done));
+    }
+    told.clear();
+    for (auto const& [key, task] : batch) together.run(key, task);
+    EXPECT_TRUE(told.empty()) << "what was decoded ahead is told of once";
+}
+
 }  // namespace
 }  // namespace samner::task
