@@ -46,6 +46,7 @@ std::map<std::string, Started> started_tasks(std::vector<Json> const& journal) {
             // A journal from before teams were always named has the rank.
             started.team = json.contains("team") ? member<std::vector<int>>(json, "team", place)
                                                  : std::vector{member<int>(json, "rank", place)};
+            if (json.contains("label")) started.label = member<std::string>(json, "label", place);
             open[started.key] = std::move(started);
         } catch (InputError const& error) {
             spdlog::warn("a journal record is left out: {}", error.what());
@@ -69,6 +70,7 @@ Json to_journal(TaskRecord const& record) {
         json["result"].erase("kind");  // it is the task's
     }
     if (!record.team.empty()) json["team"] = record.team;
+    if (!record.label.empty()) json["label"] = record.label;
     if (!record.ok) json["error"] = record.error;
     return json;
 }
@@ -85,6 +87,7 @@ std::optional<TaskRecord> from_journal(Json const& json) {
     record.seconds = member<double>(json, "seconds", place);
     record.rank = member<int>(json, "rank", place);
     if (json.contains("team")) record.team = member<std::vector<int>>(json, "team", place);
+    if (json.contains("label")) record.label = member<std::string>(json, "label", place);
     if (json.contains("error")) record.error = member<std::string>(json, "error", place);
     if (record.ok) {
         auto result = json.value("result", Json{});

@@ -34,6 +34,7 @@ struct TaskRecord {
     double seconds = 0;
     int rank = 0;
     std::vector<int> team = {};  ///< the ranks that did it together; empty: `rank` alone
+    std::string label = {};      ///< for people; empty in a journal from before it was kept
 
     template <class T>
     T const* result_as() const {
@@ -47,12 +48,14 @@ struct Started {
     std::string key;
     std::string kind;  ///< of the task
     std::vector<int> team;
+    std::string label = {};  ///< as in TaskRecord
 
     template <class Self, class Visit>
     static void fields(Self& self, Visit&& visit) {
         visit("key", self.key);
         visit("task", self.kind);
         visit("team", self.team);
+        visit("label", self.label);
     }
 };
 

@@ -100,6 +100,7 @@ TEST(JournalRecords, ComeBackWithTheResultOfEveryKind) {
         record.seconds = 2.5;
         record.rank = 4;
         record.team = {4, 5};
+        record.label = "train zoo";
         auto const json = to_journal(record);
         EXPECT_EQ(json["kind"], "made");
         EXPECT_FALSE(json["result"].contains("kind"));
@@ -111,6 +112,7 @@ TEST(JournalRecords, ComeBackWithTheResultOfEveryKind) {
         EXPECT_EQ(back->sha256, record.sha256);
         EXPECT_EQ(seal(*back->result), seal(result));
         EXPECT_EQ(back->team, record.team);
+        EXPECT_EQ(back->label, "train zoo");
         EXPECT_DOUBLE_EQ(back->rank_seconds(), 5);
     }
 }
@@ -185,7 +187,7 @@ TEST(JournalRecords, ThatCannotBeReadAreLeftOutWithAWarning) {
 
 TEST(JournalRecords, TellWhichTasksWereGivenOutAndDidNotEnd) {
     auto const started = [](std::string const& key, std::vector<int> team) {
-        return to_journal(Started{key, "encode", std::move(team)});
+        return to_journal(Started{key, "encode", std::move(team), "encode " + key});
     };
     EXPECT_EQ(started("a", {0, 1})["kind"], "started");
     TaskRecord failed;
@@ -200,6 +202,8 @@ TEST(JournalRecords, TellWhichTasksWereGivenOutAndDidNotEnd) {
     ASSERT_EQ(open.size(), 3U);
     EXPECT_EQ(open.at("a").team, (std::vector{0, 1}));
     EXPECT_EQ(open.at("a").kind, "encode");
+    EXPECT_EQ(open.at("a").label, "encode a");
+    EXPECT_EQ(open.at("old").label, "") << "of a journal from before labels were kept";
     EXPECT_EQ(open.at("old").team, std::vector{5});
     EXPECT_EQ(open.at("c").team, std::vector{1});
     for (auto const& json : {Json{{"kind", "started"}, {"key", "x"}}, Json{{"kind", 7}}, Json{{"kind", "done"}}}) {
