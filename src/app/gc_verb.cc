@@ -109,13 +109,17 @@ std::vector<User> users_of(fs::path const& store, Options const& options) {
         user.there = fs::exists(folder / "journal");
         if (user.there) user.keys = needed_by(folder, options.only_present);
     };
-    for (auto const& run : store::runs_of(store)) add(run.folder, store::live_holder(run.home).has_value());
+    auto const live = [](fs::path const& held) {
+        auto const holder = store::last_holder(held);
+        return holder && holder->alive;
+    };
+    for (auto const& run : store::runs_of(store)) add(run.folder, live(run.home));
     // A run folder from before stores knew their runs.
     auto const known = [&](fs::path const& folder) {
         return std::ranges::any_of(users, [&](User const& user) { return user.folder == fs::canonical(folder); });
     };
     if (fs::exists(options.path / "journal") && !known(options.path))
-        add(fs::canonical(options.path), store::live_holder(options.path).has_value());
+        add(fs::canonical(options.path), live(options.path));
     return users;
 }
 

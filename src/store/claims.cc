@@ -103,7 +103,7 @@ Claims::Claims(fs::path store, fs::path const& run, LeaseOptions options)
         auto own = options_;
         own.take_over = true;
         lease_.emplace(run_.home, own);
-        if (auto const holder = live_holder(removal_folder(store_))) {
+        if (auto const holder = last_holder(removal_folder(store_)); holder && holder->alive) {
             throw RunInUseError{fmt::format("process {} on {} removes what nobody needs from the store '{}'",
                                             holder->pid, holder->host, store_.string()),
                                 "run this again when it has ended"};
@@ -148,8 +148,10 @@ bool Claims::is_alive(Claim const& claim) {
     if (claim.run.empty()) return false;
     auto const now = std::chrono::steady_clock::now();
     auto& seen = seen_[fmt::format("{} {}", claim.run, claim.epoch)];
-    if (seen.when == std::chrono::steady_clock::time_point{} || now - seen.when > std::chrono::seconds{1})
-        seen = {now, live_holder(home_of(store_, claim.run), claim.epoch, options_).has_value()};
+    if (seen.when == std::chrono::steady_clock::time_point{} || now - seen.when > std::chrono::seconds{1}) {
+        auto const holder = last_holder(home_of(store_, claim.run), options_);
+        seen = {now, holder && holder->alive && holder->epoch == claim.epoch};
+    }
     return seen.alive;
 }
 

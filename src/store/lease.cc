@@ -66,12 +66,13 @@ void touch(fs::path const& path) {
     if (::utimensat(AT_FDCWD, path.c_str(), nullptr, 0) != 0) throw storage_error("touch", path);
 }
 
-/// The file system's present time, so that clocks of nodes do not matter.
+/// The file system's present time, so that clocks of nodes do not matter; this machine's where nothing may be written.
 std::chrono::nanoseconds now(fs::path const& folder) {
     char host[256] = {};
     ::gethostname(host, sizeof host - 1);
     auto const probe = folder / fmt::format("probe-{}-{}", host, ::getpid());
     std::ofstream{probe}.put('\n');
+    if (::access(probe.c_str(), F_OK) != 0) return std::chrono::system_clock::now().time_since_epoch();
     auto const time = touched(probe);
     std::error_code ignored;
     fs::remove(probe, ignored);
@@ -94,34 +95,32 @@ std::int64_t last_epoch(fs::path const& folder) {
     return last;
 }
 
-/// The holder of an epoch, if it lives.
-std::optional<Holder> living(fs::path const& folder, std::int64_t epoch, std::chrono::milliseconds limit) {
+Holder holder_of(fs::path const& folder, std::int64_t epoch, std::chrono::milliseconds limit) {
     auto const path = epoch_path(folder, epoch);
     auto const text = read_text(path);
-    auto const holder = Json::parse(text, nullptr, false);  // a holder that died while writing it left half a line
-    auto const age = now(folder) - touched(path);
-    if (age > limit) return std::nullopt;
-    auto const field = [&](char const* name) {
-        return holder.is_object() && holder.contains(name) ? holder[name] : Json{};
-    };
-    if (field("released") == true) return std::nullopt;
+    auto const json = Json::parse(text, nullptr, false);  // a holder that died while writing it left half a line
+    auto const field = [&](char const* name) { return json.is_object() && json.contains(name) ? json[name] : Json{}; };
+    Holder holder;
+    holder.epoch = epoch;
+    holder.age = now(folder) - touched(path);
+    holder.released = field("released") == true;
+    if (field("host").is_string()) holder.host = field("host").get<std::string>();
+    if (field("pid").is_number_integer()) holder.pid = field("pid").get<std::int64_t>();
     auto const self = this_process();
     bool const comparable = field("host") == self["host"] && field("boot") == self["boot"] &&
                             field("namespace") == self["namespace"] && field("pid").is_number_integer();
-    if (comparable) {
-        if (field("start") != start_of(field("pid").get<long>())) return std::nullopt;
-    }
-    return Holder{field("host").is_string() ? field("host").get<std::string>() : "an unknown host", field("pid").dump(),
-                  std::chrono::duration<double>(age).count()};
+    bool const gone = comparable && field("start") != start_of(holder.pid);
+    holder.alive = holder.age <= limit && !holder.released && !gone;
+    return holder;
 }
 
 /// @throws RunInUseError when the holder of an epoch lives
 void require_gone(fs::path const& folder, std::int64_t epoch, std::chrono::milliseconds limit) {
-    auto const holder = living(folder, epoch, limit);
-    if (!holder) return;
+    auto const holder = holder_of(folder, epoch, limit);
+    if (!holder.alive) return;
     throw RunInUseError{
-        fmt::format("run folder '{}' is held by process {} on {}, alive {:.1f} s ago", folder.parent_path().string(),
-                    holder->pid, holder->host, holder->silent),
+        fmt::format("run folder '{}' is held by process {} on '{}', alive {:.1f} s ago", folder.parent_path().string(),
+                    holder.pid, holder.host, std::chrono::duration<double>(holder.age).count()),
         fmt::format("wait for that run, stop it, or name another folder with --out; a dead holder is taken over after "
                     "{} s",
                     limit.count() / 1000)};
@@ -143,6 +142,19 @@ bool create(fs::path const& path, Json const& holder) {
 }
 
 }  // namespace
+
+std::optional<Holder> last_holder(fs::path const& run, LeaseOptions options) {
+    auto const folder = run / lease_folder;
+    try {
+        if (!fs::exists(folder)) return std::nullopt;
+        auto const last = last_epoch(folder);
+        if (last == 0) return std::nullopt;
+        return holder_of(folder, last, options.limit);
+    } catch (fs::filesystem_error const& error) {
+        throw StorageError{fmt::format("cannot look at run folder '{}': {}", run.string(), error.code().message()),
+                           "check its permissions"};
+    }
+}
 
 struct Lease::Impl {
     fs::path folder;
@@ -230,14 +242,6 @@ void Fence::check() const {
     }
     if (::access(epoch_path(folder, epoch).c_str(), F_OK) != 0)
         throw storage_error("find the lease of this run,", epoch_path(folder, epoch));
-}
-
-std::optional<Holder> live_holder(fs::path const& run, std::int64_t epoch, LeaseOptions const& options) {
-    auto const folder = run / lease_folder;
-    if (!fs::exists(folder)) return std::nullopt;
-    auto const last = last_epoch(folder);
-    if (last == 0 || (epoch != 0 && epoch != last)) return std::nullopt;
-    return living(folder, last, options.limit);
 }
 
 }  // namespace samner::store

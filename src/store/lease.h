@@ -15,19 +15,6 @@ struct LeaseOptions {
     bool take_over = false;                    ///< also from a holder that seems to live
 };
 
-/// A process that holds a lease and lives.
-struct Holder {
-    std::string host;
-    std::string pid;
-    double silent = 0;  ///< seconds since it showed that it lives
-};
-
-/// Who holds a folder's lease now. @param epoch  that of the holder asked about; 0: the last
-/// @return nothing when that holder let go, is dead, fell silent or was taken over
-/// @throws StorageError when it cannot be found out
-std::optional<Holder> live_holder(std::filesystem::path const& run, std::int64_t epoch = 0,
-                                  LeaseOptions const& options = {});
-
 /// An epoch of a lease, for those who write in its holder's name: any rank on any node.
 struct Fence {
     std::filesystem::path run;
@@ -61,5 +48,18 @@ private:
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };
+
+/// Who holds a run folder, or was the last to.
+struct Holder {
+    std::int64_t epoch = 0;
+    std::string host;                ///< empty where its file is damaged
+    std::int64_t pid = 0;            ///< 0 likewise
+    bool released = false;           ///< it let go
+    bool alive = false;              ///< by the rules by which a lease is taken over
+    std::chrono::nanoseconds age{};  ///< since it last showed that it lives
+};
+
+/// Looks without taking anything. @return nothing where nobody ever held it @throws StorageError, InputError
+std::optional<Holder> last_holder(std::filesystem::path const& run, LeaseOptions options = {});
 
 }  // namespace samner::store

@@ -84,5 +84,52 @@ TEST(Lease, HalfWrittenHolderFileCountsAsAliveUntilTheLimit) {
     EXPECT_EQ(Lease{run.path()}.epoch(), 2);
 }
 
+TEST(LeaseHolder, IsNobodyOneWhoLivesOneWhoLetGoOrOneWhoIsGone) {
+    TemporaryFolder const run;
+    EXPECT_FALSE(last_holder(run.path()));
+    EXPECT_FALSE(std::filesystem::exists(run.path() / ".lease")) << "looking made it";
+    {
+        Lease const first{run.path()};
+        auto const holder = last_holder(run.path());
+        ASSERT_TRUE(holder);
+        EXPECT_TRUE(holder->alive);
+        EXPECT_EQ(holder->epoch, 1);
+        EXPECT_EQ(holder->pid, ::getpid());
+        EXPECT_FALSE(holder->host.empty());
+        EXPECT_FALSE(holder->released);
+        EXPECT_NO_THROW(first.check()) << "looking took it";
+    }
+    EXPECT_FALSE(last_holder(run.path())->alive);
+    EXPECT_TRUE(last_holder(run.path())->released);
+
+    TemporaryFolder const other;
+    auto const child = hold_and_die(other);
+    ::waitpid(child, nullptr, 0);
+    auto const dead = last_holder(other.path());
+    ASSERT_TRUE(dead);
+    EXPECT_FALSE(dead->alive);
+    EXPECT_FALSE(dead->released);
+    EXPECT_EQ(dead->pid, child);
+}
+
+TEST(LeaseHolder, WhoIsSilentForTooLongIsGone) {
+    TemporaryFolder const run;
+    Lease const silent{run.path(), {.refresh = 1h, .limit = 60s}};
+    EXPECT_TRUE(last_holder(run.path())->alive);
+    std::filesystem::last_write_time(run.path() / ".lease/epoch-1", std::filesystem::file_time_type::clock::now() - 1h);
+    EXPECT_FALSE(last_holder(run.path())->alive);
+}
+
+TEST(LeaseHolder, WhoseFileIsDamagedHasNoName) {
+    TemporaryFolder const run;
+    Lease const held{run.path()};
+    std::filesystem::resize_file(run.path() / ".lease/epoch-1", 5);
+    auto const holder = last_holder(run.path());
+    ASSERT_TRUE(holder);
+    EXPECT_TRUE(holder->alive);
+    EXPECT_EQ(holder->host, "");
+    EXPECT_EQ(holder->pid, 0);
+}
+
 }  // namespace
 }  // namespace samner::store
