@@ -1,20 +1,107 @@
 #include "core/log.h"
 
 #include <fmt/format.h>
+#include <spdlog/details/null_mutex.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
+#include <mutex>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
 
 namespace samner {
 
+namespace {
+
+/// What is on stderr below the log. One for the process, as stderr is.
+struct LiveLine {
+    std::mutex mutex;
+    std::string text;
+
+    /// With the mutex held: writes whole lines above it. One write, which no other process tears.
+    void write_above(std::string_view lines) {
+        std::string bytes = text.empty() ? "" : erase;
+        bytes += lines;
+        bytes += text;
+        write(bytes);
+    }
+    void replace(std::string next) {
+        if (next == text) return;
+        std::string const bytes = (text.empty() ? "" : erase) + next;
+        text = std::move(next);
+        write(bytes);
+    }
+
+private:
+    static constexpr auto erase = "\r\x1b[K";
+    static void write(std::string_view bytes) {
+        std::fwrite(bytes.data(), 1, bytes.size(), stderr);
+        std::fflush(stderr);
+    }
+};
+
+LiveLine& live_line() {
+    static LiveLine line;
+    return line;
+}
+
+/// stderr, whose live line stays below what is logged.
+class StderrSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+protected:
+    void sink_it_(spdlog::details::log_msg const& message) override {
+        spdlog::memory_buf_t text;
+        formatter_->format(message, text);
+        auto& line = live_line();
+        std::lock_guard const lock{line.mutex};
+        line.write_above({text.data(), text.size()});
+    }
+    void flush_() override {}
+};
+
+constexpr auto columns_variable = "SAMNER_TERMINAL_COLUMNS";
+
+}  // namespace
+
+void show_live_line(std::string text) {
+    auto& line = live_line();
+    std::lock_guard const lock{line.mutex};
+    line.replace(std::move(text));
+}
+
+std::size_t terminal_columns() {
+    if (::isatty(STDERR_FILENO) == 1) {
+        auto const* const kind = std::getenv("TERM");
+        if (kind == nullptr || std::string_view{kind} == "dumb") return 0;
+        winsize size{};
+        constexpr std::size_t usual = 80;
+        return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : usual;
+    }
+    auto const* const passed = std::getenv(columns_variable);
+    if (passed == nullptr) return 0;
+    std::string_view const text{passed};
+    std::size_t columns = 0;
+    auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), columns);
+    return error == std::errc{} && end == text.data() + text.size() ? columns : 0;
+}
+
+void pass_terminal_on() {
+    // Also where there is none: the programs' stderr is this one's, wherever that of its parent leads.
+    ::setenv(columns_variable, std::to_string(terminal_columns()).c_str(), 1);
+}
+
 void start_logging(int rank, std::filesystem::path const& file) {
     std::vector<spdlog::sink_ptr> sinks;
     if (rank == 0) {
-        sinks.push_back(std::make_shared<spdlog::sinks::stderr_sink_mt>());
+        sinks.push_back(std::make_shared<StderrSink>());
         sinks.back()->set_pattern("%v");
     }
     if (!file.empty()) {
