@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "core/stop.h"
 
 extern char** environ;
@@ -68,6 +69,7 @@ int launch_ranks(int ranks) {
     // A group of its own: Ctrl-C on the terminal reaches this process only, which then asks the ranks to stop.
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
     posix_spawnattr_setpgroup(&attributes, 0);
+    pass_terminal_on();
     pid_t child = 0;
     int const error = ::posix_spawnp(&child, "mpirun", nullptr, &attributes, argv.data(), environ);
     posix_spawnattr_destroy(&attributes);

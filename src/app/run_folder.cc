@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "app/by_name.h"
 #include "core/error.h"
@@ -134,8 +135,7 @@ fs::path checkpoint_folder(fs::path const& run) {
     return run / "checkpoints";
 }
 
-std::vector<std::string> settle_known(plan::Plan& plan, report::Records& records, Settling const& settling,
-                                      std::function<void(work::TaskRecord const&)> const& reused) {
+std::vector<std::string> settle_known(plan::Plan& plan, report::Records& records, Settling const& settling) {
     auto const is_there = [&](work::TaskRecord const& record) {
         return settling.verify ? settling.artifacts.verify(record.key, record.sha256)
                                : settling.artifacts.has(record.key);
@@ -149,7 +149,7 @@ std::vector<std::string> settle_known(plan::Plan& plan, report::Records& records
             if (auto record = stored_record(settling.artifacts, key, settling.verify)) {
                 auto const& kept = records[key] = std::move(*record);
                 plan.finished(key, *kept.result);
-                if (reused) reused(kept);
+                if (settling.reused) settling.reused(kept);
                 return;
             }
         }
@@ -163,6 +163,7 @@ std::vector<std::string> settle_known(plan::Plan& plan, report::Records& records
     };
     for (auto keys = plan.take_new(); !keys.empty(); keys = plan.take_new()) {
         for (auto const& key : keys) settle(key);
+        if (settling.see) std::ranges::for_each(keys, settling.see);
     }
     return left;
 }
@@ -177,6 +178,7 @@ RunFolder::RunFolder(fs::path const& folder, plan::Plan plan, std::string frozen
       lease_{folder_},
       changed_{adopt(folder_, frozen_, options.change)},
       claims_{opened_store(folder_, options.store), folder_},
+      display_{{folder_, lease_.epoch(), [this] { lease_.check(); }, options.ranks}},
       artifacts_{folder_ / "artifacts", writer_of_ranks()},
       journal_{folder_ / "journal", lease_.epoch(), [this] { lease_.check(); }},
       records_{work::task_records(journal_.history().records)} {
@@ -204,7 +206,8 @@ store::Artifacts::Options RunFolder::writer_of_ranks() const {
 void RunFolder::say_what_is_there() const {
     auto plan = plan_;
     auto records = records_;
-    auto const left = settle_known(plan, records, {artifacts_, false, true, retry_failed_});
+    auto const left =
+        settle_known(plan, records, {.artifacts = artifacts_, .verify = false, .retry_failed = retry_failed_});
     auto const count = [&](auto const& all, auto const& counts) { return std::ranges::count_if(all, counts); };
     auto const there = count(plan.tasks(), [&](auto const& task) { return plan.is_done(task.first); });
     auto const done = count(records, [](auto const& record) { return record.second.ok; });
@@ -229,7 +232,8 @@ RunFolder::Needs RunFolder::needs() const {
     auto plan = plan_;
     auto records = records_;
     Needs needs;
-    for (auto const& key : settle_known(plan, records, {artifacts_, false, true, retry_failed_})) {
+    for (auto const& key :
+         settle_known(plan, records, {.artifacts = artifacts_, .verify = false, .retry_failed = retry_failed_})) {
         auto const& task = plan.task(key).task;
         needs.base = needs.base || uses_base(task);
         needs.training = needs.training || std::holds_alternative<work::Train>(task);
@@ -255,15 +259,34 @@ sched::Job RunFolder::job_of(std::string const& key) const {
     return job;
 }
 
+/// Counts a task that has become known, as it stands.
+void RunFolder::expect(std::string const& key) {
+    auto const& task = plan_.task(key).task;
+    auto const kind = work::kind_of(task);
+    auto& progress = display_.progress();
+    progress.expect({key, std::string{kind}, work::label_of(task), rates_.of(task).seconds, rates_.measured(kind)});
+    if (plan_.is_done(key) || plan_.has_failed(key)) progress.settled(key, plan_.is_done(key));
+}
+
 std::vector<sched::Job> RunFolder::take_new() {
+    if (!planned_) display_.set_phase("looking at what is done");
     std::vector<sched::Job> jobs;
-    auto const keep_record = [this](work::TaskRecord const& record) { keep(record); };
-    for (auto const& key : settle_known(plan_, records_, {artifacts_, true, true, retry_failed_}, keep_record)) {
+    Settling const settling{.artifacts = artifacts_,
+                            .retry_failed = retry_failed_,
+                            .reused = [this](work::TaskRecord const& record) { keep(record); },
+                            .see = [this](std::string const& key) { expect(key); }};
+    for (auto const& key : settle_known(plan_, records_, settling)) {
         // What waits for a failure of an earlier attempt cannot be done.
-        if (!plan_.is_lost(key)) jobs.push_back(job_of(key));
+        if (plan_.is_lost(key)) {
+            display_.progress().left_out(key);
+        } else {
+            jobs.push_back(job_of(key));
+        }
     }
-    if (!planned_) write_plan();
-    planned_ = true;
+    if (!std::exchange(planned_, true)) {
+        write_plan();
+        display_.set_phase({});
+    }
     return jobs;
 }
 
@@ -277,11 +300,15 @@ void RunFolder::finished(sched::JobResult const& result) {
 
 void RunFolder::failed(sched::JobResult const& result) {
     plan_.failed(result.key);
+    for (auto const& [key, planned] : plan_.tasks()) {
+        if (plan_.is_lost(key) && !plan_.has_failed(key)) display_.progress().left_out(key);
+    }
 }
 
 void RunFolder::started(sched::Job const& job, std::vector<int> const& team) {
-    journal_.append(
-        work::to_journal(work::Started{job.key, std::string{work::kind_of(plan_.task(job.key).task)}, team}));
+    auto const kind = work::kind_of(plan_.task(job.key).task);
+    journal_.append(work::to_journal(work::Started{job.key, std::string{kind}, team, job.label}));
+    display_.progress().started(job.key, team);
 }
 
 void RunFolder::ended(sched::Job const& job, sched::JobResult const& result) {
@@ -294,11 +321,13 @@ void RunFolder::ended(sched::Job const& job, sched::JobResult const& result) {
     record.seconds = result.seconds;
     record.rank = result.rank;
     record.team = result.team;
+    record.label = job.label;
     if (result.ok) record.result = work::open_result(result.result);
     auto json = work::to_journal(record);
     journal_.append(json);
+    display_.progress().ended(result.key, result.ok, result.seconds);
+    display_.refresh();
     if (result.ok) {
-        json["label"] = job.label;
         json["run"] = claims_.run_id();
         json["identity"] = work::identity_of(plan_.task(record.key).task);
         json["provenance"] = json_of(provenance_);
@@ -306,7 +335,8 @@ void RunFolder::ended(sched::Job const& job, sched::JobResult const& result) {
         ended_.push_back(result.key);
         auto const ranks = result.team.empty() ? fmt::format("rank {}", result.rank)
                                                : fmt::format("ranks {}", fmt::join(result.team, " "));
-        spdlog::info("[{}/{}] {} ({:.1f} s, {})", ++done_, plan_.tasks().size(), job.label, result.seconds, ranks);
+        auto const [done, failed, all] = display_.progress().counts();
+        spdlog::info("[{}/{}] {} ({:.1f} s, {})", done + failed, all, job.label, result.seconds, ranks);
     } else {
         spdlog::error("failed: {}: {}", job.label, result.error);
     }
@@ -350,6 +380,7 @@ RunFolder::Elsewhere RunFolder::look_elsewhere() {
             keep(*record);
             records_[key] = std::move(*record);
             plan_.finished(key, *records_.at(key).result);
+            display_.progress().settled(key, true);
             spdlog::info("{}: done by another run", work::label_of(plan_.task(key).task));
             news.done.push_back(key);
         } else if (claims_.is_free(key)) {
@@ -359,6 +390,10 @@ RunFolder::Elsewhere RunFolder::look_elsewhere() {
     for (auto const& key : news.done) elsewhere_.erase(key);
     for (auto const& key : news.free) elsewhere_.erase(key);
     return news;
+}
+
+void RunFolder::progress(sched::Progress const& progress) {
+    display_.progress().told(progress.key, progress.done, progress.total, progress.note);
 }
 
 void RunFolder::sync() {
@@ -372,6 +407,7 @@ void RunFolder::sync() {
 std::string RunFolder::publish() {
     sync();
     lease_.check();
+    display_.set_phase("writing the results");
     write_plan();
     link_by_name(folder_, plan_);
     return write_results(folder_, plan_, artifacts_, records_, frozen_, provenance_, folder_ / "report.html");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/provenance.h"
+#include "app/run_display.h"
 #include "plan/planner.h"
 #include "report/view.h"
 #include "sched/coordinate.h"
@@ -29,15 +30,17 @@ struct Settling {
     bool verify = true;         ///< whether artifacts are read; else it is enough that they are there
     bool from_store = true;     ///< also by the store's records of what other runs have done
     bool retry_failed = false;  ///< what has failed is left
+    /// Called for each record of the store that settles a task; may be empty.
+    std::function<void(work::TaskRecord const&)> reused = {};
+    /// Called with each task that the plan has made known, once it is settled or left; may be empty.
+    std::function<void(std::string const& key)> see = {};
 };
 
 /// Marks in a plan what is done (artifact there and unchanged) or failed, as far as the plan knows its tasks, and on
 /// with the tasks that become known by that.
 /// @param records  of the run; what is found in the store is added
-/// @param reused   called for each record that is added
 /// @return keys of the tasks that are left, which no record settles
-std::vector<std::string> settle_known(plan::Plan& plan, report::Records& records, Settling const& settling,
-                                      std::function<void(work::TaskRecord const&)> const& reused = {});
+std::vector<std::string> settle_known(plan::Plan& plan, report::Records& records, Settling const& settling);
 
 /// Whether the experiment of a run folder may be another one than before.
 enum class Change { allowed, refused };
@@ -55,6 +58,7 @@ public:
         bool retry_failed = false;
         Change change = Change::allowed;
         std::filesystem::path store = {};  ///< empty: RUN/artifacts, or what that is a link to
+        int ranks = 1;
     };
     /// Creates the folder or opens an earlier run. Where the experiment has changed, what it asks for that is there is
     /// used again; the journal keeps each version.
@@ -68,6 +72,7 @@ public:
     ~RunFolder() override;  ///< what has ended stays known, also when an exception ends the run
 
     plan::Plan const& plan() const { return plan_; }
+    RunDisplay& display() { return display_; }
     store::Artifacts const& artifacts() const { return artifacts_; }
 
     /// Claims of runs that died, whose tasks were done here.
@@ -91,12 +96,15 @@ public:
     void sync() override;
     bool claim(sched::Job const& job) override;
     Elsewhere look_elsewhere() override;
+    void progress(sched::Progress const& progress) override;
+    void tick() override { display_.tick(); }
 
     /// Writes results.h5 and report.html. @return the grids as text
     std::string publish();
 
 private:
     void say_what_is_there() const;
+    void expect(std::string const& key);
     sched::Job job_of(std::string const& key) const;
     void keep(work::TaskRecord const& record);
     void write_plan() const;
@@ -109,6 +117,7 @@ private:
     store::Lease lease_;
     std::vector<std::string> changed_;  ///< settings in which the experiment differs from the version before
     store::Claims claims_;
+    RunDisplay display_;
     store::Artifacts artifacts_;
     store::Journal journal_;
     report::Records records_;
@@ -116,9 +125,8 @@ private:
     std::vector<std::string> ended_;              ///< keys of tasks done since the last sync
     std::set<std::string> elsewhere_;             ///< keys of tasks that other runs do
     std::set<std::filesystem::path> neighbours_;  ///< run folders of these runs
-    bool planned_ = false;                        ///< whether plan.json is there, with what was known at the beginning
-    std::size_t done_ = 0;
-    std::size_t expired_ = 0;  ///< claims of runs that died, whose work is repeated
+    bool planned_ = false;                        ///< plan.json holds the tasks that were known at the start
+    std::size_t expired_ = 0;                     ///< claims of runs that died, whose work is repeated
 };
 
 /// A run folder's journal; warns of what of it cannot be used.

@@ -144,6 +144,8 @@ public:
     task::Executor& executor() { return executor_; }
 
     void operator()(std::vector<sched::Job> const& jobs, comm::Comm const* team, sched::Report const& report) {
+        executor_.on_progress(
+            [&](std::string const& key, task::Progress const& progress) { tell(key, progress, report); });
         std::vector<std::pair<std::string, work::Task>> tasks;
         for (auto const& job : jobs) tasks.emplace_back(job.key, work::open_task(job.task));
         auto const start = std::chrono::steady_clock::now();
@@ -160,11 +162,26 @@ public:
                 spdlog::error("{} ({}): {}", jobs[i].label, jobs[i].key, result.error);
             report(std::move(result));
         }
+        executor_.on_progress({});  // `report` is gone
     }
 
 private:
+    using Clock = std::chrono::steady_clock;
+
+    /// Passes on the first word of a task, its last, and about two a second.
+    void tell(std::string const& key, task::Progress const& progress, sched::Report const& report) {
+        auto const now = Clock::now();
+        constexpr std::chrono::milliseconds interval{500};
+        if (key == told_ && progress.done < progress.total && now - told_at_ < interval) return;
+        told_ = key;
+        told_at_ = now;
+        report.progress({key, progress.done, progress.total, progress.note, rank_});
+    }
+
     int rank_;
     task::Executor executor_;
+    std::string told_;  ///< the task that was told of last
+    Clock::time_point told_at_;
 };
 
 /// What rank 0 tells the others before they begin.
@@ -203,21 +220,28 @@ std::string signal_name(int signal) {
 /// Runs on this rank; the others do the same. Rank 0 reads the configuration and sends it.
 ExitCode run_on_ranks(Options const& options, comm::Session& session) {
     bool const leads = session.rank() == 0;
+    struct NoLineLeft {
+        ~NoLineLeft() { show_live_line({}); }  // an error is said on a line of its own
+    } const no_line_left;
     auto const& ranks = session.teams();
     std::unique_ptr<RunFolder> folder;
-    auto const beginning = task::gather_all<Beginning>(&ranks, [&] {
-                               if (!leads) return Beginning{};
-                               auto setup = set_up(options);
-                               use_threads(static_cast<int>(setup.run.threads), session.local_size());
-                               folder = std::make_unique<RunFolder>(
-                                   options.out, setup.plan(), setup.frozen,
-                                   RunFolder::Options{options.retry_failed, change_of(options), setup.run.store},
-                                   provenance_of(setup.inputs.arithmetic, session.size(), num_threads()));
-                               auto const needs = folder->needs();
-                               auto const writer = folder->writer_of_ranks().writer;
-                               return Beginning{plan::to_yaml(setup.run), writer.run,        writer.epoch, needs.base,
-                                                needs.training,           setup.inputs.files};
-                           }).front();
+    auto const beginning =
+        task::gather_all<Beginning>(&ranks, [&] {
+            if (!leads) return Beginning{};
+            if (terminal_columns() > 0) show_live_line("reading the experiment and its corpora");
+            auto setup = set_up(options);
+            use_threads(static_cast<int>(setup.run.threads), session.local_size());
+            folder = std::make_unique<RunFolder>(options.out, setup.plan(), setup.frozen,
+                                                 RunFolder::Options{.retry_failed = options.retry_failed,
+                                                                    .change = change_of(options),
+                                                                    .store = setup.run.store,
+                                                                    .ranks = session.size()},
+                                                 provenance_of(setup.inputs.arithmetic, session.size(), num_threads()));
+            auto const needs = folder->needs();
+            auto const writer = folder->writer_of_ranks().writer;
+            return Beginning{plan::to_yaml(setup.run), writer.run,        writer.epoch, needs.base,
+                             needs.training,           setup.inputs.files};
+        }).front();
     std::optional<store::Artifacts> artifacts;
     std::optional<Worker> worker;
     task::on_all(&ranks, [&] {
@@ -234,19 +258,26 @@ ExitCode run_on_ranks(Options const& options, comm::Session& session) {
         worker.emplace(session.rank(), task::workplace_of(run, checkpoint_folder(options.out), beginning.files),
                        *artifacts);
     });
-    if (session.size() > 1 && beginning.base) worker->executor().load_base(ranks, beginning.training);
+    if (session.size() > 1 && beginning.base) {
+        if (leads) folder->display().set_phase("loading the base model");
+        worker->executor().load_base(ranks, beginning.training);
+    }
     auto const outcome = sched::run(session, folder.get(), folder.get(), std::ref(*worker));
     bool failed = outcome.failed > 0;
     task::on_all(&ranks, [&] {
         if (!leads) return;
         auto const grids = folder->publish();
+        failed = std::ranges::any_of(folder->plan().cells(),
+                                     [](plan::Cell const& cell) { return cell.status != plan::Cell::Status::done; });
+        folder->display().end(outcome.stop_signal != 0 ? RunDisplay::End::stopped
+                              : failed                 ? RunDisplay::End::failed
+                                                       : RunDisplay::End::done,
+                              outcome.stop_signal != 0 ? signal_name(outcome.stop_signal) : "");
         if (outcome.stop_signal == 0) {
             fmt::print("{}results: {}\nreport:  {}\n", grids, (options.out / "results.h5").string(),
                        (options.out / "report.html").string());
             std::fflush(stdout);
         }
-        failed = std::ranges::any_of(folder->plan().cells(),
-                                     [](plan::Cell const& cell) { return cell.status != plan::Cell::Status::done; });
     });
     if (leads && folder->expired() > 0) {
         spdlog::warn("{} tasks were done here that another run had claimed before it died", folder->expired());

@@ -1,17 +1,23 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cstdio>
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "app/run_folder.h"
+#include "app/run_status.h"
 #include "app/verbs.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/json.h"
+#include "core/stop.h"
 #include "plan/run_file.h"
 #include "report/text.h"
 #include "task/inputs.h"
@@ -135,22 +141,30 @@ void show_verb(fs::path const& folder, std::string const& row, std::string const
     if (!found) refuse_name(row, known, "the row", folder.string());
 }
 
-void status_verb(fs::path const& folder) {
-    auto const replay = read_journal(folder);
-    std::map<std::string, std::pair<int, double>> done;
-    for (auto const& [key, record] : work::task_records(replay.records)) {
-        if (!record.ok) {
-            fmt::print("failed: {} {}: {}\n", record.kind, key.substr(0, 12), record.error);
-            continue;
-        }
-        auto& [count, seconds] = done[record.kind];
-        ++count;
-        seconds += record.rank_seconds();
+struct StatusOptions {
+    fs::path run;
+    bool json = false;
+    bool watch = false;
+};
+
+/// Waits until it is time to look again. @return false when the user wants no more
+bool wait_to_look_again() {
+    constexpr int steps = 20;
+    for (int i = 0; i < steps && stop_signal() == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds{100});
+    return stop_signal() == 0;
+}
+
+void status_verb(StatusOptions const& options) {
+    bool const redraws = options.watch && !options.json && ::isatty(STDOUT_FILENO) == 1;
+    for (;;) {
+        auto const status = read_status(options.run);
+        // What is watched by a program is a line a look.
+        auto const text = options.json ? to_text(json_of(status), options.watch ? -1 : 1) + "\n" : text_of(status);
+        fmt::print("{}{}", redraws ? "\x1b[H\x1b[J" : "", text);
+        std::fflush(stdout);
+        if (!options.watch || !status.live || !wait_to_look_again()) return;
+        if (!redraws && !options.json) fmt::print("\n");
     }
-    for (auto const& [kind, sums] : done)
-        fmt::print("{:<8} {:>6} done, {:.1f} rank-seconds\n", kind, sums.first, sums.second);
-    for (auto const& [key, started] : work::started_tasks(replay.records))
-        fmt::print("started, not ended: {} {} on rank {}\n", started.kind, key.substr(0, 12), started.team.front());
 }
 
 }  // namespace
@@ -176,9 +190,12 @@ void add_view_verbs(CLI::App& app) {
     show->add_option("TARGET", question->target, "default all");
     show->callback([question] { show_verb(question->run, question->row, question->target); });
 
-    auto* const status = app.add_subcommand("status", "What a run folder's journal says, also while it runs");
-    status->add_option("RUN", paths->run, "run folder")->required();
-    status->callback([paths] { status_verb(paths->run); });
+    auto looking = std::make_shared<StatusOptions>();
+    auto* const status = app.add_subcommand("status", "How far a run is, also while it runs");
+    status->add_option("RUN", looking->run, "run folder")->required();
+    status->add_flag("--json", looking->json, "one JSON document");
+    status->add_flag("--watch", looking->watch, "look every two seconds until it has ended");
+    status->callback([looking] { status_verb(*looking); });
 }
 
 }  // namespace samner::app

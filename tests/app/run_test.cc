@@ -261,6 +261,121 @@ TEST_F(TinyRun, WithADamagedJournalIsWarnedOfAndWithoutOneThatCanBeReadKeepsItsR
     EXPECT_EQ(store::content_hash(run / "results.h5"), results);
 }
 
+Json status_of(fs::path const& run) {
+    auto const result = samner_command(fmt::format("status '{}' --json", run.string()));
+    EXPECT_EQ(result.code, 0) << result.output;
+    return parse_json(result.output, "status");
+}
+
+std::int64_t count(Json const& status, char const* what) {
+    std::int64_t sum = 0;
+    for (auto const& kind : status["kinds"]) sum += kind[what].get<std::int64_t>();
+    return sum;
+}
+
+TEST_F(TinyRun, TellsHowFarItIsWhileItRunsAndHowItEnded) {
+    auto const run = *folder / "watched";
+    // Each look is a line; the last one sees the end.
+    auto const watched = run_command(
+        fmt::format("({0} {1} --out '{2}' -n 2 >/dev/null 2>&1 &); for i in $(seq 400); do [ -e '{2}/plan.json' ] && "
+                    "break; sleep 0.05; done; {0} status '{2}' --json --watch",
+                    SAMNER_BINARY, experiment, run.string()));
+    ASSERT_EQ(watched.code, 0) << watched.output;
+    std::vector<Json> looks;
+    for_each_line(watched.output,
+                  [&](std::string_view line, std::size_t) { looks.push_back(parse_json(line, "status")); });
+    ASSERT_GE(looks.size(), 2U) << "it was over before the first look";
+    auto const& first = looks.front();
+    EXPECT_EQ(first["state"], "running");
+    EXPECT_EQ(first["live"], true);
+    EXPECT_EQ(first["ranks"], 2);
+    EXPECT_GE(count(first, "all"), 32);
+    for (auto const& look : looks) {
+        for (auto const& task : look["running"]) {
+            EXPECT_TRUE(task["label"].get<std::string>().starts_with(task["kind"].get<std::string>())) << task;
+            EXPECT_LE(task["done"], task["total"]);
+        }
+    }
+    EXPECT_TRUE(std::ranges::any_of(looks, [](Json const& look) {
+        return look["live"] == true && (!look["running"].empty() || count(look, "done") > 0);
+    })) << watched.output;
+    auto const& last = looks.back();
+    EXPECT_EQ(last["state"], "done");
+    EXPECT_EQ(last["live"], false);
+    EXPECT_EQ(last["share"], 1.0);
+    EXPECT_EQ(last["running"], Json::array());
+    EXPECT_EQ(count(last, "done"), 39);
+    EXPECT_EQ(count(last, "all"), 39);
+    EXPECT_EQ(last["finished"].size(), 5U);
+}
+
+TEST_F(TinyRun, OfWhichThereIsNoProgressFileIsToldOfByItsJournalAndPlan) {
+    auto const run = *folder / "earlier";
+    fs::copy(reference(), run, fs::copy_options::recursive);
+    fs::remove(run / "progress.json");
+    auto status = status_of(run);
+    EXPECT_EQ(status["state"], "done");
+    EXPECT_EQ(count(status, "done"), 39);
+    EXPECT_EQ(count(status, "all"), 39);
+    for (auto const* damaged : {"", "{", "[]", "7", R"({"state": 7, "kinds": [1], "running": {"a": 1}})"}) {
+        write_atomically(run / "progress.json", damaged);
+        write_atomically(run / "plan.json", damaged);
+        status = status_of(run);
+        EXPECT_EQ(count(status, "done"), 39) << damaged;
+        EXPECT_TRUE(status["finished"].back()["label"].is_string());
+    }
+}
+
+/// Starts a run on one rank and sends it a signal when its first task has begun.
+CommandResult begin_and_send(char const* signal, fs::path const& run) {
+    return run_command(fmt::format(
+        "{0} {1} --out '{2}' & for i in $(seq 1200); do grep -q '\"kind\":\"started\"' '{2}/journal' 2>/dev/null && "
+        "break; sleep 0.05; done; kill -{3} $!; wait $!; true",
+        SAMNER_BINARY, experiment, run.string(), signal));
+}
+
+TEST_F(TinyRun, ThatWasKilledIsDeadAndNamesWhatHadBegun) {
+    auto const run = *folder / "dead";
+    auto const output = begin_and_send("KILL", run).output;
+    auto const status = status_of(run);
+    EXPECT_EQ(status["state"], "dead") << output;
+    EXPECT_EQ(status["live"], false);
+    ASSERT_FALSE(status["running"].empty()) << output;
+    EXPECT_TRUE(status["running"][0]["label"].get<std::string>().starts_with("train ")) << status;
+    auto const text = samner_command(fmt::format("status '{}'", run.string())).output;
+    EXPECT_THAT(text, HasSubstr("run the same command again"));
+    EXPECT_THAT(text, HasSubstr("had begun: train "));
+}
+
+TEST_F(TinyRun, ThatWasStoppedNamesTheSignal) {
+    auto const run = *folder / "signalled";
+    auto const output = begin_and_send("TERM", run).output;
+    auto const status = status_of(run);
+    EXPECT_EQ(status["state"], "stopped") << output;
+    EXPECT_EQ(status["signal"], "SIGTERM");
+    EXPECT_THAT(samner_command(fmt::format("status '{}'", run.string())).output, HasSubstr("stopped on SIGTERM"));
+}
+
+TEST(FailedRuns, NameWhatFailedByItsLabel) {
+    TemporaryFolder const folder;
+    auto const run = folder / "run";
+    write_atomically(folder / "ill.yaml",
+                     "experiment: ill\ntargets: [museum]\nlet: {ours: \"pool(travel, zoo)\"}\nrows:\n  base: base\n"
+                     "  all: merge(ours)\n");
+    // A learning rate without bounds makes the loss something that is no number.
+    auto const result = samner_command(
+        fmt::format("run {} --config configs/runs/tiny.yaml train.learning_rate=1e30 infer.max_new_tokens=4 --out {}",
+                    (folder / "ill.yaml").string(), run.string()));
+    ASSERT_EQ(result.code, 1) << result.output;
+    auto const status = status_of(run);
+    EXPECT_EQ(status["state"], "failed");
+    EXPECT_EQ(status["share"], 1.0) << "what waits for a failure is not left to be done";
+    ASSERT_EQ(status["failed"].size(), 2U) << status;
+    EXPECT_EQ(count(status, "done"), 1);
+    for (auto const& task : status["failed"]) EXPECT_FALSE(task["error"].get<std::string>().empty());
+    EXPECT_THAT(samner_command(fmt::format("status {}", run.string())).output, HasSubstr("failed: train zoo: "));
+}
+
 /// How many tasks of each kind were started in a run folder that grows.
 class GrowingRun : public testing::Test {
 protected:

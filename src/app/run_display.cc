@@ -1,0 +1,139 @@
+#include "app/run_display.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <ctime>
+#include <fstream>
+#include <utility>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/stop.h"
+
+namespace samner::app {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+constexpr auto between_draws = 200ms;
+constexpr auto between_files = 2s;
+constexpr auto between_log_lines = 30s;
+
+double seconds_now() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// The present time as `2025-01-31T12:00:00Z`.
+std::string time_text() {
+    return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
+
+std::string host_name() {
+    char name[256] = {};
+    ::gethostname(name, sizeof name - 1);
+    return name;
+}
+
+/// A file that appears whole, but maybe not after a crash of the machine: nothing waits for the disk.
+void replace_file(fs::path const& path, std::string const& text) {
+    auto partial = path;
+    partial += ".partial";
+    {
+        std::ofstream file{partial, std::ios::binary | std::ios::trunc};
+        file << text;
+        file.flush();
+        if (!file) throw storage_error("write", partial);
+    }
+    std::error_code code;
+    fs::rename(partial, path, code);
+    if (code) throw StorageError{fmt::format("cannot replace '{}': {}", path.string(), code.message())};
+}
+
+}  // namespace
+
+fs::path progress_path(fs::path const& run) {
+    return run / "progress.json";
+}
+
+RunDisplay::RunDisplay(Run run)
+    : run_{std::move(run)},
+      progress_{run_.ranks, seconds_now},
+      host_{host_name()},
+      since_{time_text()},
+      logged_{Clock::now()} {
+    write();
+}
+
+RunDisplay::~RunDisplay() {
+    if (state_ == "running") end(End::failed);
+}
+
+void RunDisplay::set_phase(std::string const& phase) {
+    progress_.set_phase(phase);
+    refresh();
+    write();
+}
+
+void RunDisplay::tick() noexcept {
+    try {
+        auto const now = Clock::now();
+        if (now - drawn_ >= between_draws) refresh();
+        bool const begins = !wrote_running_ && progress_.is_running();  // whoever looks need not wait for that
+        if (begins || now - written_ >= between_files) write();
+        if (now - logged_ < between_log_lines) return;
+        logged_ = now;
+        // On a terminal the live line says it.
+        if (terminal_columns() == 0 && progress_.is_running()) spdlog::info("{}", progress_.line(0));
+    } catch (std::exception const&) {
+        // What cannot be shown is no reason to end a run.
+    }
+}
+
+void RunDisplay::end(End how, std::string const& signal) {
+    state_ = how == End::done ? "done" : how == End::failed ? "failed" : "stopped";
+    signal_ = signal;
+    progress_.set_phase({});
+    show_live_line({});
+    write();
+}
+
+void RunDisplay::refresh() {
+    drawn_ = Clock::now();
+    auto const columns = terminal_columns();
+    if (columns < 2) return;
+    auto text = progress_.line(columns - 1);  // the last column would begin the next line on some terminals
+    if (stop_signal() != 0) text = cut_to("stopping | " + text, columns - 1);
+    show_live_line(std::move(text));
+}
+
+Json RunDisplay::document() const {
+    auto json = progress_.to_json();
+    json["state"] = state_ == "running" && stop_signal() != 0 ? "stopping" : state_;
+    json["signal"] = signal_;
+    json["host"] = host_;
+    json["pid"] = ::getpid();
+    json["epoch"] = run_.epoch;
+    json["ranks"] = run_.ranks;
+    json["since"] = since_;
+    json["at"] = time_text();
+    return json;
+}
+
+void RunDisplay::write() {
+    written_ = Clock::now();
+    wrote_running_ = progress_.is_running();
+    try {
+        if (run_.guard) run_.guard();
+        replace_file(progress_path(run_.folder), to_text(document(), 1) + "\n");
+    } catch (std::exception const& error) {
+        if (!std::exchange(warned_, true)) spdlog::warn("the run goes on without its progress: {}", error.what());
+    }
+}
+
+}  // namespace samner::app
