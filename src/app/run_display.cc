@@ -76,6 +76,7 @@ RunDisplay::~RunDisplay() {
 
 void RunDisplay::set_phase(std::string const& phase) {
     progress_.set_phase(phase);
+    if (!phase.empty() && terminal_columns() == 0) spdlog::info("{}", phase);
     refresh();
     write();
 }

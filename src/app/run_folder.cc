@@ -269,7 +269,7 @@ void RunFolder::expect(std::string const& key) {
 }
 
 std::vector<sched::Job> RunFolder::take_new() {
-    if (!planned_) display_.set_phase("looking at what is done");
+    if (!planned_ && !records_.empty()) display_.set_phase("looking at what is done");
     std::vector<sched::Job> jobs;
     Settling const settling{.artifacts = artifacts_,
                             .retry_failed = retry_failed_,
@@ -286,6 +286,9 @@ std::vector<sched::Job> RunFolder::take_new() {
     if (!std::exchange(planned_, true)) {
         write_plan();
         display_.set_phase({});
+        auto const [done, failed, all] = display_.progress().counts();
+        spdlog::info("{} tasks, {} of them done; `samner status {}` says how it goes", all, done + failed,
+                     folder_.string());
     }
     return jobs;
 }

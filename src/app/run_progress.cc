@@ -134,7 +134,7 @@ RunProgress::Pace RunProgress::pace_of(std::string const& key, Running const& ru
             tasks_.at(key).seconds * done / static_cast<double>(running.total)};
 }
 
-std::optional<double> RunProgress::seconds_left() const {
+std::optional<RunProgress::Left> RunProgress::left() const {
     std::map<Kind const*, Pace> paces;
     Pace whole{0, 0};
     auto const add = [&](Kind const* kind, Pace const& pace) {
@@ -160,7 +160,7 @@ std::optional<double> RunProgress::seconds_left() const {
         left += own;
         longest = std::max(longest, own / running.ranks());
     }
-    return std::max(left / ranks_, longest);
+    return Left{left, std::max(left / ranks_, longest)};
 }
 
 /// Keys of what ranks do at this moment: of several tasks that a rank was given together the one that was told of last.
@@ -189,8 +189,8 @@ std::string RunProgress::line(std::size_t columns) const {
     if (all > 0) {
         text = fmt::format("[{}/{}] {:.0f} %", done + failed, all, std::floor(100 * share()));
         if (failed > 0) text += fmt::format(", {} failed", failed);
-        auto const left = seconds_left();
-        if (left && done + failed < all) text += fmt::format(", about {} left", duration_text(*left));
+        auto const rest = left();
+        if (rest && done + failed < all) text += fmt::format(", about {} left", duration_text(rest->seconds));
     }
     auto const add = [&](std::string_view part) { text += fmt::format("{}{}", text.empty() ? "" : " | ", part); };
     if (!phase_.empty()) add(phase_);
@@ -229,13 +229,14 @@ Json RunProgress::to_json() const {
                            {"seconds", now - one.began},
                            {"seconds_expected", tasks_.at(key).seconds}});
     }
-    auto const left = seconds_left();
+    auto const rest = left();
     return {{"phase", phase_},
             {"tasks", {{"done", done}, {"failed", failed}, {"all", all}}},
             {"kinds", std::move(kinds)},
             {"share", share()},
-            {"seconds_expected", expected},
-            {"seconds_left", left ? Json(*left) : Json{}},
+            {"rank_seconds_expected", expected},
+            {"rank_seconds_left", rest ? Json(rest->rank_seconds) : Json{}},
+            {"seconds_left", rest ? Json(rest->seconds) : Json{}},
             {"running", std::move(running)}};
 }
 

@@ -50,14 +50,17 @@ public:
     };
     Counts counts() const;
     double share() const;  ///< of the expected work that is done, within [0, 1]
-    /// Seconds until all that is known is done; nothing while there is nothing but guesses to go by.
-    std::optional<double> seconds_left() const;
+    struct Left {
+        double rank_seconds = 0;  ///< of work
+        double seconds = 0;       ///< until all that is known is done
+    };
+    std::optional<Left> left() const;  ///< nothing while there is nothing but guesses to go by
     bool is_running() const { return !running_.empty(); }
 
     /// `[12/40] 31 %, about 4 min left | train stem 14/24 loss 1.32 | infer zoo on museum 10/24`
     /// @param columns  it is cut to so many; 0: it is not, but names at most eight of the tasks that run
     std::string line(std::size_t columns) const;
-    /// All of this for other programs: phase, tasks, kinds, share, seconds_left, running (of several tasks that a rank
+    /// All of this for other programs: phase, tasks, kinds, share, what is left, running (of several tasks that a rank
     /// was given together the one that it is at is `active`).
     Json to_json() const;
 

@@ -141,6 +141,7 @@ private:
         for (auto const& [kind, of_kind] : keys) status.kinds[kind].all = std::ssize(of_kind);
         // What became known on the way and has not begun stands there alone.
         auto const told = field(progress_, "kinds", Json::object());
+        if (!told.is_object()) return;
         for (auto const& [name, kind] : told.items()) {
             auto& all = status.kinds[name].all;
             all = std::max(all, field<std::int64_t>(kind, "all", 0));
@@ -171,11 +172,16 @@ private:
 
     void set_left(RunStatus& status) const {
         if (progress_.is_object()) {
-            auto const share = field(progress_, "share", 0.0);
-            status.share = share;
-            status.rank_seconds_left = (1 - share) * field(progress_, "seconds_expected", 0.0);
-            if (status.live && progress_.contains("seconds_left") && progress_["seconds_left"].is_number())
-                status.seconds_left = progress_["seconds_left"].get<double>();
+            auto const number = [&](char const* name) {
+                auto const found = progress_.find(name);
+                bool const there = found != progress_.end() && found->is_number();
+                return there ? std::optional{found->get<double>()} : std::nullopt;
+            };
+            status.share = number("share");
+            status.rank_seconds_left = number("rank_seconds_left");
+            if (!status.rank_seconds_left && status.share)  // nothing was seen yet of how good the guesses are
+                status.rank_seconds_left = (1 - *status.share) * number("rank_seconds_expected").value_or(0);
+            if (status.live) status.seconds_left = number("seconds_left");
             return;
         }
         if (planned_.empty()) return;
@@ -194,37 +200,24 @@ private:
 
     void set_running(RunStatus& status) const {
         if (status.state == "done") return;
-        auto const told_of = list(progress_, "running");
-        if (!status.live || told_of.empty()) {
-            for (auto const& [key, started] : open_) {
-                auto task = task_of(key, started.kind);
-                task.ranks = started.team;
-                status.running.push_back(std::move(task));
-            }
+        // The journal is ahead of the other file, which is not written at each event.
+        for (auto const& [key, started] : open_) {
+            auto& task = status.running.emplace_back(task_of(key, started.kind));
+            task.ranks = started.team;
         }
-        for (auto const& told : told_of) {
-            auto const key = field<std::string>(told, "key", "");
-            auto const known = std::ranges::find(status.running, key, &RunStatus::Task::key);
-            if (!status.live && known == status.running.end()) continue;  // the journal says that it has ended
-            auto& task =
-                known != status.running.end() ? *known : status.running.emplace_back(task_of(key, kind_of(key)));
-            task.label = field(told, "label", task.label);
-            task.ranks = field(told, "ranks", task.ranks);
-            task.seconds = field(told, "seconds", 0.0);
-            task.done = field<std::int64_t>(told, "done", 0);
-            task.total = field<std::int64_t>(told, "total", 0);
-            task.note = field<std::string>(told, "note", "");
-            task.active = field(told, "active", true);
+        for (auto const& told : list(progress_, "running")) {
+            auto const task =
+                std::ranges::find(status.running, field<std::string>(told, "key", ""), &RunStatus::Task::key);
+            if (task == status.running.end()) continue;
+            task->seconds = field(told, "seconds", 0.0);
+            task->done = field<std::int64_t>(told, "done", 0);
+            task->total = field<std::int64_t>(told, "total", 0);
+            task->note = field<std::string>(told, "note", "");
+            task->active = field(told, "active", true);
         }
         std::ranges::stable_sort(status.running, {}, [](RunStatus::Task const& task) {
             return std::pair{task.ranks, !task.active};
         });
-    }
-
-    std::string kind_of(std::string const& key) const {
-        if (auto const open = open_.find(key); open != open_.end()) return open->second.kind;
-        auto const planned = planned_.find(key);
-        return planned == planned_.end() ? "" : field<std::string>(planned->second, "kind", "");
     }
 
     std::vector<Json> journal_;
@@ -286,8 +279,8 @@ std::string text_of(RunStatus const& status) {
     if (status.share) {
         text += fmt::format("{:.0f} % of the expected work is done", 100 * *status.share);
         if (status.rank_seconds_left && *status.share < 1)
-            text += fmt::format(", {:.0f} rank-seconds are left", *status.rank_seconds_left);
-        if (status.seconds_left) text += fmt::format(", about {}", duration_text(*status.seconds_left));
+            text += fmt::format(", about {:.0f} rank-seconds are left", *status.rank_seconds_left);
+        if (status.seconds_left) text += fmt::format(", {}", duration_text(*status.seconds_left));
         text += "\n";
     }
     if (!status.phase.empty()) text += fmt::format("now: {}\n", status.phase);

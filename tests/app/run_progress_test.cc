@@ -13,8 +13,13 @@ namespace samner::app {
 namespace {
 
 using testing::DoubleEq;
+using testing::Field;
 using testing::HasSubstr;
 using testing::Optional;
+
+auto Seconds(double seconds) {
+    return Field(&RunProgress::Left::seconds, DoubleEq(seconds));
+}
 
 /// A run whose time goes by as the test says.
 class Progress : public testing::Test {
@@ -53,14 +58,14 @@ TEST_F(Progress, CountsExpectedSecondsAndNotTasks) {
 TEST_F(Progress, KnowsNoTimeLeftFromGuessesAlone) {
     auto run = on(2);
     run.expect(task("a", 100));
-    EXPECT_FALSE(run.seconds_left());
+    EXPECT_FALSE(run.left());
     run.started("a", {0});
     run.ended("a", true, 100);
-    EXPECT_THAT(run.seconds_left(), Optional(DoubleEq(0)));
+    EXPECT_THAT(run.left(), Optional(Seconds(0)));
 
     auto measured = on(2);
     measured.expect(task("a", 100, "train", true));
-    EXPECT_THAT(measured.seconds_left(), Optional(DoubleEq(50))) << "two ranks share what waits";
+    EXPECT_THAT(measured.left(), Optional(Seconds(50))) << "two ranks share what waits";
 }
 
 TEST_F(Progress, CorrectsTheTimeLeftByWhatTasksTookKindByKind) {
@@ -70,13 +75,14 @@ TEST_F(Progress, CorrectsTheTimeLeftByWhatTasksTookKindByKind) {
     run.started("a", {0});
     run.ended("a", true, 30);
     // All are taken to need three times as long: (10 + 10 + 5 + 5) x 3 on two ranks.
-    EXPECT_THAT(run.seconds_left(), Optional(DoubleEq(45)));
+    EXPECT_THAT(run.left(), Optional(Seconds(45)));
+    EXPECT_DOUBLE_EQ(run.left()->rank_seconds, 90);
     run.started("x", {0, 1});
     run.ended("x", true, 1);  // on both ranks: 2 in place of 5
-    EXPECT_THAT(run.seconds_left(), Optional(DoubleEq((20 * 3 + 5 * 0.4) / 2)));
+    EXPECT_THAT(run.left(), Optional(Seconds((20 * 3 + 5 * 0.4) / 2)));
     run.started("b", {0});
     run.ended("b", false, 1000);  // how fast something fails says nothing
-    EXPECT_THAT(run.seconds_left(), Optional(DoubleEq((10 * 3 + 5 * 0.4) / 2)));
+    EXPECT_THAT(run.left(), Optional(Seconds((10 * 3 + 5 * 0.4) / 2)));
 }
 
 TEST_F(Progress, TakesThePaceOfARunningTaskFromItsOwnSteps) {
@@ -85,13 +91,13 @@ TEST_F(Progress, TakesThePaceOfARunningTaskFromItsOwnSteps) {
     run.started("a", {0});
     now += 100;  // the model is loaded
     run.told("a", 1, 24, "");
-    EXPECT_FALSE(run.seconds_left());
+    EXPECT_FALSE(run.left());
     now += 1;
     run.told("a", 12, 24, "");  // a checkpoint's steps, all at once
-    EXPECT_FALSE(run.seconds_left());
+    EXPECT_FALSE(run.left());
     now += 4;
     run.told("a", 14, 24, "");  // two steps, of which one second each was expected
-    EXPECT_THAT(run.seconds_left(), Optional(DoubleEq(20)));
+    EXPECT_THAT(run.left(), Optional(Seconds(20)));
 }
 
 TEST_F(Progress, IsNotDoneBeforeItsLongestTask) {
@@ -99,7 +105,7 @@ TEST_F(Progress, IsNotDoneBeforeItsLongestTask) {
     run.expect(task("long", 40, "train", true));
     run.expect(task("short", 4, "train", true));
     run.started("long", {0});
-    EXPECT_THAT(run.seconds_left(), Optional(DoubleEq(40))) << "three idle ranks are of no help";
+    EXPECT_THAT(run.left(), Optional(Seconds(40))) << "three idle ranks are of no help";
 }
 
 TEST_F(Progress, OfAnEarlierCallCountsAsDoneAndWhatWaitsForFailuresNotAtAll) {
@@ -113,7 +119,7 @@ TEST_F(Progress, OfAnEarlierCallCountsAsDoneAndWhatWaitsForFailuresNotAtAll) {
     EXPECT_EQ(failed, 1);
     EXPECT_EQ(all, 3);
     EXPECT_DOUBLE_EQ(run.share(), 2.0 / 3);
-    EXPECT_FALSE(run.seconds_left()) << "what it took then is in the rates, not here";
+    EXPECT_FALSE(run.left()) << "what it took then is in the rates, not here";
 }
 
 TEST_F(Progress, PassesOverWhatItDoesNotKnow) {
@@ -191,7 +197,7 @@ TEST_F(Progress, IsAJsonDocument) {
     EXPECT_EQ(json["tasks"], (Json{{"done", 1}, {"failed", 0}, {"all", 3}}));
     EXPECT_EQ(json["kinds"]["infer"], (Json{{"done", 0}, {"failed", 0}, {"all", 2}}));
     EXPECT_EQ(json["share"], 0.625);
-    EXPECT_EQ(json["seconds_expected"], 200.0);
+    EXPECT_EQ(json["rank_seconds_expected"], 200.0);
     EXPECT_TRUE(json["seconds_left"].is_null());
     ASSERT_EQ(json["running"].size(), 2U);
     EXPECT_EQ(json["running"][1], (Json{{"key", "y"},
