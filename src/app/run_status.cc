@@ -73,10 +73,7 @@ public:
             task.ranks = record.team.empty() ? std::vector{record.rank} : record.team;
             task.seconds = record.seconds;
             task.note = record.error;
-            if (!record.ok && is_asked_for(record.key))
-                status.failed.push_back(std::move(task));
-            else if (record.ok && finished_now_.contains(record.key))
-                status.finished.push_back(std::move(task));
+            if (is_asked_for(record.key)) (record.ok ? status.finished : status.failed).push_back(std::move(task));
         }
         if (status.finished.size() > finished_shown)
             status.finished.erase(status.finished.begin(), status.finished.end() - finished_shown);
@@ -84,7 +81,7 @@ public:
     }
 
 private:
-    /// The last record of each task in the order of the journal, and what of it belongs to the last call.
+    /// The last record of each task in the order of the journal, and what the last call began.
     void read_records() {
         std::map<std::string, std::size_t> last;
         auto const records = work::task_records(journal_);
@@ -93,12 +90,10 @@ private:
             auto const kind = field<std::string>(journal_[i], "kind", "");
             auto const key = field<std::string>(journal_[i], "key", "");
             if (kind == "opened") {
-                finished_now_.clear();
                 started_now_.clear();
             } else if (kind == "started") {
                 started_now_.insert(key);
             } else if (kind == "done" || kind == "failed") {
-                finished_now_.insert(key);
                 last[key] = i;
             }
             if (auto const label = field<std::string>(journal_[i], "label", ""); !label.empty()) labels_[key] = label;
@@ -109,6 +104,8 @@ private:
         for (auto const& [i, key] : order)
             if (auto const record = records.find(key); record != records.end()) ended_.push_back(record->second);
         std::erase_if(open_, [&](auto const& task) { return !started_now_.contains(task.first); });
+        // What is done again has not ended.
+        std::erase_if(ended_, [&](work::TaskRecord const& record) { return open_.contains(record.key); });
     }
 
     /// Whether the experiment of the last call has a task: an earlier one may have had others.
@@ -229,7 +226,6 @@ private:
     std::map<std::string, work::Started> open_;  ///< started in the last call and not ended
     std::vector<work::TaskRecord> ended_;        ///< in the order in which they ended
     std::set<std::string> started_now_;          ///< in the last call
-    std::set<std::string> finished_now_;
 };
 
 std::string ranks_text(std::vector<int> const& ranks) {

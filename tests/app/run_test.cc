@@ -322,6 +322,7 @@ TEST_F(TinyRun, OfWhichThereIsNoProgressFileIsToldOfByItsJournalAndPlan) {
         write_atomically(run / "plan.json", damaged);
         status = status_of(run);
         EXPECT_EQ(count(status, "done"), 39) << damaged;
+        ASSERT_EQ(status["finished"].size(), 5U);
         EXPECT_TRUE(status["finished"].back()["label"].is_string());
     }
 }
