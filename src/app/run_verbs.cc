@@ -307,7 +307,7 @@ void plan_verb(Options const& options) {
     auto const store = setup.run.store.empty() ? options.out / "artifacts" : fs::path{setup.run.store};
     if (fs::is_directory(store)) {
         store::Artifacts const artifacts{store};
-        settle_known(plan, records, {artifacts, true, true, options.retry_failed});
+        settle_known(plan, records, {.artifacts = artifacts, .retry_failed = options.retry_failed});
     }
     auto const rates = rates_of(plan, records);
     fmt::print("{}", options.json ? plan_as_json(plan, rates) : summary(plan, rates));
