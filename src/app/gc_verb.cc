@@ -41,7 +41,7 @@ struct User {
 struct Unneeded {
     fs::path path;
     std::string label;
-    std::uintmax_t bytes = 0;
+    std::int64_t bytes = 0;
 };
 
 fs::path store_of(fs::path const& path) {
@@ -49,21 +49,6 @@ fs::path store_of(fs::path const& path) {
     if (fs::is_directory(path / ".records") || fs::is_directory(path / ".runs")) return path;
     throw InputError{fmt::format("'{}' is neither a run folder nor a store", path.string()),
                      "name a folder with a journal, or one that runs were given as --store"};
-}
-
-std::uintmax_t bytes_of(fs::path const& path) {
-    if (!fs::is_directory(path)) return fs::file_size(path);
-    std::uintmax_t bytes = 0;
-    for (auto const& entry : fs::recursive_directory_iterator{path})
-        if (entry.is_regular_file()) bytes += entry.file_size();
-    return bytes;
-}
-
-std::string size_text(std::uintmax_t bytes) {
-    auto const value = static_cast<double>(bytes);
-    return value < 1e6   ? fmt::format("{:.1f} kB", value / 1e3)
-           : value < 1e9 ? fmt::format("{:.1f} MB", value / 1e6)
-                         : fmt::format("{:.1f} GB", value / 1e9);
 }
 
 /// The keys of all that a run's journal says is there.
@@ -145,13 +130,13 @@ void gc_verb(Options const& options) {
                    user.live ? ", is running" : "");
     }
     std::vector<Unneeded> unneeded;
-    std::uintmax_t kept = 0;
+    std::int64_t kept = 0;
     std::size_t kept_count = 0;
     for (auto const& entry : fs::directory_iterator{root}) {
         auto const name = entry.path().filename().string();
         bool const partial = name.ends_with(".partial");
         if (!partial && !is_key(name)) continue;  // not samner's
-        auto const bytes = bytes_of(entry.path());
+        auto const bytes = store::bytes_of(entry.path());
         if (needed.contains(name)) {
             kept += bytes;
             ++kept_count;
@@ -160,13 +145,14 @@ void gc_verb(Options const& options) {
         }
     }
     std::ranges::sort(unneeded, {}, [](Unneeded const& one) { return std::pair{one.label, one.path}; });
-    std::uintmax_t freed = 0;
+    std::int64_t freed = 0;
     for (auto const& one : unneeded) {
         freed += one.bytes;
-        fmt::print("  {:.12}  {:>10}  {}\n", one.path.filename().string(), size_text(one.bytes), one.label);
+        fmt::print("  {:.12}  {:>10}  {}\n", one.path.filename().string(), size_text(static_cast<double>(one.bytes)),
+                   one.label);
     }
-    fmt::print("kept: {} results, {}; not needed: {}, {}\n", kept_count, size_text(kept), unneeded.size(),
-               size_text(freed));
+    fmt::print("kept: {} results, {}; not needed: {}, {}\n", kept_count, size_text(static_cast<double>(kept)),
+               unneeded.size(), size_text(static_cast<double>(freed)));
     auto const running = std::ranges::find_if(users, &User::live);
     auto const missing = std::ranges::find_if_not(users, &User::there);
     if (!options.remove) {
@@ -190,7 +176,7 @@ void gc_verb(Options const& options) {
         }
     }
     if (options.forget_missing) store::forget_missing_runs(root);
-    fmt::print("removed {} results, {}\n", unneeded.size(), size_text(freed));
+    fmt::print("removed {} results, {}\n", unneeded.size(), size_text(static_cast<double>(freed)));
 }
 
 }  // namespace

@@ -48,31 +48,14 @@ Json json_of(Provenance const& provenance) {
     return json;
 }
 
-/// RUN/artifacts: a folder, or a link to the store that is given.
+/// RUN/artifacts: a folder, or a link to the store that is given. Both are made where they are not there.
 fs::path opened_store(fs::path const& run, fs::path const& store) {
     auto const own = run / "artifacts";
     try {
-        if (store.empty()) {
-            if (fs::is_symlink(own) && !fs::is_directory(own)) {
-                throw InputError{fmt::format("'{}' is a link to a store that is not there: '{}'", own.string(),
-                                             fs::read_symlink(own).string()),
-                                 "bring it back, or name another with --store"};
-            }
-            fs::create_directories(own);
-            return own;
-        }
-        fs::create_directories(store);
-        if (fs::is_directory(own) && fs::equivalent(own, store)) return own;
-        if (fs::exists(own) && !fs::is_symlink(own)) {
-            if (!fs::is_empty(own)) {
-                throw InputError{fmt::format("'{}' holds results of its own, and '{}' is to be its store", own.string(),
-                                             store.string()),
-                                 fmt::format("let the other run use these (--store {}), or move them to a new store "
-                                             "first: mv {} {}",
-                                             own.string(), own.string(), store.string())};
-            }
-            fs::remove(own);
-        }
+        check_store(run, store);
+        fs::create_directories(store.empty() ? own : store);
+        if (store.empty() || (fs::is_directory(own) && fs::equivalent(own, store))) return own;
+        if (fs::is_directory(own) && !fs::is_symlink(own)) fs::remove(own);  // an empty one
         auto const link = run / ".artifacts.partial";
         fs::remove(link);
         fs::create_directory_symlink(fs::canonical(store), link);
@@ -114,6 +97,22 @@ bool uses_base(work::Task const& task) {
 }
 
 }  // namespace
+
+void check_store(fs::path const& run, fs::path const& store) {
+    auto const own = run / "artifacts";
+    if (store.empty()) {
+        if (!fs::is_symlink(own) || fs::is_directory(own)) return;
+        throw InputError{fmt::format("'{}' is a link to a store that is not there: '{}'", own.string(),
+                                     fs::read_symlink(own).string()),
+                         "bring it back, or name another with --store"};
+    }
+    if (!fs::exists(own) || fs::is_symlink(own) || fs::is_empty(own)) return;
+    if (fs::exists(store) && fs::equivalent(own, store)) return;
+    throw InputError{
+        fmt::format("'{}' holds results of its own, and '{}' is to be its store", own.string(), store.string()),
+        fmt::format("let the other run use these (--store {}), or move them to a new store first: mv {} {}",
+                    own.string(), own.string(), store.string())};
+}
 
 std::vector<std::string> check_run_folder(fs::path const& folder, std::string const& frozen, Change change) {
     auto const path = folder / "experiment.yaml";
@@ -325,7 +324,10 @@ void RunFolder::ended(sched::Job const& job, sched::JobResult const& result) {
     record.rank = result.rank;
     record.team = result.team;
     record.label = job.label;
-    if (result.ok) record.result = work::open_result(result.result);
+    if (result.ok) {
+        record.result = work::open_result(result.result);
+        record.bytes = store::bytes_of(artifacts_.path(record.key));
+    }
     auto json = work::to_journal(record);
     journal_.append(json);
     display_.progress().ended(result.key, result.ok, result.seconds);
@@ -392,6 +394,8 @@ RunFolder::Elsewhere RunFolder::look_elsewhere() {
     }
     for (auto const& key : news.done) elsewhere_.erase(key);
     for (auto const& key : news.free) elsewhere_.erase(key);
+    bool const waits = !elsewhere_.empty() && !display_.progress().is_running();
+    if (waits != std::exchange(waits_, waits)) display_.set_phase(waits ? "waiting for another run on the store" : "");
     return news;
 }
 
@@ -456,6 +460,7 @@ std::string plan_as_json(plan::Plan const& plan, work::Rates const& rates) {
                         {"sentences", infer ? infer->sentences : 0},
                         {"tokens", cost.tokens},
                         {"seconds", cost.seconds},
+                        {"bytes", cost.bytes},
                         {"measured", rates.measured(kind)}});
     }
     auto const sums = plan.totals();

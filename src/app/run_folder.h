@@ -51,6 +51,10 @@ enum class Change { allowed, refused };
 std::vector<std::string> check_run_folder(std::filesystem::path const& folder, std::string const& frozen,
                                           Change change);
 
+/// Checks that `run` would take a store for a run folder, without touching either. @param store  empty: RUN/artifacts
+/// @throws InputError when the folder has results of its own elsewhere, or its store is gone
+void check_store(std::filesystem::path const& run, std::filesystem::path const& store);
+
 /// A run folder that this process (rank 0) holds and writes to, as source and recorder of the scheduler.
 class RunFolder : public sched::JobSource, public sched::Recorder {
 public:
@@ -126,6 +130,7 @@ private:
     std::set<std::string> elsewhere_;             ///< keys of tasks that other runs do
     std::set<std::filesystem::path> neighbours_;  ///< run folders of these runs
     bool planned_ = false;                        ///< plan.json holds the tasks that were known at the start
+    bool waits_ = false;                          ///< all that is left is done by other runs
     std::size_t expired_ = 0;                     ///< claims of runs that died, whose work is repeated
 };
 

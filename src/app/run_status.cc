@@ -93,7 +93,7 @@ private:
                 started_now_.clear();
             } else if (kind == "started") {
                 started_now_.insert(key);
-            } else if (kind == "done" || kind == "failed") {
+            } else if (work::says_ended(kind)) {
                 last[key] = i;
             }
             if (auto const label = field<std::string>(journal_[i], "label", ""); !label.empty()) labels_[key] = label;

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,6 +16,7 @@
 #include "app/run_folder.h"
 #include "app/shared_options.h"
 #include "app/verbs.h"
+#include "app/why.h"
 #include "comm/comm.h"
 #include "comm/nccl.h"
 #include "core/file.h"
@@ -38,6 +40,7 @@ struct Options {
     fs::path out;
     fs::path store;
     std::vector<std::string> only;
+    std::string why;  ///< key of a task
     int ranks = 0;
     bool dry_run = false;
     bool retry_failed = false;
@@ -100,6 +103,22 @@ Setup set_up(Options const& options) {
     return setup;
 }
 
+/// Seconds of the longest chain of tasks that are left: no number of ranks is faster, but for tasks that several share.
+double critical_path(plan::Plan const& plan, work::Rates const& rates) {
+    std::map<std::string, double> until;  // the end of each task
+    std::function<double(std::string const&)> const end = [&](std::string const& key) {
+        if (plan.is_done(key)) return 0.0;
+        if (auto const found = until.find(key); found != until.end()) return found->second;
+        auto const& [task, after] = plan.task(key);
+        double start = 0;
+        for (auto const& before : after) start = std::max(start, end(before));
+        return until[key] = start + rates.of(task).seconds;
+    };
+    double longest = 0;
+    for (auto const& [key, planned] : plan.tasks()) longest = std::max(longest, end(key));
+    return longest;
+}
+
 std::string summary(plan::Plan const& plan, work::Rates const& rates) {
     struct Sum {
         int tasks = 0;
@@ -116,6 +135,7 @@ std::string summary(plan::Plan const& plan, work::Rates const& rates) {
         auto const cost = rates.of(planned.task);
         left.seconds += cost.seconds;
         left.tokens += cost.tokens;
+        left.bytes += cost.bytes;
         guessed = guessed || !rates.measured(kind);
     }
     std::string text;
@@ -129,9 +149,11 @@ std::string summary(plan::Plan const& plan, work::Rates const& rates) {
     text += fmt::format("decoding passes asked row by row {}, run {}; sentences {} and {}\n", totals.passes_asked,
                         between(totals.passes_run, totals.passes_most), totals.sentences_asked,
                         between(totals.sentences_run, totals.sentences_most));
-    text += fmt::format("expected cost of what is left: about {:.0f} rank-seconds and {:.0f} thousand tokens ({})\n",
-                        left.seconds, left.tokens / 1000,
-                        guessed ? "in part a rough guess for a small CPU" : "at the rates of this run");
+    text += fmt::format(
+        "expected cost of what is left: about {:.0f} rank-seconds (one after the other at least {:.0f}), {:.0f} "
+        "thousand tokens, {} on the disk ({})\n",
+        left.seconds, critical_path(plan, rates), left.tokens / 1000, size_text(left.bytes),
+        guessed ? "in part a rough guess for a small CPU" : "at the rates of this run");
     return text;
 }
 
@@ -297,21 +319,34 @@ void plan_verb(Options const& options) {
     auto const setup = set_up(options);
     auto plan = setup.plan();
     report::Records records;
+    fs::path const given = setup.run.store;
     if (!options.out.empty()) {
+        check_store(options.out, given);
         auto const changed = check_run_folder(options.out, setup.frozen, change_of(options));
         if (!changed.empty() && !options.json)
             fmt::print("the experiment differs from that of {}: {}\n", options.out.string(), fmt::join(changed, ", "));
+        if (auto const holder = store::last_holder(options.out); holder && holder->alive && !options.json)
+            fmt::print("process {} on {} runs in {} now\n", holder->pid, holder->host, options.out.string());
     }
     if (!options.out.empty() && fs::exists(options.out / "journal"))
         records = work::task_records(read_journal(options.out).records);
-    auto const store = setup.run.store.empty() ? options.out / "artifacts" : fs::path{setup.run.store};
+    auto const store = given.empty() ? options.out / "artifacts" : given;
+    std::optional<store::Artifacts> artifacts;
     if (fs::is_directory(store)) {
-        store::Artifacts const artifacts{store};
-        settle_known(plan, records, {.artifacts = artifacts, .retry_failed = options.retry_failed});
+        artifacts.emplace(store);
+        settle_known(plan, records, {.artifacts = *artifacts, .retry_failed = options.retry_failed});
     }
     auto const rates = rates_of(plan, records);
-    fmt::print("{}", options.json ? plan_as_json(plan, rates) : summary(plan, rates));
-    if (!options.json) fmt::print("hashing  {}\n", to_text(setup.hashing));
+    if (options.json) {
+        fmt::print("{}", plan_as_json(plan, rates));
+        return;
+    }
+    Why const why{plan, records, artifacts ? &*artifacts : nullptr};
+    if (!options.why.empty()) {
+        fmt::print("{}", why.text_of(options.why));
+        return;
+    }
+    fmt::print("{}{}hashing  {}\n", summary(plan, rates), why.summary(), to_text(setup.hashing));
 }
 
 ExitCode run_verb(Options const& options) {
@@ -349,6 +384,7 @@ void add_run_verbs(CLI::App& app, ExitCode& code) {
     add_setup_options(*plan, *options);
     plan->add_option("--out", options->out, "run folder, to see what is done");
     plan->add_option("--store", options->store, "store, to see what is done there; default that of the run folder");
+    plan->add_option("--why", options->why, "key of a task, or its beginning: say why it is not done");
     plan->add_flag("--json", options->json, "one JSON document");
     plan->callback([options] { plan_verb(*options); });
 

@@ -47,6 +47,13 @@ void rename_and_sync(std::filesystem::path const& from, std::filesystem::path co
 
 }  // namespace
 
+std::string size_text(double bytes) {
+    if (bytes < 1e3) return fmt::format("{:.0f} B", bytes);
+    if (bytes < 1e6) return fmt::format("{:.1f} kB", bytes / 1e3);
+    if (bytes < 1e9) return fmt::format("{:.1f} MB", bytes / 1e6);
+    return fmt::format("{:.1f} GB", bytes / 1e9);
+}
+
 MappedFile::MappedFile(std::filesystem::path path) : path_{std::move(path)} {
     Descriptor const file{path_, O_RDONLY};
     if (!file) throw InputError{fmt::format("cannot open '{}': {}", path_.string(), std::strerror(errno))};

@@ -15,6 +15,9 @@ namespace samner {
 /// What errno says of an action on a path, as an error: "cannot ACTION 'PATH': …".
 StorageError storage_error(std::string_view action, std::filesystem::path const& path);
 
+/// A number of bytes as people read it: 17 B, 1.2 kB, 3.4 MB, 5.6 GB.
+std::string size_text(double bytes);
+
 /// A file's bytes, mapped read-only. An empty file is an empty span.
 class MappedFile {
 public:

@@ -172,12 +172,8 @@ void HashMemory::save() const {
 }
 
 std::string to_text(HashMemory::Cost const& cost) {
-    auto const size = [](std::uint64_t bytes) {
-        return bytes < 100'000'000 ? fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6)
-                                   : fmt::format("{:.1f} GB", static_cast<double>(bytes) / 1e9);
-    };
-    return fmt::format("{} of inputs in {:.1f} s, {} remembered", size(cost.hashed), cost.seconds,
-                       size(cost.remembered));
+    return fmt::format("{} of inputs in {:.1f} s, {} remembered", size_text(static_cast<double>(cost.hashed)),
+                       cost.seconds, size_text(static_cast<double>(cost.remembered)));
 }
 
 }  // namespace samner

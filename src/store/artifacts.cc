@@ -166,6 +166,16 @@ std::optional<std::string> Artifacts::record(std::string const& key) const {
     return read_text(file);
 }
 
+std::vector<std::string> Artifacts::recorded() const {
+    std::vector<std::string> keys;
+    if (!fs::exists(root_ / ".records")) return keys;
+    for (auto const& entry : fs::directory_iterator{root_ / ".records"}) {
+        if (entry.path().extension() == ".json") keys.push_back(entry.path().stem().string());
+    }
+    std::ranges::sort(keys);
+    return keys;
+}
+
 bool Artifacts::verify(std::string const& key, std::string const& sha256) const {
     return has(key) && content_hash(path(key)) == sha256;
 }
@@ -184,6 +194,14 @@ void Artifacts::remove_partials() const {
     for (auto const& folder : {root_, root_ / ".records"}) {
         for (auto const& path : partials_of(folder, options_.writer)) fs::remove_all(path);
     }
+}
+
+std::int64_t bytes_of(fs::path const& path) {
+    if (!fs::is_directory(path)) return static_cast<std::int64_t>(fs::file_size(path));
+    std::int64_t bytes = 0;
+    for (auto const& entry : fs::recursive_directory_iterator{path})
+        if (entry.is_regular_file()) bytes += static_cast<std::int64_t>(entry.file_size());
+    return bytes;
 }
 
 std::string content_hash(fs::path const& path) {

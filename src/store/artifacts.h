@@ -54,6 +54,9 @@ public:
     /// @return nothing when there is none
     std::optional<std::string> record(std::string const& key) const;
 
+    /// The keys of all that there are records of, sorted.
+    std::vector<std::string> recorded() const;
+
     /// Whether the artifact is there with this content.
     bool verify(std::string const& key, std::string const& sha256) const;
 
@@ -70,6 +73,9 @@ private:
     std::filesystem::path root_;
     Options options_;
 };
+
+/// Bytes of a file, or of all files of a folder. @throws std::filesystem::filesystem_error
+std::int64_t bytes_of(std::filesystem::path const& path);
 
 /// SHA-256 of a file's bytes, or of a folder: that of the lines `RELATIVE-PATH NUL SHA-256 LF` of its files, sorted by
 /// path, as 64 hex digits.

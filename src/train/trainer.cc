@@ -281,11 +281,17 @@ private:
     void save() {
         if (context_.checkpoint.empty() || done() == saved_) return;
         auto drafted = context_.checkpoint;
-        if (!context_.writer.empty()) drafted += "." + context_.writer + ".partial";
+        drafted += fmt::format(".{}.partial", context_.writer.empty() ? "new" : context_.writer);
         write_checkpoint(drafted, identity_,
                          {floats_of(lora_.values), floats_of(first_moment_), floats_of(second_moment_), curve_});
-        if (context_.guard) context_.guard();
-        if (drafted != context_.checkpoint) move_into_place(drafted, context_.checkpoint);
+        try {
+            if (context_.guard) context_.guard();
+            move_into_place(drafted, context_.checkpoint);
+        } catch (...) {
+            std::error_code ignored;
+            std::filesystem::remove(drafted, ignored);
+            throw;
+        }
         saved_ = done();
     }
 

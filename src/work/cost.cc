@@ -20,14 +20,15 @@ double tokens_of(Result const& result) {
     return 0;
 }
 
-// The guesses: 300 tokens/s of training, sequences and prompts of 80 tokens. One line a kind of task.
-constexpr auto guesses = std::to_array<std::pair<std::string_view, Rate>>({{Train::kind, {0.27, 80}},
-                                                                           {Cluster::kind, {0.01, 0}},
-                                                                           {Encode::kind, {0.01, 0}},
-                                                                           {Infer::kind, {0.5, 120}},
-                                                                           {Select::kind, {0.02, 0}},
-                                                                           {Merge::kind, {0.3, 0}},
-                                                                           {Import::kind, {0.5, 0}}});
+// The guesses: 300 tokens/s of training, sequences and prompts of 80 tokens, adapters of rank 32. One line a kind of
+// task.
+constexpr auto guesses = std::to_array<std::pair<std::string_view, Rate>>({{Train::kind, {0.27, 80, 4e7}},
+                                                                           {Cluster::kind, {0.01, 0, 1e5}},
+                                                                           {Encode::kind, {0.01, 0, 1e6}},
+                                                                           {Infer::kind, {0.5, 120, 5e4}},
+                                                                           {Select::kind, {0.02, 0, 1e3}},
+                                                                           {Merge::kind, {0.3, 0, 4e7}},
+                                                                           {Import::kind, {0.5, 0, 4e7}}});
 static_assert(guesses.size() == std::variant_size_v<Task>, "each kind of task has a guess");
 
 }  // namespace
@@ -39,7 +40,8 @@ Rates::Rates() {
 void Rates::measure(std::map<std::string, TaskRecord> const& records,
                     std::function<Task const*(std::string const& key)> const& task_of) {
     struct Sum {
-        double seconds = 0, tokens = 0, size = 0;
+        double seconds = 0, tokens = 0, bytes = 0, size = 0;
+        int sized = 0;  // those whose bytes are known
     };
     std::map<std::string, Sum> sums;
     for (auto const& [key, record] : records) {
@@ -48,10 +50,14 @@ void Rates::measure(std::map<std::string, TaskRecord> const& records,
         auto& sum = sums[record.kind];
         sum.seconds += record.rank_seconds();
         sum.tokens += tokens_of(*record.result);
+        sum.bytes += static_cast<double>(record.bytes);
+        sum.sized += record.bytes > 0;
         sum.size += static_cast<double>(size_of(*task));
     }
     for (auto const& [kind, sum] : sums) {
-        if (sum.size > 0) rates_[kind] = {{sum.seconds / sum.size, sum.tokens / sum.size}, true};
+        if (sum.size <= 0) continue;
+        auto const bytes = sum.sized > 0 ? sum.bytes / sum.sized : of(kind).artifact_bytes;
+        rates_[kind] = {{sum.seconds / sum.size, sum.tokens / sum.size, bytes}, true};
     }
 }
 
@@ -69,7 +75,7 @@ bool Rates::measured(std::string_view kind) const {
 Cost Rates::of(Task const& task) const {
     auto const rate = of(kind_of(task));
     auto const size = static_cast<double>(size_of(task));
-    return {rate.seconds * size, rate.tokens * size};
+    return {rate.seconds * size, rate.tokens * size, rate.artifact_bytes};
 }
 
 }  // namespace samner::work

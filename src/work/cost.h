@@ -12,13 +12,15 @@ namespace samner::work {
 struct Cost {
     double seconds = 0;  ///< of one rank
     double tokens = 0;   ///< read and written by the language model
+    double bytes = 0;    ///< of its artifact
 };
 
 /// What a task of one kind costs for each unit of its size (size_of): a training sequence, a text, a sentence, a
-/// candidate, an adapter.
+/// candidate, an adapter. Its artifact counts once, whatever its size.
 struct Rate {
     double seconds = 0;
     double tokens = 0;
+    double artifact_bytes = 0;
 };
 
 /// Rates by kind of task. They begin as guesses for SmolLM2-135M on two slow cores, and become what a run has measured.

@@ -13,11 +13,15 @@ namespace {
 constexpr auto place = "journal";
 
 /// Whether a journal record of this kind says that a task is done. Journals of version 0.1 have `done` for `made`.
-bool says_done(std::string const& kind) {
+bool says_done(std::string_view kind) {
     return kind == "made" || kind == "reused" || kind == "done";
 }
 
 }  // namespace
+
+bool says_ended(std::string_view kind) {
+    return says_done(kind) || kind == "failed";
+}
 
 std::string seal(Result const& result) {
     return to_text(to_wire(result));
@@ -38,7 +42,7 @@ std::map<std::string, Started> started_tasks(std::vector<Json> const& journal) {
     for (auto const& json : journal) {
         try {
             auto const kind = member<std::string>(json, "kind", place);
-            if (says_done(kind) || kind == "failed") open.erase(member<std::string>(json, "key", place));
+            if (says_ended(kind)) open.erase(member<std::string>(json, "key", place));
             if (kind != "started") continue;
             Started started;
             started.key = member<std::string>(json, "key", place);
@@ -64,6 +68,7 @@ Json to_journal(TaskRecord const& record) {
               {"sha256", record.sha256},
               {"result", nullptr},
               {"seconds", record.seconds},
+              {"bytes", record.bytes},
               {"rank", record.rank}};
     if (record.result) {
         json["result"] = to_wire(*record.result);
@@ -77,7 +82,7 @@ Json to_journal(TaskRecord const& record) {
 
 std::optional<TaskRecord> from_journal(Json const& json) {
     auto const kind = member<std::string>(json, "kind", place);
-    if (!says_done(kind) && kind != "failed") return std::nullopt;
+    if (!says_ended(kind)) return std::nullopt;
     TaskRecord record;
     record.ok = says_done(kind);
     record.reused = kind == "reused";
@@ -85,6 +90,7 @@ std::optional<TaskRecord> from_journal(Json const& json) {
     record.kind = member<std::string>(json, "task", place);
     record.sha256 = member<std::string>(json, "sha256", place);
     record.seconds = member<double>(json, "seconds", place);
+    if (json.contains("bytes")) record.bytes = member<std::int64_t>(json, "bytes", place);
     record.rank = member<int>(json, "rank", place);
     if (json.contains("team")) record.team = member<std::vector<int>>(json, "team", place);
     if (json.contains("label")) record.label = member<std::string>(json, "label", place);

@@ -32,6 +32,7 @@ struct TaskRecord {
     std::optional<Result> result = {};  ///< of a task that is done
     std::string error = {};             ///< of one that failed
     double seconds = 0;
+    std::int64_t bytes = 0;  ///< of the artifact on the disk
     int rank = 0;
     std::vector<int> team = {};  ///< the ranks that did it together; empty: `rank` alone
     std::string label = {};      ///< for people; empty in a journal from before it was kept
@@ -64,6 +65,10 @@ Json to_journal(Started const& started);
 
 /// Tasks that were given out and did not end, by key. What cannot be read is warned of and left out.
 std::map<std::string, Started> started_tasks(std::vector<Json> const& journal);
+
+/// Whether a journal record of this kind says that a task has ended: made, reused or failed (in journals of version
+/// 0.1 done or failed).
+bool says_ended(std::string_view kind);
 
 /// As a journal record of kind `made`, `reused` or `failed`.
 Json to_journal(TaskRecord const& record);

@@ -17,6 +17,7 @@ namespace samner {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AllOf;
 using testing::HasSubstr;
 
 /// SHA-256 of every artifact, by key.
@@ -559,6 +560,88 @@ TEST_F(GrowingRun, FinishesWhatAnotherOnItsStoreHadBegunWhenItWasKilled) {
     EXPECT_EQ(again.code, 0) << again.output;
     made.merge(keys("made", run));
     EXPECT_EQ(made, artifacts(run));
+}
+
+TEST_F(GrowingRun, IsPlannedWithReasonsForWhatIsNotDone) {
+    started("museum", two);
+    auto const planned = [&](std::string const& rows, std::string const& settings) {
+        auto const words = command("museum", rows, settings, run);
+        return samner_command("plan" + words.substr(words.find(' '))).output;
+    };
+    EXPECT_EQ(planned(two, "").find("not done"), std::string::npos);
+    auto const sparse = two + "  sparse: merge(ours, density=0.2)\n";
+    EXPECT_THAT(planned(sparse, ""),
+                AllOf(HasSubstr("infer         1: waits for others"),
+                      HasSubstr("merge         1: is new: differs from what is there in density")));
+    auto const other = planned(two, "train.learning_rate=0.001");
+    EXPECT_THAT(other, HasSubstr("train         2: is new: differs from what is there in options.learning_rate"));
+    // Of one task: what differs, with values.
+    auto const json = command("museum", sparse, "--json", run);
+    std::string key;
+    auto const document = Json::parse(samner_command("plan" + json.substr(json.find(' '))).output);
+    for (auto const& task : document["tasks"])
+        if (task["kind"] == "merge" && task["state"] == "waiting") key = task["key"];
+    EXPECT_THAT(planned(sparse, "--why " + key.substr(0, 16)),
+                AllOf(HasSubstr("merge travel+zoo " + key), HasSubstr("density: 0.5, 0.2")));
+    EXPECT_THAT(planned(sparse, "--why 0x"), HasSubstr("0 tasks of this plan have a key that begins with '0x'"));
+    for (auto const& entry : fs::directory_iterator{run / "artifacts"})
+        if (fs::is_regular_file(entry)) fs::remove(entry);
+    EXPECT_THAT(planned(two, ""), HasSubstr("its artifact is missing or was altered"));
+}
+
+TEST_F(GrowingRun, GivesBackTheRoomOfWhatNoRunNeeds) {
+    auto const shared = "--store " + store.string();
+    started("museum", two, shared);
+    started_in(second, "museum", "  sparse: merge(ours, density=0.2)\n", shared);
+    auto const gc = [&](std::string const& words) { return samner_command("gc " + store.string() + words); };
+    auto const before = artifacts(run);
+    // Nothing of what any version of a run needs goes.
+    started("museum", "  base: base\n");
+    EXPECT_THAT(gc(" --delete").output, HasSubstr("not needed: 0"));
+    EXPECT_EQ(artifacts(run), before);
+    // Of the present ones: the second run's experts and merge, and the base's predictions of both.
+    EXPECT_THAT(gc(" --only-present").output, AllOf(HasSubstr("merge travel+zoo"), HasSubstr("nothing was removed")));
+    EXPECT_EQ(artifacts(run), before);
+    EXPECT_THAT(gc(" --only-present --delete").output, HasSubstr("removed 2 results"));
+    EXPECT_EQ(started("museum", "  base: base\n"), Kinds{});
+    EXPECT_EQ(started_in(second, "museum", "  sparse: merge(ours, density=0.2)\n"), Kinds{});
+    EXPECT_EQ(started("museum", two), (Kinds{{"merge", 1}, {"infer", 1}}));
+    // A run that is not there any more needs nothing, once that is said.
+    fs::remove_all(second);
+    auto const refused = gc(" --delete");
+    EXPECT_EQ(refused.code, 2);
+    EXPECT_THAT(refused.output, HasSubstr("--forget-missing"));
+    EXPECT_THAT(gc(" --delete --forget-missing").output, HasSubstr("removed 2 results"));
+    EXPECT_EQ(started("museum", two), Kinds{});
+    EXPECT_EQ(samner_command("gc " + folder.path().string()).code, 2);
+}
+
+TEST_F(GrowingRun, KeepsItsStoreWholeWhileItIsLive) {
+    auto const result = run_command(fmt::format(
+        "{0} {1} & run=$!; for i in $(seq 200); do [ -n \"$(ls {2}/.claims 2>/dev/null)\" ] && break; sleep 0.05; "
+        "done; "
+        "{0} gc {2} --delete; echo code $?; wait $run",
+        SAMNER_BINARY, command("museum", two, "train.max_steps=100 --store " + store.string(), run), store.string()));
+    EXPECT_THAT(result.output, HasSubstr("is live: nothing was removed"));
+    EXPECT_THAT(result.output, HasSubstr("code 73"));
+}
+
+TEST_F(GrowingRun, LeadsFromCellsToTheirFiles) {
+    started("museum", two + "  chosen: merge(select(ours, sampling, 1))\n", "seeds=[0,1]");
+    for (int const seed : {0, 1}) {
+        auto const cell = [&](char const* row) {
+            return run / "by-name/grow" / row / fmt::format("museum/seed-{}", seed);
+        };
+        EXPECT_TRUE(fs::is_regular_file(cell("base") / "predictions-1.jsonl"));
+        EXPECT_FALSE(fs::exists(cell("base") / "adapter-1"));
+        EXPECT_TRUE(fs::exists(cell("all") / "adapter-1/adapter_config.json"));
+        EXPECT_THAT(read_text(cell("chosen") / "selection-1.json"), HasSubstr("\"chosen\""));
+    }
+    auto const keys = store::read_strings(run / "results.h5", "/cells/predictions");
+    ASSERT_EQ(keys.size(), 6U);
+    for (auto const& key : keys) EXPECT_TRUE(fs::is_regular_file(run / "artifacts" / key)) << key;
+    fs::rename(run, folder / "moved");  // the links are relative
+    EXPECT_TRUE(fs::exists(folder / "moved/by-name/grow/all/museum/seed-0/adapter-1/adapter_config.json"));
 }
 
 TEST_F(GrowingRun, WithResultsOfItsOwnDoesNotMoveToAStoreUnasked) {

@@ -501,9 +501,9 @@ TEST_F(Verbs, PlanSaysWhatHashingCostsAndRemembersIt) {
     auto const command = fmt::format("SAMNER_CACHE='{}' {} plan experiments/tiny.yaml", path("cache"), SAMNER_BINARY);
     auto const first = run_command(command);
     ASSERT_EQ(first.code, 0) << first.output;
-    EXPECT_THAT(first.output, ContainsRegex("hashing  [1-9][0-9.]* MB of inputs in .* s, 0.0 MB remembered\n"));
+    EXPECT_THAT(first.output, ContainsRegex("hashing  [1-9][0-9.]* MB of inputs in .* s, 0 B remembered\n"));
     auto const second = run_command(command);
-    EXPECT_THAT(second.output, ContainsRegex("hashing  0.0 MB of inputs in .* s, [1-9][0-9.]* MB remembered\n"));
+    EXPECT_THAT(second.output, ContainsRegex("hashing  0 B of inputs in .* s, [1-9][0-9.]* MB remembered\n"));
 }
 
 /// Self-consistency: half of the samples name Paris; three of four name Rome, two of them as a city.

@@ -209,8 +209,8 @@ TEST_F(HashMemoryFile, LiesWhereTheEnvironmentSaysOrNowhere) {
 
 TEST(HashingCost, SaysWhatWasReadAndWhatWasNot) {
     EXPECT_EQ(to_text(HashMemory::Cost{0.94, 1'234'000'000, 410'000'000}),
-              "1.2 GB of inputs in 0.9 s, 0.4 GB remembered");
-    EXPECT_EQ(to_text(HashMemory::Cost{0, 0, 91'400'000}), "0.0 MB of inputs in 0.0 s, 91.4 MB remembered");
+              "1.2 GB of inputs in 0.9 s, 410.0 MB remembered");
+    EXPECT_EQ(to_text(HashMemory::Cost{0, 0, 91'400'000}), "0 B of inputs in 0.0 s, 91.4 MB remembered");
 }
 
 class HashedFiles : public testing::Test {

@@ -112,6 +112,23 @@ TEST_F(Resume, AfterACleanStopLosesNoStep) {
     EXPECT_EQ(run().modules, wanted.modules);
 }
 
+TEST_F(Resume, LeavesTheCheckpointOfWhoHasTakenOverAlone) {
+    options.checkpoint_every = 1;
+    EXPECT_THROW(run(3), Killed);
+    auto const others = read_text(checkpoint);
+    Context context;
+    context.checkpoint = checkpoint;
+    context.inputs = "base";
+    context.writer = "run-1-0";
+    context.guard = [] { throw RunInUseError{"taken over"}; };
+    EXPECT_THROW(train(model, *ops, options, examples, nonzero_adapter(), context), RunInUseError);
+    EXPECT_EQ(read_text(checkpoint), others);
+    EXPECT_EQ(std::distance(fs::directory_iterator{checkpoint.parent_path()}, {}), 1) << "no partial file is left";
+    context.guard = {};
+    train(model, *ops, options, examples, nonzero_adapter(), context);
+    EXPECT_EQ(kept(), options.max_steps);
+}
+
 TEST_F(Resume, TakesNoDamagedCheckpointAndSaysSo) {
     auto const wanted = uninterrupted();
     EXPECT_THROW(run(5), Killed);
