@@ -111,7 +111,8 @@ std::string Graph::encode(Context const& context) {
         .encoder = inputs_.encoder, .of = context.texts, .arithmetic = inputs_.of_encoder, .texts = context.sentences});
 }
 
-std::string Graph::infer(Model const& model, work::Texts texts, std::int64_t sentences) {
+std::string Graph::infer(Model const& model, work::Texts texts, std::int64_t sentences,
+                         std::optional<work::Sampling> sampling) {
     work::Infer task;
     task.base = inputs_.base;
     if (model.adapter) task.adapter = work::Input{*model.adapter};
@@ -121,13 +122,29 @@ std::string Graph::infer(Model const& model, work::Texts texts, std::int64_t sen
     task.max_new_tokens = run_.infer.max_new_tokens;
     task.fold = run_.infer.fold;
     task.num_slots = run_.infer.num_slots;
+    task.sampling = sampling;
     task.arithmetic = inputs_.arithmetic;
     task.sentences = sentences;
     return add(std::move(task));
 }
 
-std::string Graph::infer(Model const& model, Context const& context) {
-    return infer(model, context.texts, context.sentences);
+std::string Graph::infer(Model const& model, Context const& context, std::optional<work::Sampling> sampling) {
+    return infer(model, context.texts, context.sentences, sampling);
+}
+
+std::string Graph::cluster(Context const& context, std::int64_t clusters) {
+    if (clusters > context.sentences) {
+        throw InputError{
+            fmt::format("{} clusters of {} sentences of '{}'", clusters, context.sentences, context.target),
+            fmt::format("ask for 1 to {}", context.sentences)};
+    }
+    return add(work::Cluster{.encoder = inputs_.encoder,
+                             .recipe = {},
+                             .target = context.texts,
+                             .clusters = clusters,
+                             .kmeans_seed = context.seeds.cluster,
+                             .arithmetic = inputs_.of_encoder,
+                             .texts = context.sentences});
 }
 
 std::string Graph::infer_sample(Model const& model, Context const& context, std::int64_t k) {

@@ -102,8 +102,11 @@ public:
     std::string train(std::vector<Expert> const& experts, Seeds const& seeds);
     std::string encode(Expert const& expert, Seeds const& seeds);
     std::string encode(Context const& context);
-    std::string infer(Model const& model, Context const& context);
+    /// @param sampling  nothing: greedily
+    std::string infer(Model const& model, Context const& context, std::optional<work::Sampling> sampling = {});
     std::string infer_sample(Model const& model, Context const& context, std::int64_t k);
+    /// Splits the texts of a context. @throws InputError for more clusters than texts
+    std::string cluster(Context const& context, std::int64_t clusters);
     std::string select(work::Metric metric, std::int64_t m, std::int64_t k, std::vector<Expert> const& experts,
                        Context const& context);
     /// @throws InputError when the settings do not fit the method or the number of adapters
@@ -134,7 +137,8 @@ private:
     work::Recipe recipe(std::vector<Expert> const& experts, Seeds const& seeds);
     std::string cluster(std::string const& expert, std::int64_t clusters, Seeds const& seeds);
     std::int64_t expected_samples(work::Recipe const& recipe) const;
-    std::string infer(Model const& model, work::Texts texts, std::int64_t sentences);
+    std::string infer(Model const& model, work::Texts texts, std::int64_t sentences,
+                      std::optional<work::Sampling> sampling = {});
 
     RunFile run_;
     Inputs inputs_;

@@ -129,16 +129,10 @@ void check_without(Term const& term) {
 
 // select
 
-std::optional<std::vector<Chosen>> plan_select(Term const& term, Planning const& planning) {
-    auto const m = whole(*term.argument("m"), "m");
-    auto const experts = experts_of(*term.argument("pool"), planning.context.target);
-    if (m > std::ssize(experts)) {
-        fail(fmt::format("m is {}, but the pool has {} experts for the target '{}'", m, experts.size(),
-                         planning.context.target),
-             term.place, "choose a smaller m");
-    }
-    auto const metric = value_named<work::Metric>(term.argument("metric")->name, "metric", term.place.text());
-    auto const key = planning.graph.select(metric, m, whole(*term.argument("k"), "k"), experts, planning.context);
+/// What a selection has found; nothing while it is open.
+std::optional<std::vector<Chosen>> selected(Planning const& planning, work::Metric metric, std::int64_t m,
+                                            std::int64_t k, std::vector<Expert> const& experts) {
+    auto const key = planning.graph.select(metric, m, k, experts, planning.context);
     auto const* const selection = planning.graph.selection(key);
     if (!selection) {
         planning.open.insert(key);
@@ -153,12 +147,92 @@ std::optional<std::vector<Chosen>> plan_select(Term const& term, Planning const&
     return chosen;
 }
 
+std::optional<std::vector<Chosen>> plan_select(Term const& term, Planning const& planning) {
+    auto const m = whole(*term.argument("m"), "m");
+    auto const experts = experts_of(*term.argument("pool"), planning.context.target);
+    if (m > std::ssize(experts)) {
+        fail(fmt::format("m is {}, but the pool has {} experts for the target '{}'", m, experts.size(),
+                         planning.context.target),
+             term.place, "choose a smaller m");
+    }
+    auto const metric = value_named<work::Metric>(term.argument("metric")->name, "metric", term.place.text());
+    return selected(planning, metric, m, whole(*term.argument("k"), "k"), experts);
+}
+
 void check_select(Term const& term) {
     auto const size = experts_of(*term.argument("pool")).size();
     auto const m = term.argument("m");
     if (std::cmp_greater(whole(*m, "m"), size))
         fail(fmt::format("m is {}, but the pool has {} experts", m->number, size), m->place, "choose a smaller m");
     whole(*term.argument("k"), "k");
+}
+
+// unite, intersect
+
+/// By their best rank in one of two sets, those of the first before equal ones.
+std::vector<Chosen> by_best_rank(std::vector<Chosen> const& first, std::vector<Chosen> const& second) {
+    std::vector<Chosen> all;
+    auto const take = [&](std::vector<Chosen> const& from, std::size_t rank) {
+        if (rank >= from.size()) return;
+        auto const known = [&](Chosen const& one) { return one.expert.name == from[rank].expert.name; };
+        if (std::ranges::none_of(all, known)) all.push_back(from[rank]);
+    };
+    for (std::size_t rank = 0; rank < std::max(first.size(), second.size()); ++rank) {
+        take(first, rank);
+        take(second, rank);
+    }
+    return all;
+}
+
+bool holds(std::vector<Chosen> const& set, Expert const& expert) {
+    return std::ranges::any_of(set, [&](Chosen const& one) { return one.expert.name == expert.name; });
+}
+
+std::optional<std::vector<Chosen>> plan_unite(Term const& term, Planning const& planning) {
+    auto const first = set_of(*term.argument("first"), planning);
+    auto const second =
+        set_of(*term.argument("second"), planning);  // also where the first is open: all tasks are known
+    if (!first || !second) return std::nullopt;
+    auto all = by_best_rank(*first, *second);
+    if (auto const cut = term.argument("cut"))
+        all.resize(std::min(all.size(), static_cast<std::size_t>(whole(*cut, "cut"))));
+    return all;
+}
+
+void check_unite(Term const& term) {
+    if (auto const cut = term.argument("cut")) whole(*cut, "cut");
+}
+
+/// The experts among which a set is chosen, each once.
+std::vector<Expert> candidates_of(Term const& term, std::string const& target) {
+    if (term.type == Type::pool) return experts_of(term, target);
+    if (auto const pool = term.argument("pool")) return candidates_of(*pool, target);
+    auto all = candidates_of(*term.argument("first"), target);
+    for (auto& expert : candidates_of(*term.argument("second"), target)) {
+        if (std::ranges::find(all, expert.name, &Expert::name) == all.end()) all.push_back(std::move(expert));
+    }
+    return all;
+}
+
+/// The most sentences that a selection below samples; 0: none does.
+std::int64_t most_sampled(Term const& term) {
+    if (term.op == "select" && term.argument("metric")->name != "similarity") return whole(*term.argument("k"), "k");
+    std::int64_t most = 0;
+    for (auto const& [parameter, argument] : term.arguments) most = std::max(most, most_sampled(*argument));
+    return most;
+}
+
+std::optional<std::vector<Chosen>> plan_intersect(Term const& term, Planning const& planning) {
+    auto const first = set_of(*term.argument("first"), planning);
+    auto const second = set_of(*term.argument("second"), planning);
+    if (!first || !second) return std::nullopt;
+    auto both = by_best_rank(*first, *second);
+    std::erase_if(both, [&](Chosen const& one) { return !holds(*first, one.expert) || !holds(*second, one.expert); });
+    if (!both.empty()) return both;
+    constexpr std::int64_t usual = 10;  // as select has it
+    auto const sampled = most_sampled(term);
+    return selected(planning, work::Metric::fused, 1, sampled > 0 ? sampled : usual,
+                    candidates_of(term, planning.context.target));
 }
 
 // merge
@@ -350,16 +424,42 @@ work::Answer plan_vote(Term const& term, Planning const& planning) {
     return work::Answer::of(work::Answer::Kind::vote, planned<PlanAnswers>(*runs)(*runs, planning));
 }
 
-// not there yet
-
-void check_unite(Term const& term) {
-    if (auto const cut = term.argument("cut")) whole(*cut, "cut");
+std::vector<work::Answer> plan_sample(Term const& term, Planning const& planning) {
+    auto const model = model_of(*term.argument("model"), planning);
+    auto const temperature = term.argument("temperature")->number;
+    std::vector<work::Answer> answers;
+    for (std::int64_t i = 0; i < whole(*term.argument("n"), "n"); ++i) {
+        work::Sampling const sampling{temperature, planning.context.seeds.sample, static_cast<std::uint64_t>(i)};
+        answers.push_back(work::Answer::stored(model ? planning.graph.infer(*model, planning.context, sampling) : ""));
+    }
+    return answers;
 }
 
 void check_sample(Term const& term) {
     whole(*term.argument("n"), "n");
     auto const temperature = term.argument("temperature");
     if (temperature->number <= 0) fail("the temperature is not above 0", temperature->place);
+}
+
+work::Answer plan_split(Term const& term, Planning const& planning) {
+    auto const what = term.argument("what");
+    if (what->name == "pooled") fail("targets cannot be pooled yet", what->place, "split each target, or leave it out");
+    auto const clusters = whole(*term.argument("clusters"), "split's number of clusters");
+    auto const& system = *term.argument("system");
+    if (clusters == 1) return answer_of(system, planning);
+    work::Answer answer{.kind = work::Answer::Kind::clusters};
+    try {
+        answer.key = planning.graph.cluster(planning.context, clusters);
+    } catch (InputError const& error) {
+        fail(error.what(), term.argument("clusters")->place, error.remedy());
+    }
+    for (std::int64_t i = 0; i < clusters; ++i) {
+        auto part = planning.context;
+        part.texts = part.texts.with(work::OfCluster{{answer.key}, i});
+        part.sentences = (part.sentences + clusters - 1) / clusters;  // expected
+        answer.parts.push_back(answer_of(system, {planning.graph, part, planning.open}));
+    }
+    return answer;
 }
 
 void check_split(Term const& term) {
@@ -436,10 +536,11 @@ std::map<std::string, Operator, std::less<>> const& operators() {
               {{.name = "first", .types = sets},
                {.name = "second", .types = sets},
                {.name = "cut", .types = {number}, .optional = true, .help = "Only so many of them. " + whole_number}},
+          .plan = plan_unite,
           .check = check_unite}},
         {"intersect",
          {.result = set,
-          .help = "The experts of both sets.",
+          .help = "The experts of both sets, by their best rank in one, those of the first before equal ones.",
           .example = "intersect(ds(), se())",
           .parameters = {{.name = "first", .types = sets},
                          {.name = "second", .types = sets},
@@ -447,7 +548,9 @@ std::map<std::string, Operator, std::less<>> const& operators() {
                           .types = {name},
                           .fallback = "fused",
                           .choices = {"fused"},
-                          .help = "What stands in for an empty one: the first by the fused metric."}}}},
+                          .help = "What stands in for an empty one: the first by the fused metric among the experts "
+                                  "that both were chosen from."}},
+          .plan = plan_intersect}},
         {"merge",
          {.result = model,
           .help = "The base with the merged adapter of a set (section 3.3). One expert alone is that expert, unless "
@@ -499,11 +602,12 @@ std::map<std::string, Operator, std::less<>> const& operators() {
           .plan = plan_each}},
         {"sample",
          {.result = runs,
-          .help = "Predictions of one model that is sampled several times (Table 8).",
+          .help = "Answers of one model that are drawn several times, with the seed `sample` (Table 8).",
           .example = "sample(unified(six), n=5, temperature=0.7)",
           .parameters = {{.name = "model", .types = {model}},
                          {.name = "n", .types = {number}, .fallback = "5", .help = "How often. " + whole_number},
                          {.name = "temperature", .types = {number}, .fallback = "0.7", .help = "Above 0."}},
+          .plan = plan_sample,
           .check = check_sample}},
         {"vote",
          {.result = predictions,
@@ -514,14 +618,16 @@ std::map<std::string, Operator, std::less<>> const& operators() {
           .plan = plan_vote}},
         {"split",
          {.result = predictions,
-          .help = "The sentences in clusters, and the system anew for each of them (Figures 4 and 5).",
+          .help = "The sentences in clusters by their embeddings, and the system anew for each of them (Figures 4 and "
+                  "5). One cluster is the target as it is.",
           .example = "split(target, 3, sam())",
           .parameters = {{.name = "what",
                           .types = {name},
                           .choices = {"target", "pooled"},
-                          .help = "The sentences of the target, or of all targets together."},
+                          .help = "The sentences of the target; all targets together (pooled) are not there yet."},
                          {.name = "clusters", .types = {number}, .help = whole_number},
                          {.name = "system", .types = answers, .help = "What is done with a cluster as a target."}},
+          .plan = plan_split,
           .check = check_split}},
     };
     return table;

@@ -73,14 +73,13 @@ void Plan::failed(std::string const& key) {
 Plan::Totals Plan::totals() const {
     Totals totals;
     for (auto const& cell : cells_) {
-        auto const asked = cell.answer.passes_asked();
-        totals.passes_asked += asked;
-        totals.sentences_asked += asked * inputs().targets.at(cell.target).sentences;
+        auto const sentences = inputs().targets.at(cell.target).sentences;
+        totals.passes_asked += cell.answer.passes_asked();
+        totals.sentences_asked += cell.answer.sentences_asked(sentences);
         totals.open += cell.answer.open();
         if (cell.status != Cell::Status::pending) continue;
-        auto const open = cell.answer.passes_open();
-        totals.passes_most += open;
-        totals.sentences_most += open * inputs().targets.at(cell.target).sentences;
+        totals.passes_most += cell.answer.passes_open();
+        totals.sentences_most += cell.answer.sentences_open(sentences);
     }
     for (auto const& [key, planned] : tasks()) {
         auto const* const infer = std::get_if<work::Infer>(&planned.task);

@@ -3,9 +3,19 @@
 #include "task/tasks.h"
 
 namespace samner::task {
+namespace {
+
+std::vector<std::string> texts_of(work::Cluster const& task, Context& context) {
+    if (!task.target) return work::training_texts(task.recipe, context.texts(), context.labels());
+    std::vector<std::string> lines;
+    for (auto const& text : context.texts().read(*task.target, context.labels())) lines.push_back(text.sentence->text);
+    return lines;
+}
+
+}  // namespace
 
 Done do_task(work::Cluster const& task, std::string const& key, Context& context) {
-    auto const texts = work::training_texts(task.recipe, context.texts(), context.labels());
+    auto const texts = texts_of(task, context);
     auto const& encoder = context.encoder();
     auto const found = select::kmeans(encoder.encode(texts), encoder.dimension(), task.clusters, task.kmeans_seed);
     work::Clustered clustered{std::ssize(texts), std::vector<std::int64_t>(static_cast<std::size_t>(task.clusters)),

@@ -22,16 +22,20 @@ std::vector<Predicted> predict_with(std::vector<AdapterSource> const& adapters, 
     // Where bits depend on the company, they must not depend on what this rank has decoded before.
     options.max_kept_tokens = task.arithmetic.exact() ? context.workplace().max_kept_tokens : 0;
     options.fold = task.fold;
+    auto const drawn = task.sampling.value_or(work::Sampling{.temperature = 0});
+    options.sampling.temperature = drawn.temperature;
+    options.sampling.seed = drawn.seed;
     auto const texts = context.texts().read(task.texts, context.labels());
     auto const sentences = texts.size();
     if (!context.engine().is_loaded(false))
         context.tell(keys.front(), {0, std::ssize(texts), "loading the base model"});
     // Answers come about in the order of the prompts, adapter by adapter.
-    return predict(context.engine(), texts, task.prompt, adapters, options, [&](std::size_t answered) {
+    auto const tell = [&](std::size_t answered) {
         if (answered == 0) return;
         auto const whole = (answered - 1) / sentences;
         context.tell(keys.at(whole), {static_cast<std::int64_t>(answered - whole * sentences), std::ssize(texts)});
-    });
+    };
+    return predict(context.engine(), texts, task.prompt, adapters, options, tell, drawn.number);
 }
 
 }  // namespace

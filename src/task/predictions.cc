@@ -9,11 +9,11 @@ namespace samner::task {
 
 std::vector<Predicted> predict(Engine& engine, std::vector<work::Text> const& texts, prompt::Options const& prompt,
                                std::vector<AdapterSource> const& adapters, infer::Options const& options,
-                               std::function<void(std::size_t)> const& progress) {
+                               std::function<void(std::size_t)> const& progress, std::uint64_t sample) {
     std::vector<Engine::Prompt> prompts;
     for (auto const& adapter : adapters) {
         for (auto const& [sentence, dataset] : texts)
-            prompts.push_back({prompt::render(*sentence, *dataset, prompt).text, adapter, 0, sentence->id});
+            prompts.push_back({prompt::render(*sentence, *dataset, prompt).text, adapter, sample, sentence->id});
     }
     auto const completions = engine.generate(prompts, options, progress);
     std::map<corpus::Dataset const*, std::vector<std::string>> types;

@@ -25,9 +25,10 @@ struct Predicted {
 
 /// Renders prompts, decodes and reads the answers, of several adapters in one batch. Each text's types and prompt are
 /// those of its own data set; its entities are not looked at.
+/// @param sample  which of several answers to each prompt, where the options draw
 /// @return in the order of the adapters
 std::vector<Predicted> predict(Engine& engine, std::vector<work::Text> const& texts, prompt::Options const& prompt,
                                std::vector<AdapterSource> const& adapters, infer::Options const& options,
-                               std::function<void(std::size_t)> const& progress = {});
+                               std::function<void(std::size_t)> const& progress = {}, std::uint64_t sample = 0);
 
 }  // namespace samner::task

@@ -129,6 +129,32 @@ std::int64_t Answer::passes_open() const {
     return count;
 }
 
+namespace {
+
+/// Sums `of` over the parts with the sentences that each answers.
+template <class Of>
+std::int64_t sum_of_parts(Answer const& answer, std::int64_t sentences, Of const& of) {
+    auto const shares = answer.kind == Answer::Kind::clusters ? std::ssize(answer.parts) : 1;
+    std::int64_t sum = 0;
+    for (std::int64_t i = 0; auto const& part : answer.parts) {
+        sum += of(part, sentences / shares + (i < sentences % shares ? 1 : 0));
+        i += shares > 1;
+    }
+    return sum;
+}
+
+}  // namespace
+
+std::int64_t Answer::sentences_asked(std::int64_t sentences) const {
+    if (kind == Kind::stored) return sentences;
+    return sum_of_parts(*this, sentences, [](Answer const& part, std::int64_t n) { return part.sentences_asked(n); });
+}
+
+std::int64_t Answer::sentences_open(std::int64_t sentences) const {
+    if (kind == Kind::stored) return key.empty() ? sentences : 0;
+    return sum_of_parts(*this, sentences, [](Answer const& part, std::int64_t n) { return part.sentences_open(n); });
+}
+
 bool Answer::open() const {
     return passes_open() > 0;
 }

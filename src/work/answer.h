@@ -32,7 +32,10 @@ struct Answer {
     std::set<std::string> passes() const;  ///< the infer tasks among them
     std::int64_t passes_asked() const;     ///< stored predictions below, known or not, each as often as it stands
     std::int64_t passes_open() const;      ///< those of them that are not known yet
-    bool open() const;                     ///< whether one is not known yet
+    /// Sentences that these passes decode, when the target has so many and clusters are of one size.
+    std::int64_t sentences_asked(std::int64_t sentences) const;
+    std::int64_t sentences_open(std::int64_t sentences) const;
+    bool open() const;  ///< whether one is not known yet
 };
 
 /// What answers are made of. Lists are by the sentences of the target, in its order.

@@ -5,6 +5,7 @@
 namespace samner::work {
 
 std::string Cluster::label() const {
+    if (target) return fmt::format("split {} in {}", target->name(), clusters);
     return fmt::format("cluster {}", recipe.name());
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "core/fields.h"
 #include "work/arithmetic.h"
 #include "work/recipe.h"
+#include "work/texts.h"
 
 namespace samner::work {
 
@@ -26,14 +28,15 @@ struct Clustered {
     }
 };
 
-/// Splits an expert's training samples by the embeddings of their texts (k-means): JSON {"labels": […]}.
+/// Splits an expert's training samples, or a target's texts, by their embeddings (k-means): JSON {"labels": […]}.
 struct Cluster {
     using Result = Clustered;
     static constexpr std::string_view kind = "cluster";
     static constexpr int revision = 2;  // 2: the encoder's hash covers all that its embeddings depend on
 
-    std::string encoder;  ///< its hash
-    Recipe recipe;
+    std::string encoder;               ///< its hash
+    Recipe recipe;                     ///< of the samples
+    std::optional<Texts> target = {};  ///< what is split in place of samples
     std::int64_t clusters = 1;
     std::uint64_t kmeans_seed = 0;
     Arithmetic arithmetic;
@@ -43,6 +46,7 @@ struct Cluster {
     static void fields(Self& self, Visit&& visit) {
         visit("encoder", self.encoder);
         Recipe::fields(self.recipe, visit);
+        visit("target_texts", self.target, self.target.has_value());
         visit("clusters", self.clusters);
         visit("kmeans_seed", self.kmeans_seed);
         visit("arithmetic", self.arithmetic, no_influence);

@@ -19,7 +19,8 @@ Json Infer::key() const {
 }
 
 std::string Infer::label() const {
-    return fmt::format("infer {} on {}", model, texts.name());
+    auto const drawn = sampling ? fmt::format(", answer {}", sampling->number + 1) : "";
+    return fmt::format("infer {} on {}{}", model, texts.name(), drawn);
 }
 
 bool Infer::sampled() const {

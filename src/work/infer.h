@@ -32,8 +32,24 @@ struct Pass {
     }
 };
 
-/// Decodes answers to prompts of texts, greedily, and reads the mentions out of them: a predictions file
-/// (task/predictions.h).
+/// Draws answers instead of taking the most likely ones.
+struct Sampling {
+    static constexpr std::string_view kind = "sampling";
+    double temperature = 1;
+    std::uint64_t seed = 0;
+    std::uint64_t number = 0;  ///< which of several answers to the same prompt
+
+    friend bool operator==(Sampling const&, Sampling const&) = default;
+    template <class Self, class Visit>
+    static void fields(Self& self, Visit&& visit) {
+        visit("temperature", self.temperature);
+        visit("seed", self.seed);
+        visit("number", self.number);
+    }
+};
+
+/// Decodes answers to prompts of texts, greedily unless `sampling` is given, and reads the mentions out of them: a
+/// predictions file (task/predictions.h).
 struct Infer {
     using Result = Pass;
     static constexpr std::string_view kind = "infer";
@@ -46,6 +62,7 @@ struct Infer {
     std::int64_t max_new_tokens = 256;
     infer::Fold fold = infer::Fold::never;
     std::int64_t num_slots = 32;
+    std::optional<Sampling> sampling = {};
     Arithmetic arithmetic;
     std::int64_t sentences = 0;  ///< that are expected
 
@@ -59,6 +76,7 @@ struct Infer {
         visit("max_new_tokens", self.max_new_tokens);
         visit("fold", self.fold, self.adapter && self.fold != infer::Fold::never);
         visit("num_slots", self.num_slots, !self.arithmetic.exact());
+        visit("sampling", self.sampling, self.sampling.has_value());
         visit("arithmetic", self.arithmetic, no_influence);
         visit("sentences", self.sentences, no_influence);
     }

@@ -113,13 +113,17 @@ protected:
     }
     /// Finishes every known task; selections take the first m experts in the pool's order, or the last.
     static void finish_all(Plan& plan, bool first = true) {
+        finish(plan, [&](work::Select const&) { return !first; });
+    }
+    /// @param last  of which selections take the last m experts
+    static void finish(Plan& plan, std::function<bool(work::Select const&)> const& last) {
         for (auto keys = plan.take_new(); !keys.empty(); keys = plan.take_new()) {
             for (auto const& key : keys) {
                 auto const task = plan.task(key).task;
                 auto result = nothing(task);
                 if (auto const* const select = std::get_if<work::Select>(&task)) {
                     auto experts = select->experts;
-                    if (!first) std::ranges::reverse(experts);
+                    if (last(*select)) std::ranges::reverse(experts);
                     auto& selection = std::get<work::Selection>(result);
                     for (std::size_t i = 0; std::cmp_less(i, select->m); ++i) {
                         selection.chosen.push_back(experts[i].name);
@@ -322,12 +326,8 @@ TEST_F(Planning, FailsTheCellsThatWaitForALostSelection) {
 }
 
 TEST_F(Planning, RefusesWhatIsNotThereYetAndUnknownNames) {
-    EXPECT_THAT([&] { plan("  a: split(target, 2, merge(ours))\n"); },
-                ThrowsMessage<InputError>(HasSubstr("'split' is not there yet")));
-    EXPECT_THAT([&] { plan("  a: vote(sample(unified(ours)))\n"); },
-                ThrowsMessage<InputError>(HasSubstr("'sample' is not there yet")));
-    EXPECT_THAT([&] { plan("  a: merge(unite(select(ours, similarity, 2), select(ours, sampling, 2)))\n"); },
-                ThrowsMessage<InputError>(HasSubstr("'unite' is not there yet")));
+    EXPECT_THAT([&] { plan("  a: split(pooled, 2, merge(ours))\n"); },
+                ThrowsMessage<InputError>(HasSubstr("targets cannot be pooled yet")));
     try {
         plan("  a: expert(pool(stem, biomedcal), stem)\n");
         FAIL();
@@ -587,6 +587,98 @@ TEST_F(Planning, ClustersEachDomainOnceForAllMixedExpertsAndTrainsEachOnOneClust
     EXPECT_EQ(indices, (std::set<std::int64_t>{0, 1, 2, 3}));
     EXPECT_THAT([&] { plan("  a: merge(pool(mix(pool(mix(ours, 2)), 2)))\n"); },
                 ThrowsMessage<InputError>(HasSubstr("a mix of mixed experts")));
+}
+
+/// Similarity takes the first, sampling the last of a pool.
+bool samples(work::Select const& select) {
+    return select.metric == work::Metric::sampling;
+}
+
+std::vector<std::vector<std::string>> merged_names(Plan const& plan) {
+    std::vector<std::vector<std::string>> all;
+    for (auto const& [key, planned] : plan.tasks())
+        if (auto const* const merge = as<work::Merge>(planned)) all.push_back(merge->names);
+    return all;
+}
+
+TEST_F(Planning, UnitesSetsByTheBestRankInEither) {
+    std::string const sets = "select(ours, similarity, 2), select(ours, sampling, 2)";
+    auto made = plan("  all: merge(unite(" + sets + "))\n");
+    EXPECT_EQ(made.totals().open, 2);
+    finish(made, samples);
+    using Names = std::vector<std::vector<std::string>>;
+    EXPECT_EQ(merged_names(made), (Names{{"biomedical", "stem", "social_media"}}));
+    auto cut = plan("  two: merge(unite(" + sets + ", cut=2))\n");
+    finish(cut, samples);
+    EXPECT_EQ(merged_names(cut), (Names{{"biomedical", "stem"}}));
+    auto pools = plan("  pools: merge(unite(pool(stem), ours))\n");
+    EXPECT_EQ(merged_names(pools), (Names{{"stem", "biomedical", "social_media"}}));
+}
+
+TEST_F(Planning, IntersectsSetsAndTakesTheFusedFirstForNone) {
+    auto made = plan(
+        "  both: merge(intersect(select(ours, similarity, 2), select(ours, sampling, 2)))\n  it: expert(ours, "
+        "social_media)\n");
+    finish(made, samples);
+    EXPECT_EQ(made.cells()[0].answer.key, made.cells()[2].answer.key);
+    // With one each there is none in both: another selection, on as many sentences, decides.
+    auto none = plan(
+        "  both: merge(intersect(select(ours, similarity, 1), select(ours, sampling, 1, k=7)))\n  it: expert(ours, "
+        "biomedical)\n");
+    EXPECT_EQ(kinds(none)["select"], 4);
+    finish(none, samples);
+    EXPECT_EQ(kinds(none)["select"], 6);
+    EXPECT_EQ(none.cells()[0].answer.key, none.cells()[2].answer.key);
+    for (auto const& [key, planned] : none.tasks()) {
+        auto const* const select = as<work::Select>(planned);
+        if (!select || select->metric != work::Metric::fused) continue;
+        EXPECT_EQ(select->m, 1);
+        auto const& votes = std::get<work::Infer>(none.task(select->experts.front().predictions->key).task);
+        EXPECT_EQ(std::get<work::Sample>(votes.texts.views.back()).k, 7);
+    }
+}
+
+TEST_F(Planning, SplitsATargetAndEvaluatesASystemForEachCluster) {
+    std::string const system = "merge(select(ours, similarity, 2))";
+    auto made = plan("  two: split(target, 2, " + system + ")\n  one: split(target, 1, " + system +
+                     ")\n  it: " + system + "\n");
+    EXPECT_EQ(kinds(made)["cluster"], 2) << "one a target";
+    EXPECT_EQ(kinds(made)["select"], 2 * (2 + 1));
+    EXPECT_EQ(made.totals().passes_asked, 2 * (2 + 1 + 1));
+    EXPECT_EQ(made.totals().sentences_asked, 3 * 110) << "clusters are parts of a target";
+    finish_all(made);
+    auto const& two = made.cells()[0].answer;
+    EXPECT_EQ(two.kind, work::Answer::Kind::clusters);
+    ASSERT_EQ(two.parts.size(), 2U);
+    EXPECT_NE(two.parts[0].key, two.parts[1].key);
+    for (std::int64_t i = 0; i < 2; ++i) {
+        auto const& pass = std::get<work::Infer>(made.task(two.parts[static_cast<std::size_t>(i)].key).task);
+        EXPECT_EQ(std::get<work::OfCluster>(pass.texts.views.back()), (work::OfCluster{{two.key}, i}));
+        EXPECT_THAT(made.task(two.parts[static_cast<std::size_t>(i)].key).after, testing::Contains(two.key));
+    }
+    EXPECT_EQ(made.cells()[2].answer.key, made.cells()[4].answer.key) << "one cluster is the target";
+    for (auto const& cell : made.cells()) EXPECT_EQ(cell.status, Cell::Status::done);
+    EXPECT_THAT([&] { plan("  a: split(target, 51, merge(ours))\n"); },
+                ThrowsMessage<InputError>(HasSubstr("51 clusters of 50 sentences of 'science'")));
+}
+
+TEST_F(Planning, DrawsTheAnswersOfAModelSeveralTimes) {
+    auto const passes = [&](std::string const& rows, std::vector<std::string> const& overrides = {}) {
+        auto const made = plan(rows, overrides);
+        auto keys = made.cells()[0].answer.passes();
+        keys.merge(made.cells()[1].answer.passes());
+        return keys;
+    };
+    auto const three = passes("  a: vote(sample(base, n=3, temperature=0.7))\n");
+    EXPECT_EQ(three.size(), 2U * 3);
+    auto const more = passes("  a: vote(sample(base, n=4, temperature=0.7))\n");
+    EXPECT_TRUE(std::ranges::includes(more, three)) << "a further answer leaves the others as they are";
+    auto const none_of = [&](std::set<std::string> const& others) {
+        return std::ranges::none_of(others, [&](auto const& key) { return three.contains(key); });
+    };
+    EXPECT_TRUE(none_of(passes("  a: vote(sample(base, n=3, temperature=0.8))\n")));
+    EXPECT_TRUE(none_of(passes("  a: vote(sample(base, n=3))\n", {"seeds={train: 0, sample: 5}"})));
+    EXPECT_TRUE(none_of(passes("  a: base\n")));
 }
 
 TEST_F(Planning, BoundsThePassesOfOpenSelectionsFromBothSides) {

@@ -101,7 +101,8 @@ bool may_be_missing(std::string const& pointer) {
                             "/metrics/", "/similarity/", "/sampling_f1/"}) {
         if (pointer.starts_with(own)) return true;
     }
-    for (auto const* optional : {"/adapter", "/cluster", "/prompt/parts", "/predictions", "/pseudo_labels", "/mfu"}) {
+    for (auto const* optional :
+         {"/adapter", "/cluster", "/prompt/parts", "/predictions", "/pseudo_labels", "/mfu", "/target_texts", "/sampling"}) {
         if (pointer.ends_with(optional)) return true;
     }
     return false;

@@ -117,7 +117,7 @@ TEST(Tasks, HaveLabelsWidthsAndSizes) {
     EXPECT_EQ(label_of(a_training()), "train stem[4]+news");
     EXPECT_EQ(label_of(a_selection()),
               "select for science+texts (cluster 3) (shard 2) (sentence of trial 4) (sample of 5) by fused");
-    EXPECT_EQ(label_of(a_whole_pass()), "infer stem on science");
+    EXPECT_EQ(label_of(a_whole_pass()), "infer stem on science, answer 3");
     EXPECT_EQ(label_of(a_merge(merge::Method::ties)), "merge stem+news");
     EXPECT_EQ(label_of(an_encoding(a_recipe())), "encode stem[4]+news");
     EXPECT_EQ(label_of(a_clustering()), "cluster stem[4]+news");

@@ -79,7 +79,14 @@ inline Train a_training() {
 }
 
 inline Cluster a_clustering() {
-    return {"encoder", a_recipe(), 5, 6, on_a_device(), 7};
+    return {"encoder", a_recipe(), {}, 5, 6, on_a_device(), 7};
+}
+
+/// Of a target's texts in place of samples.
+inline Cluster a_splitting() {
+    auto task = a_clustering();
+    task.target = some_texts();
+    return task;
 }
 
 inline Encode an_encoding(std::variant<Recipe, Texts> of) {
@@ -100,6 +107,7 @@ inline Infer a_sampled_pass() {
     task.max_new_tokens = 33;
     task.fold = infer::Fold::automatic;
     task.num_slots = 5;
+    task.sampling = {0.7, 8, 2};
     task.arithmetic = on_a_device();
     task.sentences = 5;
     return task;
@@ -128,7 +136,7 @@ inline Merge a_merge(merge::Method method) {
 inline std::vector<Task> sample_tasks() {
     return {an_import(),
             a_training(),
-            a_clustering(),
+            a_splitting(),
             an_encoding(a_recipe()),
             an_encoding(some_texts()),
             a_sampled_pass(),
