@@ -1,7 +1,9 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -14,6 +16,7 @@
 #include "comm/nccl.h"
 #include "core/fields.h"
 #include "core/file.h"
+#include "core/input_lines.h"
 #include "core/json.h"
 #include "core/yaml.h"
 #include "infer/generate.h"
@@ -56,7 +59,7 @@ Json settings_of(std::vector<std::string> const& words) {
 /// Training examples of a JSONL file: {"prompt", "answer"} or {"ids", "labels"} a line.
 std::vector<task::Engine::Tokens> read_examples(task::Engine const& engine, fs::path const& path) {
     std::vector<task::Engine::Tokens> examples;
-    for_each_jsonl(path, [&](Json const& line, std::string const& place) {
+    for_each_input(path, [&](Json const& line, std::string const& place) {
         using Ids = std::vector<std::int32_t>;
         if (line.contains("ids")) {
             examples.push_back({member<Ids>(line, "ids", place), member<Ids>(line, "labels", place)});
@@ -99,6 +102,10 @@ Prepared prepare(Options const& options, fs::path const& out, bool leads) {
                               ? read_examples(*prepared.engine, data)
                               : dataset_examples(*prepared.engine, data, reader, options.text.prompt()),
                           std::back_inserter(prepared.examples));
+    }
+    if (prepared.examples.empty()) {
+        throw InputError{fmt::format("no training examples in {}", fmt::join(options.data, ", ")),
+                         "name data sets or files with at least one"};
     }
     return prepared;
 }
@@ -184,11 +191,13 @@ void generate_verb(Options const& options) {
                          "set --temperature"};
     std::vector<Json> ids;
     std::vector<task::Engine::Prompt> prompts;
-    for_each_jsonl(options.in, [&](Json const& line, std::string const& place) {
+    std::map<std::string, Distinct> distinct;  // by adapter: the same prompt may go to several
+    for_each_input(options.in, [&](Json const& line, std::string const& place) {
         auto const text = member<std::string>(line, "prompt", place);
         auto const adapter =
             line.contains("adapter") ? member<std::string>(line, "adapter", place) : options.model.adapter.string();
         auto const id = member<Json>(line, "id", place);
+        distinct[adapter].add(id_of(line, place), place);
         for (std::uint64_t sample = 0; sample < options.samples; ++sample) {
             ids.push_back(id);
             prompts.push_back({text, {adapter, nullptr}, sample, to_text(id)});
@@ -211,7 +220,9 @@ void generate_verb(Options const& options) {
 
 void encode_verb(Options const& options) {
     std::vector<std::string> texts;
-    for_each_jsonl(options.in, [&](Json const& line, std::string const& place) {
+    Distinct distinct;
+    for_each_input(options.in, [&](Json const& line, std::string const& place) {
+        if (line.contains("id")) distinct.add(id_of(line, place), place);
         texts.push_back(member<std::string>(line, "text", place));
     });
     task::TextEncoder const encoder{options.encoder, options.model.device};

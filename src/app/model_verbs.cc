@@ -5,6 +5,7 @@
 #include "app/shared_options.h"
 #include "app/verbs.h"
 #include "core/file.h"
+#include "core/input_lines.h"
 #include "core/json.h"
 #include "core/parallel.h"
 #include "task/engine.h"
@@ -59,7 +60,9 @@ void info(Options const& options) {
 void tokenize(Options const& options) {
     auto const tokenizer = token::Tokenizer::open(options.model.base);
     std::string lines;
-    for_each_jsonl(options.in, [&](Json const& line, std::string const& place) {
+    Distinct distinct;
+    for_each_input(options.in, [&](Json const& line, std::string const& place) {
+        distinct.add(id_of(line, place), place);
         Json const ids{{"id", member<Json>(line, "id", place)},
                        {"ids", tokenizer.encode(member<std::string>(line, "text", place), true)}};
         lines += ids.dump() + "\n";
@@ -70,8 +73,10 @@ void tokenize(Options const& options) {
 void logits(Options const& options) {
     task::Engine engine{options.model.base, options.model.device, parse_precision(options.model.dtype, "--dtype")};
     std::vector<std::pair<std::string, std::vector<std::int32_t>>> sequences;
-    for_each_jsonl(options.in, [&](Json const& line, std::string const& place) {
+    Distinct distinct;
+    for_each_input(options.in, [&](Json const& line, std::string const& place) {
         sequences.emplace_back(id_of(line, place), member<std::vector<std::int32_t>>(line, "ids", place));
+        distinct.add(sequences.back().first, place);
     });
     std::vector<std::vector<float>> values;
     std::vector<weights::TensorView> tensors;

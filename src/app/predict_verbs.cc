@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <memory>
@@ -75,6 +76,15 @@ std::vector<double> domain_similarity(std::vector<work::Text> const& texts, Opti
     return select::domain_similarity(target, experts);
 }
 
+void check_sample(Options const& options, work::Metric metric, std::size_t texts) {
+    if (texts == 0) {
+        throw InputError{fmt::format("no texts to choose experts by ({})", options.target.name()),
+                         "give some of the target domain"};
+    }
+    if (metric != work::Metric::similarity && options.k > texts)
+        spdlog::warn("-k is {}, but {} has {} texts: all of them are taken", options.k, options.target.name(), texts);
+}
+
 void select_experts(Options const& options) {
     auto const metric = value_named<work::Metric>(options.strategy, "--strategy", "command line");
     if (options.m < 1 || options.m > options.experts.size())
@@ -83,6 +93,7 @@ void select_experts(Options const& options) {
     if (options.k < 1) throw InputError{"-k is 0", "sample at least one sentence"};
     auto reader = options.text.reader();
     auto const target = options.target.texts(reader);
+    check_sample(options, metric, reader.read(target).size());
     std::vector<std::string> names;
     for (auto const& expert : options.experts) names.push_back(expert.string());
     std::vector<double> similarity;

@@ -31,6 +31,7 @@ struct TargetOptions {
 
     /// @throws InputError unless one of both is given, a file with types
     work::Texts texts(work::TextReader& reader) const;
+    std::string name() const { return data.empty() ? "'" + in.string() + "'" : data; }  ///< for messages
 };
 
 void add_target_options(CLI::App& verb, TargetOptions& options);

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/input_lines.h"
 #include "core/random.h"
 
 namespace samner::work {
@@ -142,8 +143,10 @@ std::vector<corpus::Sentence> TextReader::load(Source const& source) {
     }
     auto const& file = std::get<FileSource>(source);
     std::vector<corpus::Sentence> all;
-    for_each_jsonl(file.path, [&](Json const& line, std::string const& place) {
+    Distinct ids;
+    for_each_input(file.path, [&](Json const& line, std::string const& place) {
         all.push_back({samner::id_of(line, place), member<std::string>(line, "text", place), {}});
+        ids.add(all.back().id, place);
     });
     if (!file.sha256.empty() && sha256_file(file.path) != file.sha256) {
         throw InputError{fmt::format("'{}' has changed since it was hashed", file.path),

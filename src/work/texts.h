@@ -203,7 +203,7 @@ public:
     static FileSource hashed(std::filesystem::path const& file, std::vector<std::string> types);
 
     /// All sentences of a source; kept as long as the reader.
-    /// @throws InputError as corpus::read; for a line without id or text
+    /// @throws InputError as corpus::read; for a line without id or text, or an id that stands twice
     std::vector<corpus::Sentence> const& sentences(Source const& source);
     corpus::Dataset const& dataset(Source const& source);
 

@@ -5,6 +5,8 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/input_lines.h"
+#include "log_capture.h"
 #include "temporary_folder.h"
 
 namespace samner {
@@ -35,6 +37,26 @@ TEST(Jsonl, NamesFileAndLineOfABrokenLine) {
     write_atomically(folder / "t.jsonl", "{\"id\": 1}\n\n[2]\n");
     EXPECT_THAT([&] { for_each_jsonl(folder / "t.jsonl", [](Json const&, std::string const&) {}); },
                 ThrowsMessage<InputError>(HasSubstr("t.jsonl:3")));
+}
+
+TEST(Jsonl, OfAUserThatHasNoLinesIsWarnedOf) {
+    TemporaryFolder const folder;
+    write_atomically(folder / "empty.jsonl", "\n \n");
+    write_atomically(folder / "one.jsonl", "{\"id\": 1}\n");
+    LogCapture const log;
+    auto const ignore = [](Json const&, std::string const&) {};
+    for_each_input(folder / "one.jsonl", ignore);
+    EXPECT_EQ(log.text(), "");
+    for_each_input(folder / "empty.jsonl", ignore);
+    EXPECT_THAT(log.text(), HasSubstr("empty.jsonl' has no lines"));
+}
+
+TEST(Jsonl, RefusesAnIdThatStandsTwiceAndNamesBothPlaces) {
+    Distinct ids;
+    ids.add("1", "t.jsonl:1");
+    ids.add("2", "t.jsonl:2");
+    EXPECT_THAT([&] { ids.add("1", "t.jsonl:9"); },
+                ThrowsMessage<InputError>(HasSubstr("id 1 stands twice (t.jsonl:9, first t.jsonl:1)")));
 }
 
 TEST(JsonMember, SaysWhatIsMissingAndWhere) {

@@ -2,37 +2,18 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
 
 #include <cmath>
 #include <limits>
-#include <sstream>
 
 #include "core/error.h"
+#include "log_capture.h"
 #include "samples.h"
 
 namespace samner::work {
 namespace {
 
 using testing::HasSubstr;
-
-/// What is logged while it lives.
-class LogCapture {
-public:
-    LogCapture() {
-        spdlog::set_default_logger(
-            std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_st>(text_)));
-    }
-    LogCapture(LogCapture const&) = delete;
-    LogCapture& operator=(LogCapture const&) = delete;
-    ~LogCapture() { spdlog::set_default_logger(before_); }
-    std::string text() const { return text_.str(); }
-
-private:
-    std::ostringstream text_;
-    std::shared_ptr<spdlog::logger> before_ = spdlog::default_logger();
-};
 
 TaskRecord done(std::string const& key, Task const& task, Result result) {
     TaskRecord record;

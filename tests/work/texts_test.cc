@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "corpora.h"
+#include "log_capture.h"
 #include "prompt/prompt.h"
 
 namespace samner::work {
@@ -182,6 +183,19 @@ TEST_F(ReadTexts, ALineWithoutIdOrTextIsAnErrorWithItsPlace) {
                 ThrowsMessage<InputError>(AllOf(HasSubstr("'id' is missing"), HasSubstr("texts.jsonl:1"))));
     EXPECT_THAT([&] { TextReader::hashed(corpora.file("none.jsonl"), {}); },
                 ThrowsMessage<InputError>(HasSubstr("none.jsonl")));
+}
+
+TEST_F(ReadTexts, AnIdThatStandsTwiceIsAnErrorThatNamesBothLines) {
+    EXPECT_THAT(
+        [&] { reader.sentences(users_file("{\"id\": 1, \"text\": \"x\"}\n{\"id\": \"1\", \"text\": \"y\"}\n")); },
+        ThrowsMessage<InputError>(
+            AllOf(HasSubstr("id 1 stands twice"), HasSubstr("texts.jsonl:2"), HasSubstr("texts.jsonl:1"))));
+}
+
+TEST_F(ReadTexts, OfAnEmptyUsersFileAreNoneWithAWarning) {
+    LogCapture const log;
+    EXPECT_TRUE(reader.sentences(users_file("")).empty());
+    EXPECT_THAT(log.text(), HasSubstr("texts.jsonl' has no lines"));
 }
 
 TEST_F(ReadTexts, ADataSetThatChangedAfterItsHashWasTakenIsAnErrorThatNamesIt) {
