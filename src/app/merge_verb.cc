@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "core/file.h"
 #include "core/yaml.h"
 #include "merge/method.h"
+#include "merge/overshoot.h"
 #include "merge/report.h"
 #include "merge/settings.h"
 #include "task/merge_adapters.h"
@@ -111,6 +113,18 @@ bool take_options(Options& options) {
     return folds;
 }
 
+/// Weights by module are left to those who write them.
+void warn_of_weights(task::AdapterMerge const& merge) {
+    if (!merge.rules.empty()) return;
+    auto const weights = merge.weights.empty() ? std::vector(merge.adapters.size(), 1.0) : merge.weights;
+    if (auto const sum = merge::excessive_weight(merge.options, weights)) {
+        spdlog::warn(
+            "{} adds up the factors of {} adapters with weights that sum to {:.3g}: the merged update will be far "
+            "larger than theirs — give --normalize weights, or --weights that sum to 1",
+            merge::to_string(merge.options.method), merge.adapters.size(), *sum);
+    }
+}
+
 ExitCode merge_verb(Options& options) {
     bool const folds = take_options(options);
     auto const dtype = parse_dtype(options.dtype);
@@ -124,6 +138,7 @@ ExitCode merge_verb(Options& options) {
             task::fold_adapters(merge, options.base, options.out, ranks);
             return ExitCode::done;
         }
+        warn_of_weights(merge);
         auto const merged = task::merge_adapters(merge, ranks);
         if (ranks && ranks->rank() > 0) return ExitCode::done;
         weights::write_adapter(options.out, merged.adapter, merged.provenance, false, dtype);

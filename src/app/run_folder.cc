@@ -465,6 +465,7 @@ std::string plan_as_json(plan::Plan const& plan, work::Rates const& rates) {
     }
     auto const sums = plan.totals();
     Json const json{{"tasks", list},
+                    {"warnings", plan::warnings(plan.experiments(), plan.run(), plan.inputs())},
                     {"passes_asked", sums.passes_asked},
                     {"passes_run", sums.passes_run},
                     {"passes_most", sums.passes_most},

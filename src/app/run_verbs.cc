@@ -56,7 +56,12 @@ struct Setup {
     HashMemory::Cost hashing;
     std::string frozen;
 
-    plan::Plan plan() const { return {experiments, run, inputs}; }
+    /// Also says what users should know of it.
+    plan::Plan plan() const {
+        plan::Plan made{experiments, run, inputs};
+        for (auto const& warning : plan::warnings(experiments, run, inputs)) spdlog::warn("{}", warning);
+        return made;
+    }
 };
 
 Change change_of(Options const& options) {

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/yaml.h"
 #include "merge/method.h"
+#include "merge/overshoot.h"
 
 namespace samner::plan {
 namespace {
@@ -354,6 +355,34 @@ std::optional<Model> plan_merge(Term const& term, Planning const& planning) {
     }
 }
 
+/// How many experts a set has; nothing where that depends on what is selected.
+std::optional<std::size_t> size_of_set(Term const& set) {
+    if (set.type == Type::pool) return experts_of(set).size();
+    if (set.op == "select") return static_cast<std::size_t>(whole(*set.argument("m"), "m"));
+    return std::nullopt;
+}
+
+/// The weights of a merge before it is known what is merged: those by metric are 1 in the middle.
+std::vector<double> expected_weights(Term const& merge) {
+    auto const weights = merge.argument("weights");
+    if (weights->type != Type::list) return std::vector(size_of_set(*merge.argument("set")).value_or(1), 1.0);
+    std::vector<double> numbers;
+    for (auto const& [none, weight] : weights->arguments) numbers.push_back(weight->number);
+    return numbers;
+}
+
+std::optional<std::string> warning_of_merge(Term const& merge, merge::Settings const& settings) {
+    auto const how = merge.argument("how");
+    auto const options = merge::of_method(settings_of(merge, settings), merge::parse_method(how->name), 0).options();
+    auto const weights = expected_weights(merge);
+    auto const sum = merge::excessive_weight(options, weights);
+    if (!sum) return std::nullopt;
+    return fmt::format(
+        "{} adds up the factors of {} experts with weights that sum to {:.3g} ({}): the merged update will be far "
+        "larger than theirs — give normalize=weights, or weights that sum to 1",
+        how->name, weights.size(), *sum, merge.place.text());
+}
+
 void check_merge(Term const& term) {
     for (auto const& [none, weight] : term.argument("weights")->arguments) {
         if (weight->type != Type::number) fail("a weight is not a number", weight->place);
@@ -635,6 +664,16 @@ std::map<std::string, Operator, std::less<>> const& operators() {
 
 std::vector<Expert> experts_of(Term const& pool, std::string const& target) {
     return planned<PlanPool>(pool)(pool, target);
+}
+
+std::vector<std::string> excessive_merges(Term const& row, merge::Settings const& settings) {
+    std::vector<std::string> found;
+    if (row.op == "merge") {
+        if (auto warning = warning_of_merge(row, settings)) found.push_back(std::move(*warning));
+    }
+    for (auto const& [parameter, argument] : row.arguments)
+        std::ranges::move(excessive_merges(*argument, settings), std::back_inserter(found));
+    return found;
 }
 
 work::Answer plan_row(Term const& row, Planning const& planning) {

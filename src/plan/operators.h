@@ -57,6 +57,10 @@ std::map<std::string, Operator, std::less<>> const& operators();
 /// @param target  that `without(pool, target)` leaves out; empty: none
 std::vector<Expert> experts_of(Term const& pool, std::string const& target = {});
 
+/// The merges in a row that are bound to overshoot, as warnings.
+/// @param settings  of the run file
+std::vector<std::string> excessive_merges(Term const& row, merge::Settings const& settings);
+
 /// The predictions that a row gives; open ones where a selection is not known. Adds the tasks that it needs.
 /// @throws InputError for what is not there yet or does not fit
 work::Answer plan_row(Term const& row, Planning const& planning);

@@ -1,10 +1,63 @@
 #include "plan/planner.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <iterator>
 
 #include "plan/operators.h"
 
 namespace samner::plan {
+
+namespace {
+
+/// The numbers of sentences that the selections of a term sample, with their places.
+void find_samples(Term const& term, std::map<std::int64_t, Place>& samples) {
+    if (term.op == "select" && term.argument("metric")->name != "similarity") {
+        auto const k = term.argument("k");
+        samples.emplace(static_cast<std::int64_t>(k->number), k->place);
+    }
+    for (auto const& [parameter, argument] : term.arguments) find_samples(*argument, samples);
+}
+
+/// Adds warnings of samples that are larger than a target of their experiment.
+void check_samples(Experiment const& experiment, Inputs const& inputs, std::vector<std::string>& found) {
+    std::map<std::int64_t, Place> samples;
+    for (auto const& row : experiment.rows) find_samples(*row.term, samples);
+    for (auto const& name : experiment.targets) {
+        auto const there = inputs.targets.at(name).sentences;
+        for (auto const& [k, place] : samples) {
+            if (k <= there) continue;
+            found.push_back(fmt::format(
+                "k is {}, but the target '{}' has {} sentences ({}): all of them are taken — give a k of at "
+                "most {}",
+                k, name, there, place.text(), there));
+        }
+    }
+}
+
+}  // namespace
+
+std::vector<std::string> warnings(std::vector<Experiment> const& experiments, RunFile const& run,
+                                  Inputs const& inputs) {
+    std::vector<std::string> found;
+    for (auto const& [name, target] : run.targets) {
+        auto const there = inputs.targets.at(name).sentences;
+        if (target.sentences <= there) continue;
+        found.push_back(fmt::format(
+            "targets.{}.sentences is {}, but {}:{} has {} sentences: all of them are taken — give at most {}, "
+            "or leave it out",
+            name, target.sentences, target.dataset, target.split, there, there));
+    }
+    for (auto const& experiment : experiments) {
+        check_samples(experiment, inputs, found);
+        for (auto const& row : experiment.rows)
+            std::ranges::move(excessive_merges(*row.term, run.merge), std::back_inserter(found));
+    }
+    std::set<std::string> seen;  // rows may share a definition
+    std::erase_if(found, [&](std::string const& one) { return !seen.insert(one).second; });
+    return found;
+}
 
 Plan::Plan(std::vector<Experiment> experiments, RunFile run, Inputs inputs)
     : experiments_{std::move(experiments)}, graph_{std::move(run), std::move(inputs)} {

@@ -24,6 +24,10 @@ struct Cell {
     std::set<std::string> selections = {};  ///< keys of the select tasks that it depends on, as far as they are known
 };
 
+/// What users should know before they run this, each in the form WHAT (place) - REMEDY: targets that have fewer
+/// sentences than are asked for or sampled, and merges that are bound to overshoot (merge::excessive_weight).
+std::vector<std::string> warnings(std::vector<Experiment> const& experiments, RunFile const& run, Inputs const& inputs);
+
 /// The task graph of all rows on all targets, and the cells that its tasks fill. What several rows or experiments need
 /// is done once; rows that merge a selection become tasks when the selection is known, and are shared once more by what
 /// was selected. Nothing here touches files.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "merge/overshoot.h"
 
 namespace samner::merge {
 namespace {
@@ -41,6 +42,27 @@ TEST(MergeSettings, ComeBackFromJson) {
         EXPECT_EQ(Settings::from_json(settings.to_json(), "a test"), settings);
     EXPECT_EQ(Settings::from_json(Json::object(), "a test"), Settings{});
     EXPECT_EQ(Settings{}.to_json()["trim_over"], "");  // not given
+}
+
+TEST(MergeSettings, TellWeightsThatMakeSumsOfFactorsFarTooLarge) {
+    auto const excess = [](Method method, std::vector<double> const& weights, Settings const& given = {}) {
+        return excessive_weight(of_method(given, method, 0).options(), weights);
+    };
+    std::vector<double> const ones{1, 1, 1};
+    for (auto const method : {Method::linear, Method::task_arithmetic, Method::magnitude_prune, Method::dare_linear,
+                              Method::breadcrumbs, Method::della_linear})
+        EXPECT_EQ(excess(method, ones), 3.0) << to_string(method);
+    for (auto const method : {Method::ties, Method::dare_ties, Method::breadcrumbs_ties, Method::della, Method::cat,
+                              Method::svd, Method::dare_linear_svd, Method::karcher, Method::slerp})
+        EXPECT_EQ(excess(method, ones), std::nullopt) << to_string(method);
+    EXPECT_EQ(excess(Method::linear, ones, {.normalize = Normalize::weights}), std::nullopt);
+    EXPECT_EQ(excess(Method::linear, ones, {.follow = Compatibility::mergekit}), std::nullopt);
+    EXPECT_EQ(excess(Method::task_arithmetic, ones, {.follow = Compatibility::mergekit}), 3.0);
+    EXPECT_EQ(excess(Method::linear, ones, {.lambda = 0.5}), std::nullopt);
+    EXPECT_EQ(excess(Method::linear, ones, {.lambda = 2}), 6.0);
+    EXPECT_EQ(excess(Method::linear, {{0.7, 0.6}}), std::nullopt);
+    EXPECT_EQ(excess(Method::linear, {{1.0, -1.0}}), std::nullopt);
+    EXPECT_EQ(excess(Method::linear, {{3.0}}), std::nullopt);
 }
 
 TEST(MergeSettings, StandInTheTableOnceEachWithAHelp) {

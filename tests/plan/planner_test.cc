@@ -790,6 +790,46 @@ Inputs inputs_of(RunFile const& run, corpus::Catalogue const& catalogue) {
     });
 }
 
+TEST_F(Planning, WarnsOfAMergeWhoseFactorsAreAddedUpWithWeightsFarAboveOne) {
+    auto const warned = [&](std::string const& row, std::vector<std::string> const& overrides = {}) {
+        auto const made = plan(fmt::format("  a: {}\n", row), overrides);
+        return warnings(made.experiments(), made.run(), made.inputs());
+    };
+    for (auto const* row :
+         {"merge(ours, linear)", "merge(ours, task_arithmetic, weights=[0.5, 0.5, 0.7])",
+          "merge(ours, magnitude_prune)", "merge(select(ours, similarity, 2), dare_linear)",
+          "merge(select(ours, similarity, 2), linear, weights=metric)", "union(merge(ours, linear), base)",
+          "merge(ours, linear, weights=[0.2, 0.2, 0.2], lambda=4)"}) {
+        auto const all = warned(row);
+        ASSERT_EQ(all.size(), 1U) << row;
+        EXPECT_THAT(all[0], AllOf(HasSubstr("experiment.yaml:6:"), HasSubstr("normalize=weights"))) << row;
+    }
+    EXPECT_THAT(warned("merge(ours, linear)")[0], HasSubstr("weights that sum to 3"));
+    for (auto const* row :
+         {"merge(ours)", "merge(ours, linear, normalize=weights)", "merge(ours, linear, follow=mergekit)",
+          "merge(ours, linear, weights=[0.3, 0.3, 0.4])", "merge(ours, linear, lambda=0.3)", "merge(ours, cat)",
+          "merge(ours, svd)", "merge(pool(stem), linear)", "merge(ours, karcher)"})
+        EXPECT_THAT(warned(row), testing::IsEmpty()) << row;
+    EXPECT_THAT(warned("merge(ours, linear)", {"merge.normalize=weights"}), testing::IsEmpty());
+    EXPECT_EQ(warned("merge(ours)\n  b: merge(ours, linear)\n  c: merge(ours, linear, lambda=2)").size(), 2U);
+}
+
+TEST_F(Planning, WarnsOfTargetsWithFewerSentencesThanAreAskedFor) {
+    auto const made =
+        plan("  a: merge(select(ours, sampling, 2, k=70))\n  b: merge(select(ours, similarity, 2, k=70))\n",
+             {"targets.science.sentences=100000"});
+    auto inputs = made.inputs();
+    inputs.targets.at("science").sentences = 52;
+    EXPECT_THAT(warnings(made.experiments(), made.run(), inputs),
+                testing::UnorderedElementsAre(
+                    AllOf(HasSubstr("targets.science.sentences is 100000"), HasSubstr("52 sentences")),
+                    AllOf(HasSubstr("k is 70"), HasSubstr("'science' has 52 sentences")),
+                    AllOf(HasSubstr("k is 70"), HasSubstr("'politics' has 60 sentences"))));
+    inputs.targets.at("science").sentences = 100000;
+    inputs.targets.at("politics").sentences = 70;
+    EXPECT_THAT(warnings(made.experiments(), made.run(), inputs), testing::IsEmpty());
+}
+
 TEST(PaperConfigurations, PlanTheirTables) {
     fs::path const source = SAMNER_SOURCE_DIR;
     corpus::Catalogue const catalogue{{source / "configs/data"}};
