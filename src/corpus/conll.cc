@@ -1,8 +1,10 @@
 #include "corpus/conll.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "core/file.h"
@@ -40,21 +42,83 @@ struct Row {
     std::string wrong = {};  ///< why the row cannot be read; empty when it can
 };
 
-Row parse_row(std::vector<std::string_view> const& columns, ConllLayout const& layout, TagReader& tags) {
+/// The columns of a row that are read.
+struct Columns {
+    std::string_view token;
+    std::string_view tag;
+};
+
+/// @return nothing where there are too few
+std::optional<Columns> columns_of(std::vector<std::string_view> const& columns, ConllLayout const& layout) {
     auto const count = static_cast<int>(columns.size());
     auto const tag_column = layout.tag < 0 ? count - 1 : layout.tag;
-    if (layout.token >= count || tag_column >= count || tag_column == layout.token)
-        return {.token = {}, .wrong = "too few columns"};
-    auto token = columns[static_cast<std::size_t>(layout.token)];
+    if (layout.token >= count || tag_column >= count || tag_column == layout.token) return std::nullopt;
+    return Columns{columns[static_cast<std::size_t>(layout.token)], columns[static_cast<std::size_t>(tag_column)]};
+}
+
+Row parse_row(std::vector<std::string_view> const& columns, ConllLayout const& layout, TagReader& tags) {
+    auto const found = columns_of(columns, layout);
+    if (!found) return {.token = {}, .wrong = "too few columns"};
+    auto [token, tag] = *found;
     if (!token.starts_with(layout.token_prefix))
         return {.token = {}, .wrong = fmt::format("the token lacks the prefix '{}'", layout.token_prefix)};
     token.remove_prefix(layout.token_prefix.size());
     if (!code_points(token)) return {.token = {}, .wrong = "bytes that are not in the file's encoding"};
-    auto const tag = columns[static_cast<std::size_t>(tag_column)];
     auto const parsed = tags.read(tag);
     if (!parsed) return {.token = {}, .wrong = fmt::format("tag '{}'", excerpt(tag))};
     return {token, *parsed};
 }
+
+/// Tells comments from tokens that begin like one, such as the hashtags of tweets.
+class Comments {
+public:
+    Comments(std::string_view text, ConllLayout const& layout, std::string_view place)
+        : layout_{layout}, place_{place}, columns_of_rows_{layout.comment_prefix.empty() ? 0 : find_columns(text)} {}
+
+    bool is_one(std::string_view line, std::size_t number) {
+        if (!may_be_one(line)) return false;
+        bool const tagged = is_row(line);
+        bool const complete = columns_of_rows_ == 0 || columns_.size() == columns_of_rows_;
+        if (tagged && complete) return false;
+        bool const doubtful = tagged || (complete && columns_.size() > 1 && layout_.separator == Separator::tab);
+        if (doubtful && doubtful_++ == 0) first_ = fmt::format("'{}' ({}:{})", excerpt(line), place_, number);
+        return true;
+    }
+
+    void warn() const {
+        if (doubtful_ == 0) return;
+        spdlog::warn(
+            "{} lines that begin with '{}' could be tokens and are taken for comments, the first: {} — give them the "
+            "columns and a tag of the others, or change the data set's reader.comment_prefix",
+            doubtful_, layout_.comment_prefix, first_);
+    }
+
+private:
+    bool may_be_one(std::string_view line) const {
+        return !layout_.comment_prefix.empty() && line.starts_with(layout_.comment_prefix);
+    }
+    /// Whether a line can be read as a row; leaves its columns behind.
+    bool is_row(std::string_view line) {
+        split(line, layout_.separator, columns_);
+        auto const found = columns_of(columns_, layout_);
+        return found && found->token.starts_with(layout_.token_prefix) && is_tag(found->tag, layout_.tags);
+    }
+    /// Of the first row that is no comment; 0: there is none.
+    std::size_t find_columns(std::string_view text) {
+        std::size_t columns = 0;
+        for_each_line(without_bom(text), [&](std::string_view line, std::size_t) {
+            if (columns == 0 && !may_be_one(line) && is_row(line)) columns = columns_.size();
+        });
+        return columns;
+    }
+
+    ConllLayout const& layout_;
+    std::string_view place_;
+    std::vector<std::string_view> columns_;
+    std::size_t columns_of_rows_;
+    std::int64_t doubtful_ = 0;
+    std::string first_;
+};
 
 /// Reads row after row into sentences.
 class RowReader {
@@ -88,18 +152,19 @@ private:
 };
 
 /// Calls `row(line, number)` for each line with a token, and `sentence_end()` between sentences.
-void for_each_row(std::string_view text, ConllLayout const& layout, auto const& row, auto const& sentence_end) {
+void for_each_row(std::string_view text, Comments& comments, auto const& row, auto const& sentence_end) {
     for_each_line(without_bom(text), [&](std::string_view line, std::size_t number) {
         if (line.find_first_not_of(" \t\r") == std::string_view::npos || line.starts_with("-DOCSTART-")) {
             sentence_end();
-        } else if (layout.comment_prefix.empty() || !line.starts_with(layout.comment_prefix)) {
+        } else if (!comments.is_one(line, number)) {
             row(line, number);
         }
     });
+    comments.warn();
 }
 
 /// Reads a file whose breaks are shifted (see Repair).
-std::vector<Sentence> read_shifted(std::string_view text, ConllLayout const& layout, RowReader& reader) {
+std::vector<Sentence> read_shifted(std::string_view text, Comments& comments, RowReader& reader) {
     std::vector<std::pair<std::string_view, std::size_t>> rows;
     std::vector<std::size_t> lengths;
     std::size_t begin = 0;
@@ -108,7 +173,7 @@ std::vector<Sentence> read_shifted(std::string_view text, ConllLayout const& lay
         begin = rows.size();
     };
     for_each_row(
-        text, layout, [&](std::string_view line, std::size_t number) { rows.emplace_back(line, number); }, end_block);
+        text, comments, [&](std::string_view line, std::size_t number) { rows.emplace_back(line, number); }, end_block);
     end_block();
     if (!lengths.empty()) lengths.pop_back();
     std::size_t at = 0;
@@ -128,9 +193,10 @@ std::vector<Sentence> read_shifted(std::string_view text, ConllLayout const& lay
 std::vector<Sentence> read_conll(std::string_view text, ConllLayout const& layout, std::string_view place,
                                  Skipped* skipped, Repair repair) {
     RowReader reader{layout, place, skipped};
-    if (repair == Repair::shifted_breaks) return read_shifted(text, layout, reader);
+    Comments comments{text, layout, place};
+    if (repair == Repair::shifted_breaks) return read_shifted(text, comments, reader);
     for_each_row(
-        text, layout, [&](std::string_view line, std::size_t number) { reader.add(line, number); },
+        text, comments, [&](std::string_view line, std::size_t number) { reader.add(line, number); },
         [&] { reader.end_sentence(); });
     return reader.finish(repair == Repair::drop_last_sentence);
 }

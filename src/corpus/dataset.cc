@@ -308,6 +308,25 @@ void check_types(Dataset const& dataset, Sentence const& sentence, fs::path cons
     }
 }
 
+/// Warns of entities that nobody can find: without a text, or not in their sentence.
+void warn_of_misplaced(std::vector<Sentence> const& sentences, std::string const& name) {
+    std::int64_t misplaced = 0;
+    std::string first;
+    for (auto const& sentence : sentences) {
+        for (auto const& entity : sentence.entities) {
+            if (!entity.text.empty() && (entity.span || sentence.text.find(entity.text) != std::string::npos)) continue;
+            if (misplaced++ > 0) continue;
+            first = fmt::format("'{}' of {} ('{}')", excerpt(entity.text), sentence.id, excerpt(sentence.text));
+        }
+    }
+    if (misplaced > 0) {
+        spdlog::warn(
+            "{} entities of {} are not in their sentences as they are written, the first: {} — mend them: nothing can "
+            "find them",
+            misplaced, name, first);
+    }
+}
+
 }  // namespace
 
 EntityType const* Dataset::type(std::string const& label) const {
@@ -360,13 +379,19 @@ Dataset const& Catalogue::at(std::string const& id) const {
 std::vector<Sentence> read(Dataset const& dataset, std::string const& split, fs::path const& root) {
     std::vector<Sentence> sentences;
     for (auto const& file : files_of(dataset, split)) {
+        auto const before = sentences.size();
         for (auto const& path : paths_of(dataset, file, root)) {
             auto part = read_file(dataset, file.repair, path);
             for (auto const& sentence : part) check_types(dataset, sentence, path);
             std::ranges::move(part, std::back_inserter(sentences));
         }
+        if (sentences.size() == before) {
+            spdlog::warn("data set {}: '{}' has no sentences — bring the file of split {}, or take it out", dataset.id,
+                         (root / file.path).string(), split);
+        }
     }
     for (std::size_t i = 0; i < sentences.size(); ++i) sentences[i].id = fmt::format("{}/{}/{}", dataset.id, split, i);
+    warn_of_misplaced(sentences, fmt::format("{}/{}", dataset.id, split));
     return sentences;
 }
 
@@ -385,6 +410,9 @@ fs::path root_or_default(fs::path const& root) {
 std::string split_hash(Dataset const& dataset, std::string const& split, fs::path const& root, FileHash const& hash) {
     Json description{
         {"description", dataset.description}, {"reader", dataset.reader}, {"not_scored", dataset.not_scored}};
+    // Before this mark, tokens that begin like a comment were left out.
+    auto const* const conll = std::get_if<ConllLayout>(&dataset.layout);
+    if (conll && !conll->comment_prefix.empty()) description["comments"] = "by columns";
     for (auto const& type : dataset.types) description["types"].push_back({type.label, type.name, type.definition});
     for (auto const& file : files_of(dataset, split)) {
         for (auto const& path : paths_of(dataset, file, root))

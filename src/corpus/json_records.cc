@@ -73,24 +73,6 @@ private:
     std::vector<std::string> steps_;
 };
 
-bool is_continuation(char byte) {
-    return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U;
-}
-
-/// The bytes of [begin, end) code points of valid UTF-8; shorter where the text is.
-std::string_view cut(std::string_view text, Span span) {
-    std::size_t at = 0;
-    auto const advance = [&](std::int64_t points) {
-        for (; points > 0 && at < text.size(); --points) {
-            do ++at;
-            while (at < text.size() && is_continuation(text[at]));
-        }
-        return at;
-    };
-    auto const begin = advance(span.begin);
-    return text.substr(begin, advance(span.end - span.begin) - begin);
-}
-
 /// Sorts entities that all have offsets into the order of the text.
 void sort_by_offsets(std::vector<Entity>& entities) {
     if (!std::ranges::all_of(entities, [](Entity const& entity) { return entity.span.has_value(); })) return;

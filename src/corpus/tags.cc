@@ -17,6 +17,10 @@ std::size_t character_size(std::string_view text) {
     return size <= 0 ? 0 : static_cast<std::size_t>(size);
 }
 
+bool is_continuation(char byte) {
+    return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U;
+}
+
 }  // namespace
 
 std::vector<std::string_view> Sentence::tokens() const {
@@ -58,6 +62,10 @@ std::optional<Tag> TagReader::read_bracket(std::string_view tag) {
     type_ = type;
     open_ = !closes;
     return Tag{closes ? 'S' : 'B', type_};
+}
+
+bool is_tag(std::string_view tag, TagLayout const& layout) {
+    return (layout.brackets && tag == "*)") || TagReader{layout}.read(tag).has_value();
 }
 
 void SentenceBuilder::add(std::string_view token, Tag const& tag) {
@@ -119,6 +127,19 @@ std::optional<std::int64_t> code_points(std::string_view text) {
         at += size;
     }
     return count;
+}
+
+std::string_view cut(std::string_view text, Span span) {
+    std::size_t at = 0;
+    auto const advance = [&](std::int64_t points) {
+        for (; points > 0 && at < text.size(); --points) {
+            do ++at;
+            while (at < text.size() && is_continuation(text[at]));
+        }
+        return at;
+    };
+    auto const begin = advance(span.begin);
+    return text.substr(begin, advance(span.end - span.begin) - begin);
 }
 
 std::string excerpt(std::string_view text) {

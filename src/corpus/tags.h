@@ -95,8 +95,14 @@ private:
     bool entity_starts_ = false;  ///< no token of the last entity is stored yet
 };
 
+/// Whether a tag can be read, wherever in an entity it stands.
+bool is_tag(std::string_view tag, TagLayout const& layout);
+
 /// The number of code points of a UTF-8 text, or nothing when it is not UTF-8.
 std::optional<std::int64_t> code_points(std::string_view text);
+
+/// The bytes of [begin, end) code points of valid UTF-8; shorter where the text is.
+std::string_view cut(std::string_view text, Span span);
 
 /// The first 80 bytes or so of a text, for messages; what is no printable UTF-8 as \xNN.
 std::string excerpt(std::string_view text);

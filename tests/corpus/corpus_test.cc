@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <set>
@@ -12,6 +13,7 @@
 #include "corpus/check_sentence.h"
 #include "corpus/dataset.h"
 #include "full_corpora.h"
+#include "log_capture.h"
 #include "temporary_folder.h"
 
 namespace samner::corpus {
@@ -45,6 +47,38 @@ TEST(Conll, TakesOtherColumnsPrefixesAndComments) {
     auto const sentences = read_conll("# text\r\n1 de:de:3 B-LOC _\r\n2 de:x O _\r\n", layout, "f");
     EXPECT_EQ(sentences[0].text, "de:3 x");
     EXPECT_THAT(entities(sentences[0]), testing::ElementsAre("LOC:de:3"));
+}
+
+TEST(Conll, TakesATokenThatBeginsLikeACommentForATokenByItsColumns) {
+    std::string const tweets =
+        "# id = 1\n#nlproc\tB-MISC\nin\tO\n#\tO\n#Rome\tB-LOC\n\n# a comment of words\nat\tO\n#2\tO\n";
+    LogCapture const log;
+    auto const sentences = read_conll(tweets, {.comment_prefix = "#"}, "f");
+    ASSERT_EQ(sentences.size(), 2U);
+    EXPECT_EQ(sentences[0].text, "#nlproc in # #Rome");
+    EXPECT_THAT(entities(sentences[0]), testing::ElementsAre("MISC:#nlproc", "LOC:#Rome"));
+    EXPECT_EQ(sentences[1].text, "at #2");
+    auto spaced = tweets;
+    std::ranges::replace(spaced, '\t', ' ');
+    auto const again = read_conll(spaced, {.separator = Separator::space, .comment_prefix = "#"}, "f");
+    EXPECT_EQ(again.at(0).text, "#nlproc in # #Rome");
+    EXPECT_EQ(again.at(1).text, "at #2");
+    EXPECT_EQ(log.text(), "");
+}
+
+TEST(Conll, TakesATokenThatBeginsLikeACommentAlsoWhereNoOtherRowIs) {
+    auto const sentences = read_conll("# id = 1\n#a\tB-X\n\n#b\tO\n", {.comment_prefix = "#"}, "f");
+    ASSERT_EQ(sentences.size(), 2U);
+    EXPECT_THAT(entities(sentences[0]), testing::ElementsAre("X:#a"));
+}
+
+TEST(Conll, CountsCommentsThatCouldBeTokens) {
+    LogCapture const log;
+    // A header has the columns but no tag; the second comment ends with a tag but has other columns than the file.
+    auto const sentences = read_conll("#token\ttag\na\tB-X\n# b\tc\tO\n", {.comment_prefix = "#"}, "x.tsv");
+    EXPECT_EQ(sentences.at(0).text, "a");
+    EXPECT_THAT(log.text(),
+                testing::AllOf(HasSubstr("2 lines that begin with '#'"), HasSubstr("x.tsv:1"), HasSubstr("#token")));
 }
 
 TEST(Conll, NamesFileLineAndContentOfABrokenRow) {
@@ -82,6 +116,45 @@ TEST(Conll, LeavesOutAndCountsSentencesWithBrokenLinesWhenAsked) {
     EXPECT_EQ(skipped.first, "too few columns in 'b' (x.tsv:2)");
     EXPECT_THAT([] { read_conll("d\xFF\tO\n", {}, "x.tsv"); },
                 ThrowsMessage<InputError>(HasSubstr("not in the file's encoding")));
+}
+
+TEST(Datasets, WithEntitiesThatAreNotInTheirSentencesOrWithoutSentencesAreWarnedOf) {
+    TemporaryFolder const folder;
+    write_atomically(folder / "mine.yaml",
+                     "id: mine\ndomain: d\ndescription: s\nreader: {format: jsonl}\n"
+                     "splits: {test: [{file: test.jsonl}], dev: [{file: dev.jsonl}]}\ntypes: [{label: X}]\n");
+    write_atomically(folder / "dev.jsonl", "\n");
+    write_atomically(folder / "test.jsonl", R"({"text": "Bohr met Ada", "entities": [{"text": "Ada", "type": "X"}]}
+{"text": "in Rome", "entities": [{"text": "Oslo", "type": "X"}, {"text": "", "type": "X"}, {"text": "Rome", "type": "X"}]}
+)");
+    Catalogue const catalogue{{folder.path()}};
+    LogCapture const log;
+    EXPECT_EQ(read(catalogue.at("mine"), "test", folder.path()).size(), 2U);
+    EXPECT_THAT(log.text(), testing::AllOf(HasSubstr("2 entities of mine/test"), HasSubstr("'Oslo'"),
+                                           HasSubstr("mine/test/1"), HasSubstr("'in Rome'")));
+    EXPECT_THAT(log.text(), testing::Not(HasSubstr("no sentences")));
+    EXPECT_TRUE(read(catalogue.at("mine"), "dev", folder.path()).empty());
+    EXPECT_THAT(log.text(), testing::AllOf(HasSubstr("dev.jsonl"), HasSubstr("has no sentences")));
+}
+
+/// What their readings were before their comments were told from tokens by columns must not be taken for theirs.
+TEST(Datasets, WithCommentsHaveAnotherHashThanBeforeTheirTokensWereRead) {
+    TemporaryFolder const folder;
+    write_atomically(folder / "test.tsv", "a\tB-X\n");
+    auto const check = [&](std::string const& reader, bool same) {
+        write_atomically(folder / "d.yaml", "id: d\ndomain: d\ndescription: s\nreader: " + reader +
+                                                "\nsplits: {test: [{file: test.tsv}]}\ntypes: [{label: X}]\n");
+        Catalogue const catalogue{{folder.path()}};
+        auto const& dataset = catalogue.at("d");
+        Json const before{{"description", "s"},
+                          {"reader", dataset.reader},
+                          {"not_scored", Json::array()},
+                          {"types", Json::array({Json::array({"X", "X", ""})})},
+                          {"files", Json::array({Json::array({sha256_file(folder / "test.tsv"), 0})})}};
+        EXPECT_EQ(split_hash(dataset, "test", folder.path()) == sha256(canonical(before)), same) << reader;
+    };
+    check("{format: conll}", true);
+    check("{format: conll, comment_prefix: '#'}", false);
 }
 
 TEST(Inline, ReadsASentenceALineAndNamesABrokenOne) {
