@@ -1,4 +1,6 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <map>
@@ -7,7 +9,9 @@
 
 #include "app/verbs.h"
 #include "core/json.h"
+#include "corpus/dataset.h"
 #include "prompt/score_files.h"
+#include "prompt/type_names.h"
 #include "score/bootstrap.h"
 #include "score/metric.h"
 
@@ -26,6 +30,7 @@ struct ScoreOptions {
     std::string combine;
     std::string format = "json";
     std::vector<std::string> types;
+    std::vector<fs::path> folders;  ///< of data set descriptions
     score::BootstrapOptions bootstrap;
     bool json = false;
 };
@@ -35,6 +40,7 @@ struct System {
     std::vector<score::Sentence> sentences;
     std::vector<score::Sentence> unfiltered;  ///< with spans that are not in the sentence; empty: nothing was parsed
     std::int64_t unparsable = 0;
+    std::int64_t without_text = 0;  ///< predicted entities that were left out
 };
 
 /// The answers of all files to a sentence, as one when a combination is asked for.
@@ -53,6 +59,7 @@ System read_system(std::vector<fs::path> const& paths, std::vector<prompt::GoldL
         auto& sentence = system.sentences.back();
         for (auto const& answer : answers[i]) {
             system.unparsable += answer.unparsable;
+            system.without_text += answer.without_text;
             parsed = parsed || answer.from_completion;
         }
         if (options.combine.empty()) {
@@ -74,6 +81,42 @@ System read_system(std::vector<fs::path> const& paths, std::vector<prompt::GoldL
     }
     if (!parsed || !options.combine.empty()) system.unfiltered.clear();
     return system;
+}
+
+std::string with_counts(std::map<std::string, std::int64_t> const& types) {
+    std::vector<std::string> texts;
+    for (auto const& [type, count] : types) texts.push_back(fmt::format("'{}' ({})", type, count));
+    return fmt::format("{}", fmt::join(texts, ", "));
+}
+
+void warn_of_types(System const& system, std::string const& files, corpus::Catalogue const* descriptions) {
+    auto const types = prompt::suspicious_types(system.sentences);
+    std::vector<std::string> sides;
+    if (!types.gold.empty()) sides.push_back("only the gold has the types " + with_counts(types.gold));
+    if (!types.predicted.empty())
+        sides.push_back("only the predictions have the types " + with_counts(types.predicted));
+    if (sides.empty()) return;
+    auto const names = prompt::likely_names(types, descriptions);
+    spdlog::warn("{}: none of them can be right ({}) — name types alike on both sides{}{}", fmt::join(sides, ", "),
+                 files, names.empty() ? "" : ": ", names);
+}
+
+/// @param paths  of the system's predictions
+void warn_of_system(System const& system, std::vector<fs::path> const& paths, corpus::Catalogue const* descriptions) {
+    std::vector<std::string> files;
+    for (auto const& path : paths) files.push_back(path.string());
+    auto const names = fmt::format("{}", fmt::join(files, ", "));
+    if (system.without_text > 0)
+        spdlog::warn("{} predicted entities have no text and are left out ({})", system.without_text, names);
+    warn_of_types(system, names, descriptions);
+}
+
+void warn_of_gold(prompt::Misplaced const& misplaced) {
+    if (misplaced.entities == 0) return;
+    spdlog::warn(
+        "{} gold entities are not in their text, the first: {} — mend them: they can hardly be found, and count as "
+        "missed",
+        misplaced.entities, misplaced.first);
 }
 
 Json counts_json(score::Counts const& counts) {
@@ -119,8 +162,13 @@ score::TargetCounts sentence_counts(std::map<std::string, Tally> const& targets)
 }
 
 Json system_json(System const& system, std::vector<Metric> const& metrics, ScoreOptions const& options) {
-    Json document{
-        {"metric", Json::object()}, {"unparsable", system.unparsable}, {"sentences", system.sentences.size()}};
+    auto const one_sided = prompt::one_sided_types(system.sentences);
+    Json document{{"metric", Json::object()},
+                  {"unparsable", system.unparsable},
+                  {"sentences", system.sentences.size()},
+                  {"predictions_without_text", system.without_text},
+                  {"types_only_in_gold", one_sided.gold},
+                  {"types_only_in_predictions", one_sided.predicted}};
     bool const targets_named =
         std::ranges::any_of(system.sentences, [](auto const& sentence) { return !sentence.target.empty(); });
     for (auto const metric : metrics) {
@@ -209,11 +257,21 @@ void score_files(ScoreOptions const& options) {
     if (!options.against.empty() && options.bootstrap.resamples == 0)
         throw InputError{"--against needs resamples", "give --resamples of at least 1"};
     auto const gold = prompt::read_gold(options.gold, options.types);
-    auto const system = read_system(options.predictions, gold, options);
+    auto const misplaced = prompt::misplaced(gold);
+    warn_of_gold(misplaced);
+    std::optional<corpus::Catalogue> descriptions;
+    if (!options.folders.empty()) descriptions.emplace(options.folders);
+    auto const read = [&](std::vector<fs::path> const& paths) {
+        auto system = read_system(paths, gold, options);
+        warn_of_system(system, paths, descriptions ? &*descriptions : nullptr);
+        return system;
+    };
+    auto const system = read(options.predictions);
     std::optional<System> other;
-    if (!options.against.empty()) other = read_system(options.against, gold, options);
+    if (!options.against.empty()) other = read(options.against);
     auto const metrics = metrics_of(options, {&system, other ? &*other : nullptr});
     auto document = system_json(system, metrics, options);
+    document["gold_not_in_text"] = misplaced.entities;
     if (other) {
         document["against"] = system_json(*other, metrics, options);
         document["difference"] = difference_json(system, *other, metrics, options);
@@ -247,6 +305,8 @@ void add_score_verb(CLI::App& app) {
     verb->add_option("--combine", options->combine,
                      "make several files, or several samples of a sentence, one answer: union, intersection or vote");
     verb->add_option("--types", options->types, "type names: what was asked for, to read completions")->delimiter(',');
+    verb->add_option("--configs", options->folders,
+                     "folders of data set descriptions: messages then tell labels of types from their names");
     verb->add_option("--format", options->format, "of completions: json, json_map, enumeration or sentences")
         ->capture_default_str();
     verb->add_option("--resamples", options->bootstrap.resamples, "of the bootstrap; 0: no intervals")

@@ -7,12 +7,14 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/input_lines.h"
 #include "core/json.h"
 
 namespace samner::prompt {
 namespace {
 
-std::vector<score::Entity> entities_of(Json const& line, std::string const& place) {
+/// @param without_text  how many have none, and are left out
+std::vector<score::Entity> entities_of(Json const& line, std::string const& place, std::int64_t& without_text) {
     std::vector<score::Entity> entities;
     for (auto const& object : member<Json::array_t>(line, "entities", place)) {
         score::Entity entity{
@@ -25,7 +27,11 @@ std::vector<score::Entity> entities_of(Json const& line, std::string const& plac
                                  "count code points from 0, the end not included"};
             entity.span = span;
         }
-        if (!entity.mention.text.empty()) entities.push_back(std::move(entity));
+        if (entity.mention.text.empty()) {
+            ++without_text;
+        } else {
+            entities.push_back(std::move(entity));
+        }
     }
     return entities;
 }
@@ -33,7 +39,10 @@ std::vector<score::Entity> entities_of(Json const& line, std::string const& plac
 Answer answer_of(Json const& line, GoldLine const& gold, Format format, std::string const& place) {
     if (line.contains("entities")) {
         auto const flag = line.find("unparsable");
-        return {entities_of(line, place), {}, false, flag != line.end() && *flag == true};
+        Answer answer{.entities = {}, .not_in_sentence = {}};
+        answer.entities = entities_of(line, place, answer.without_text);
+        answer.unparsable = flag != line.end() && *flag == true;
+        return answer;
     }
     auto const completion = member<std::string>(line, "completion", place);
     if (gold.types.empty())
@@ -53,18 +62,41 @@ Answer answer_of(Json const& line, GoldLine const& gold, Format format, std::str
 
 std::vector<GoldLine> read_gold(std::filesystem::path const& path, std::vector<std::string> const& types) {
     std::vector<GoldLine> gold;
-    std::set<std::string> ids;
-    for_each_jsonl(path, [&](Json const& line, std::string const& place) {
+    Distinct ids;
+    for_each_input(path, [&](Json const& line, std::string const& place) {
         auto const optional = [&](char const* key) {
             return line.contains(key) ? member<std::string>(line, key, place) : std::string{};
         };
-        gold.push_back({id_of(line, place), optional("text"), optional("target"),
-                        line.contains("types") ? member<std::vector<std::string>>(line, "types", place) : types,
-                        entities_of(line, place)});
-        if (!ids.insert(gold.back().id).second)
-            throw InputError{fmt::format("id {} stands twice ({})", gold.back().id, place)};
+        auto& one = gold.emplace_back();
+        one.id = id_of(line, place);
+        ids.add(one.id, place);
+        one.text = optional("text");
+        one.target = optional("target");
+        one.types = line.contains("types") ? member<std::vector<std::string>>(line, "types", place) : types;
+        one.entities = entities_of(line, place, one.without_text);
+        one.place = place;
     });
     return gold;
+}
+
+Misplaced misplaced(std::span<GoldLine const> gold) {
+    Misplaced result;
+    for (auto const& line : gold) {
+        auto const note = [&](std::string const& what) {
+            if (result.entities++ == 0) result.first = fmt::format("{} (id {}, {})", what, line.id, line.place);
+        };
+        auto const text = score::normalise(line.text);
+        for (auto const& [mention, span] : line.entities) {
+            if (text.empty()) break;
+            if (text.find(mention.text) == std::string::npos) {
+                note(fmt::format("'{}'", mention.text));
+            } else if (span && score::normalise(corpus::cut(line.text, *span)) != mention.text) {
+                note(fmt::format("'{}', which {} to {} do not cut out", mention.text, span->begin, span->end));
+            }
+        }
+        for (std::int64_t i = 0; i < line.without_text; ++i) note("one without a text");
+    }
+    return result;
 }
 
 std::vector<std::vector<Answer>> read_answers(std::filesystem::path const& path, std::span<GoldLine const> gold,
@@ -75,7 +107,7 @@ std::vector<std::vector<Answer>> read_answers(std::filesystem::path const& path,
     std::set<std::pair<std::size_t, std::string>> seen;
     std::size_t strangers = 0;
     std::string first_stranger;
-    for_each_jsonl(path, [&](Json const& line, std::string const& place) {
+    for_each_input(path, [&](Json const& line, std::string const& place) {
         auto const id = id_of(line, place);
         auto const found = index.find(id);
         if (found == index.end()) {

@@ -18,7 +18,19 @@ struct GoldLine {
     std::string target;              ///< what it belongs to; may be empty
     std::vector<std::string> types;  ///< that were asked for; empty: all
     std::vector<score::Entity> entities = {};
+    std::string place = {};         ///< file and line
+    std::int64_t without_text = 0;  ///< entities that were left out because they have no text
 };
+
+/// Gold that nobody can find.
+struct Misplaced {
+    std::int64_t entities = 0;
+    std::string first;  ///< with its place; empty: there is none
+};
+
+/// Entities without a text, that are not in the text of their line (as they are compared: normalised), or whose offsets
+/// cut something else out of it. Lines without `text` are passed over.
+Misplaced misplaced(std::span<GoldLine const> gold);
 
 /// @param types  of lines that name none themselves
 /// @throws InputError with file and line, also for an id that stands twice
@@ -30,6 +42,7 @@ struct Answer {
     std::vector<score::Entity> not_in_sentence;  ///< read from the completion, but not scored
     bool from_completion = false;
     bool unparsable = false;
+    std::int64_t without_text = 0;  ///< entities that were left out because they have no text
 };
 
 /// Reads PREDICTIONS.jsonl of any tool: {"id", "entities"} or {"id", "completion"} a line; a line with both is taken by

@@ -14,6 +14,7 @@ namespace samner {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AllOf;
 using testing::ContainsRegex;
 using testing::HasSubstr;
 
@@ -35,6 +36,7 @@ protected:
     }
     TemporaryFolder folder;
     std::string const llama = golden("models/llama-tiny").string();
+    std::string const tiny = "tests/data/tiny";
     std::string const smollm2 = ".deps/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
 };
 
@@ -159,7 +161,8 @@ TEST_F(Verbs, GenerateRefusesSamplesWithoutATemperatureAndSettingsOutOfRange) {
 TEST_F(Verbs, TokenizeGivesTheGoldenIds) {
     auto const prompts = read_json(golden("gguf/smollm2/prompts.json"));
     std::string texts;
-    for (auto const& prompt : prompts) texts += Json{{"id", "x"}, {"text", prompt["text"]}}.dump() + "\n";
+    for (std::size_t i = 0; i < prompts.size(); ++i)
+        texts += Json{{"id", i}, {"text", prompts[i]["text"]}}.dump() + "\n";
     succeed(fmt::format("model tokenize {} --in {} --out {}", smollm2, in("texts.jsonl", texts), path("ids.jsonl")));
     auto const ids = lines("ids.jsonl");
     for (std::size_t i = 0; i < ids.size(); ++i) EXPECT_EQ(ids[i]["ids"], prompts[i]["ids"]);
@@ -168,7 +171,8 @@ TEST_F(Verbs, TokenizeGivesTheGoldenIds) {
 TEST_F(Verbs, EncodeGivesEmbeddingsInOrderAndTheirMean) {
     auto const sentences = read_json(golden("minilm/sentences.json"))["sentences"];
     std::string texts;
-    for (auto const& sentence : sentences) texts += Json{{"id", "x"}, {"text", sentence["text"]}}.dump() + "\n";
+    for (std::size_t i = 0; i < sentences.size(); ++i)
+        texts += Json{{"id", i}, {"text", sentences[i]["text"]}}.dump() + "\n";
     succeed(fmt::format("encode --encoder .deps/minilm --in {} --out {}", in("texts.jsonl", texts),
                         path("embeddings.safetensors")));
     auto const ours = weights::SafetensorsFile{folder / "embeddings.safetensors"}.floats("embeddings");
@@ -477,12 +481,151 @@ TEST_F(Verbs, DataFetchBringsCheckedFilesAndVerifySaysWhatDiffers) {
     EXPECT_THAT(known.output, HasSubstr("10 cuts as CUTS.tsv lists them (not upstream's whole files)"));
 }
 
-TEST_F(Verbs, OfEmptyInputGiveEmptyOutput) {
+TEST_F(Verbs, OfEmptyInputGiveEmptyOutputAndAWarning) {
     auto const empty = in("empty.jsonl", "");
-    succeed(fmt::format("generate --model {} --in {} --out {}", smollm2, empty, path("out.jsonl")));
+    for (auto const& verb :
+         {fmt::format("generate --model {} --in {} --out {}", smollm2, empty, path("out.jsonl")),
+          fmt::format("predict --model {} --in {} --types a --out {}", tiny, empty, path("predictions.jsonl")),
+          fmt::format("model tokenize {} --in {} --out {}", smollm2, empty, path("ids.jsonl")),
+          fmt::format("model logits {} --in {} --out {}", llama, empty, path("l.safetensors")),
+          fmt::format("encode --encoder .deps/minilm --in {} --out {}", empty, path("e.safetensors")),
+          fmt::format("score --gold {0} --pred {0}", empty)}) {
+        auto const result = samner_command(verb);
+        EXPECT_EQ(result.code, 0) << verb << result.output;
+        EXPECT_THAT(result.output, HasSubstr("empty.jsonl' has no lines")) << verb;
+    }
     EXPECT_EQ(read_text(folder / "out.jsonl"), "");
-    succeed(fmt::format("model tokenize {} --in {} --out {}", smollm2, empty, path("ids.jsonl")));
-    succeed(fmt::format("encode --encoder .deps/minilm --in {} --out {}", empty, path("e.safetensors")));
+    EXPECT_EQ(read_text(folder / "predictions.jsonl"), "");
+}
+
+TEST_F(Verbs, RefuseToTrainOnNothingOrToChooseByNothing) {
+    auto const empty = in("empty.jsonl", "");
+    for (auto const& verb : {fmt::format("train --model {} --data {} --out {}", tiny, empty, path("adapter")),
+                             fmt::format("select --model {} --in {} --types a --experts x -m 1", tiny, empty)}) {
+        auto const result = samner_command(verb);
+        EXPECT_EQ(result.code, 2) << verb << result.output;
+        EXPECT_THAT(result.output, ContainsRegex("error: no (training examples|texts)")) << verb;
+    }
+    EXPECT_FALSE(fs::exists(folder / "adapter"));
+}
+
+TEST_F(Verbs, WarnOfAnEmptySplitOfADataSet) {
+    write_atomically(folder / "none.yaml",
+                     "id: none\ndomain: d\ndescription: s\nsplits: {test: [{file: none.tsv}]}\ntypes: [{label: X}]\n");
+    in("none.tsv", "");
+    auto const options = fmt::format("--configs {0} --root {0}", folder.path().string());
+    for (auto const& verb : {fmt::format("data stats --json {}", options),
+                             fmt::format("predict --model {} --data none --out {} {}", tiny, path("p"), options)}) {
+        auto const result = samner_command(verb);
+        EXPECT_EQ(result.code, 0) << verb << result.output;
+        EXPECT_THAT(result.output, HasSubstr("none.tsv' has no sentences")) << verb;
+    }
+}
+
+TEST_F(Verbs, RefuseAnIdThatStandsTwice) {
+    auto const texts = in("texts.jsonl", "{\"id\": 1, \"text\": \"a\"}\n{\"id\": \"1\", \"text\": \"b\"}\n");
+    auto const prompts = in("prompts.jsonl", "{\"id\": 1, \"prompt\": \"a\"}\n{\"id\": 1, \"prompt\": \"b\"}\n");
+    auto const ids = in("ids.jsonl", "{\"id\": 1, \"ids\": [1]}\n{\"id\": 1, \"ids\": [2]}\n");
+    for (auto const& verb : {fmt::format("predict --model {} --in {} --types a --out {}", tiny, texts, path("out")),
+                             fmt::format("select --model {} --in {} --types a --experts x -m 1", tiny, texts),
+                             fmt::format("encode --encoder .deps/minilm --in {} --out {}", texts, path("out")),
+                             fmt::format("model tokenize {} --in {} --out {}", tiny, texts, path("out")),
+                             fmt::format("model logits {} --in {} --out {}", llama, ids, path("out")),
+                             fmt::format("generate --model {} --in {} --out {}", tiny, prompts, path("out"))}) {
+        auto const result = samner_command(verb);
+        EXPECT_EQ(result.code, 2) << verb << result.output;
+        EXPECT_THAT(result.output, ContainsRegex("id 1 stands twice .*jsonl:2, first .*jsonl:1")) << verb;
+    }
+    EXPECT_FALSE(fs::exists(folder / "out"));
+}
+
+TEST_F(Verbs, SelectWarnsOfASampleThatIsLargerThanItsTexts) {
+    auto const texts = in("texts.jsonl", "{\"id\": 1, \"text\": \"The cat saw a dog .\"}\n");
+    succeed(fmt::format("train --model {} --data {} --out {} r=2 max_steps=1", tiny,
+                        in("examples.jsonl", "{\"prompt\": \"a\", \"answer\": \" b\"}\n"), path("expert")));
+    auto const result = samner_command(fmt::format(
+        "select --model {} --in {} --types a --experts {} -m 1 -k 10 --max-new-tokens 2", tiny, texts, path("expert")));
+    EXPECT_EQ(result.code, 0) << result.output;
+    EXPECT_THAT(result.output, ContainsRegex("-k is 10.* 1 texts"));
+}
+
+TEST_F(Verbs, MergeWarnsOfFactorsThatAreAddedUpWithLargeWeights) {
+    auto const adapters =
+        fmt::format("{} {}", golden("merging/adapters/e0").string(), golden("merging/adapters/e1").string());
+    auto const output = [&](std::string const& options, std::string const& out) {
+        auto const result = samner_command(fmt::format("merge {} {} --out {}", adapters, options, path(out)));
+        EXPECT_EQ(result.code, 0) << options << result.output;
+        return result.output;
+    };
+    EXPECT_THAT(output("--method linear", "a"), ContainsRegex("weights that sum to 2 .*--normalize weights"));
+    EXPECT_EQ(output("--method linear --normalize weights", "b"), "");
+    EXPECT_EQ(output("--method linear --weights 0.5,0.5", "c"), "");
+    EXPECT_EQ(output("", "d"), "");
+}
+
+TEST_F(Verbs, ScoreWarnsOfGoldThatIsNotInItsTextAndCountsIt) {
+    auto const gold = in(
+        "gold.jsonl",
+        R"({"id": 1, "text": "Bohr met Ada", "entities": [{"text": "Bohr", "type": "person"}, {"text": "Curie", "type": "person"}]}
+)");
+    auto const predictions =
+        in("pred.jsonl", "{\"id\": 1, \"entities\": [{\"text\": \"Bohr\", \"type\": \"person\"}]}\n");
+    auto const command = fmt::format("{} score --gold {} --pred {}", SAMNER_BINARY, gold, predictions);
+    auto const warned = run_command(command);
+    EXPECT_EQ(warned.code, 0);
+    EXPECT_THAT(warned.output, AllOf(HasSubstr("1 gold entities"), HasSubstr("'curie'"), HasSubstr("gold.jsonl:1")));
+    EXPECT_EQ(parse_json(run_command(command + " --json 2>/dev/null").output, "output")["gold_not_in_text"], 1);
+}
+
+TEST_F(Verbs, ScoreWarnsOfTypesThatOnlyOneSideHas) {
+    auto const gold =
+        in("gold.jsonl", R"({"id": 1, "entities": [{"text": "Acme", "type": "ORG"}, {"text": "Ada", "type": "person"}]}
+{"id": 2, "entities": [{"text": "Oslo", "type": "B-geo"}]}
+)");
+    auto const asked = in(
+        "asked.jsonl",
+        R"({"id": 1, "types": ["organization", "person", "location"], "entities": [{"text": "Acme", "type": "ORG"}, {"text": "Ada", "type": "person"}]}
+{"id": 2, "types": ["organization", "person", "location"], "entities": [{"text": "Oslo", "type": "B-geo"}]}
+)");
+    auto const predictions =
+        in("pred.jsonl",
+           R"({"id": 1, "entities": [{"text": "Acme", "type": "organization"}, {"text": "Ada", "type": "person"}]}
+{"id": 2, "entities": [{"text": "Oslo", "type": "location"}]}
+)");
+    write_atomically(folder / "news.yaml",
+                     "id: news\ndomain: d\ndescription: s\nsplits: {test: [{file: x}]}\n"
+                     "types: [{label: B-geo, name: location}, {label: ORG, name: organization}]\n");
+    for (auto const& file : {gold, asked}) {
+        auto const command = fmt::format("{} score --gold {} --pred {}", SAMNER_BINARY, file, predictions);
+        auto const warned = run_command(command);
+        EXPECT_EQ(warned.code, 0);
+        EXPECT_THAT(warned.output,
+                    AllOf(HasSubstr("only the gold has the types 'B-geo' (1), 'ORG' (1)"),
+                          HasSubstr("only the predictions have the types 'location' (1), 'organization' (1)"),
+                          HasSubstr("'ORG' could be 'organization'")));
+        EXPECT_THAT(run_command(command + " --configs " + folder.path().string()).output,
+                    AllOf(HasSubstr("'B-geo' is the label of 'location' in news")));
+        auto const document = parse_json(run_command(command + " --json 2>/dev/null").output, "output");
+        EXPECT_EQ(document["types_only_in_gold"], (Json{{"B-geo", 1}, {"ORG", 1}}));
+        EXPECT_EQ(document["types_only_in_predictions"], (Json{{"location", 1}, {"organization", 1}}));
+    }
+    // A type that nobody asked for is no sign of another name.
+    auto const misc = in(
+        "misc.jsonl",
+        R"({"id": 1, "types": ["person"], "entities": [{"text": "Ada", "type": "person"}, {"text": "x", "type": "misc"}]}
+)");
+    auto const quiet = samner_command(
+        fmt::format("score --gold {} --pred {}", misc,
+                    in("p.jsonl", "{\"id\": 1, \"entities\": [{\"text\": \"Ada\", \"type\": \"person\"}]}\n")));
+    EXPECT_THAT(quiet.output, testing::Not(HasSubstr("only")));
+}
+
+TEST_F(Verbs, PlanWarnsOfWhatATargetDoesNotHave) {
+    auto const command = "plan experiments/tiny.yaml targets.museum.sentences=100000";
+    EXPECT_THAT(samner_command(command).output, ContainsRegex("targets.museum.sentences is 100000.* [0-9]+ sentences"));
+    auto const document =
+        parse_json(run_command(fmt::format("{} {} --json 2>/dev/null", SAMNER_BINARY, command)).output, "output");
+    EXPECT_EQ(document["warnings"].size(), 1U);
 }
 
 TEST_F(Verbs, DoctorProvesThatResultsDoNotDependOnTheMachine) {

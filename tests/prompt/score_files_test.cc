@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "prompt/type_names.h"
 #include "temporary_folder.h"
 
 namespace samner::prompt {
@@ -114,6 +115,75 @@ TEST_F(ScoreFiles, AreRefusedWithLineAndReason) {
     EXPECT_THROW(read_answers(file(R"({"id": 1, "completion": "[]"})"), untyped, Format::json), InputError);
     auto const no_text = read_gold(file(one), {"person"});
     EXPECT_THROW(read_answers(file(R"({"id": 1, "completion": "[]"})"), no_text, Format::json), InputError);
+}
+
+TEST_F(ScoreFiles, CountGoldThatIsNotInItsText) {
+    auto const lines =
+        read_gold(file(R"({"id": 1, "text": "Bohr met  Ada", "entities": [{"text": "bohr", "type": "p"},)"
+                       R"( {"text": "met Ada", "type": "p"}, {"text": "Curie", "type": "p"},)"
+                       R"( {"text": " ", "type": "p"}]})"
+                       "\n"
+                       R"({"id": "b", "text": "Łódź a", "entities": [)"
+                       R"({"text": "a", "type": "l", "start": 5, "end": 6},)"
+                       R"( {"text": "Łódź", "type": "l", "start": 0, "end": 7},)"
+                       R"( {"text": "a", "type": "l", "start": 8, "end": 9}]})"
+                       "\n"
+                       R"({"id": "c", "entities": [{"text": "Oslo", "type": "l"}]})"),
+                  {});
+    auto const off = misplaced(lines);
+    EXPECT_EQ(off.entities, 4);
+    EXPECT_THAT(off.first, testing::AllOf(testing::HasSubstr("'curie'"), testing::HasSubstr("id 1"),
+                                          testing::HasSubstr("jsonl:1")));
+    EXPECT_EQ(misplaced(gold()).entities, 0);
+}
+
+TEST_F(ScoreFiles, CountPredictionsWithoutAText) {
+    auto const lines = gold();
+    auto const answers = read_answers(file(R"({"id": "b", "entities": []}
+{"id": 1, "entities": [{"text": "Ada", "type": "x"}, {"text": " ", "type": "x"}]})"),
+                                      lines, Format::json);
+    EXPECT_EQ(answers[0].at(0).without_text, 1);
+    EXPECT_EQ(answers[1].at(0).without_text, 0);
+}
+
+std::vector<score::Sentence> of_types(std::vector<std::string> const& gold, std::vector<std::string> const& predicted,
+                                      std::vector<std::string> const& asked = {}) {
+    score::Sentence sentence{"1", "", asked};
+    for (auto const& type : gold) sentence.gold.push_back({{"x", type}});
+    for (auto const& type : predicted) sentence.predicted.push_back({{"x", type}});
+    return {sentence};
+}
+
+TEST(OneSidedTypes, AreCountedOnBothSides) {
+    auto const types = one_sided_types(of_types({"ORG", "person", "ORG"}, {"organization", "person"}));
+    EXPECT_EQ(types.gold, (std::map<std::string, std::int64_t>{{"ORG", 2}}));
+    EXPECT_EQ(types.predicted, (std::map<std::string, std::int64_t>{{"organization", 1}}));
+}
+
+TEST(OneSidedTypes, AreSuspiciousUnlessNobodyAskedOrNothingIsPredicted) {
+    EXPECT_TRUE(suspicious_types(of_types({"person", "misc"}, {"person"}, {"person"})).gold.empty());
+    EXPECT_TRUE(suspicious_types(of_types({"person"}, {})).gold.empty());
+    EXPECT_EQ(suspicious_types(of_types({"person", "place"}, {"person"})).gold.size(), 1U);
+    // A corpus's label is not among the names that were asked for.
+    EXPECT_EQ(suspicious_types(of_types({"ORG"}, {"organization"}, {"organization"})).gold.size(), 1U);
+    EXPECT_EQ(suspicious_types(of_types({"person"}, {"person", "ORG"}, {"person"})).predicted.size(), 1U);
+}
+
+TEST(OneSidedTypes, HaveLikelyNamesBySpellingOrByADescription) {
+    auto const names = [](std::string const& gold, std::string const& predicted, corpus::Catalogue const* known) {
+        return likely_names({{{gold, 1}}, {{predicted, 1}}}, known);
+    };
+    EXPECT_EQ(names("ORG", "organization", nullptr), "'ORG' could be 'organization'");
+    EXPECT_EQ(names("creative_work", "Creative Work", nullptr), "'creative_work' could be 'Creative Work'");
+    EXPECT_EQ(names("persn", "person", nullptr), "'persn' could be 'person'");
+    EXPECT_EQ(names("geo", "location", nullptr), "");
+    TemporaryFolder const folder;
+    write_atomically(folder / "news.yaml",
+                     "id: news\ndomain: d\ndescription: s\nsplits: {test: [{file: x}]}\n"
+                     "types: [{label: geo, name: location}]\n");
+    corpus::Catalogue const known{{folder.path()}};
+    EXPECT_EQ(names("geo", "location", &known), "'geo' is the label of 'location' in news");
+    EXPECT_EQ(names("location", "geo", &known), "'geo' is the label of 'location' in news");
 }
 
 TEST_F(ScoreFiles, MayBeEmpty) {
