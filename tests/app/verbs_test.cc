@@ -557,7 +557,7 @@ TEST_F(Verbs, MergeWarnsOfFactorsThatAreAddedUpWithLargeWeights) {
         EXPECT_EQ(result.code, 0) << options << result.output;
         return result.output;
     };
-    EXPECT_THAT(output("--method linear", "a"), ContainsRegex("weights that sum to 2 .*--normalize weights"));
+    EXPECT_THAT(output("--method linear", "a"), ContainsRegex("weights that sum to 2: .*--normalize weights"));
     EXPECT_EQ(output("--method linear --normalize weights", "b"), "");
     EXPECT_EQ(output("--method linear --weights 0.5,0.5", "c"), "");
     EXPECT_EQ(output("", "d"), "");
