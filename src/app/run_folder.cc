@@ -153,8 +153,9 @@ std::vector<std::string> settle_known(plan::Plan& plan, report::Records& records
             }
         }
         if (done) {
-            spdlog::warn("the artifact of {} ({}) is missing or was altered", work::label_of(plan.task(key).task),
-                         key.substr(0, 12));
+            if (settling.verify)
+                spdlog::warn("the artifact of {} ({}) is missing or was altered", work::label_of(plan.task(key).task),
+                             key.substr(0, 12));
         } else if (own != records.end() && !settling.retry_failed) {
             return plan.failed(key);
         }

@@ -652,6 +652,34 @@ TEST_F(GrowingRun, WithResultsOfItsOwnDoesNotMoveToAStoreUnasked) {
     EXPECT_THAT(result.output, HasSubstr("mv "));
 }
 
+TEST(Operators, OfSetsSamplesAndClustersGiveTheSameOnAnyNumberOfRanks) {
+    TemporaryFolder const folder;
+    write_atomically(folder / "operators.yaml",
+                     "experiment: operators\ntargets: [museum]\nlet:\n  ours: pool(travel, zoo, workshop)\nrows:\n"
+                     "  united: merge(unite(select(ours, similarity, 2), select(ours, sampling, 2), cut=2))\n"
+                     "  both: merge(intersect(select(ours, similarity, 1), select(ours, sampling, 1)))\n"
+                     "  drawn: vote(sample(expert(ours, zoo), n=3, temperature=0.7))\n"
+                     "  split: split(target, 2, union(merge(select(ours, similarity, 2)), expert(ours, zoo)))\n");
+    std::map<int, std::map<std::string, std::string>> hashes;
+    for (int const ranks : {1, 2}) {
+        auto const run = folder / fmt::format("ranks{}", ranks);
+        auto const result =
+            samner_command(fmt::format("run {} --config configs/runs/tiny.yaml train.max_steps=4 --out {} -n {}",
+                                       (folder / "operators.yaml").string(), run.string(), ranks));
+        ASSERT_EQ(result.code, 0) << result.output;
+        hashes[ranks] = artifacts(run);
+        for (auto const sentences : store::read_int64(run / "results.h5", "/cells/sentences")) EXPECT_EQ(sentences, 24);
+        // Each cluster is answered by itself.
+        std::int64_t answered = 0;
+        for (auto const& entry : fs::directory_iterator{run / "by-name/operators/split/museum"}) {
+            if (!entry.path().filename().string().starts_with("predictions-")) continue;
+            for_each_line(read_text(entry), [&](std::string_view, std::size_t) { ++answered; });
+        }
+        EXPECT_EQ(answered, 2 * 24);
+    }
+    EXPECT_EQ(hashes[1], hashes[2]);
+}
+
 TEST(MixedDomains, SplitEachDomainsSamplesAmongTheExpertsOnAnyNumberOfRanks) {
     TemporaryFolder const folder;
     write_atomically(folder / "mixed.yaml",
