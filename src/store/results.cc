@@ -17,10 +17,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// What HDF5 says of its last error, at the innermost of its functions; empty: nothing.
+std::string last_error() {
+    std::string text;
+    auto const visit = [](unsigned, H5E_error2_t const* error, void* into) -> herr_t {
+        if (error->desc != nullptr) *static_cast<std::string*>(into) = error->desc;
+        return 0;
+    };
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, visit, &text);
+    return text;
+}
+
 template <class T>
 T checked(T result, std::string_view action) {
-    if (result < 0) throw StorageError{fmt::format("HDF5 cannot {}", action), "check free space and permissions"};
-    return result;
+    if (result >= 0) return result;
+    auto const why = last_error();
+    bool const locks = why.find("lock") != std::string::npos;
+    throw StorageError{fmt::format("HDF5 cannot {}{}{}", action, why.empty() ? "" : ": ", why),
+                       locks ? "set HDF5_USE_FILE_LOCKING=FALSE and give the command again: the file needs no lock"
+                             : "check free space and permissions, and give the command again"};
 }
 
 /// An HDF5 handle that closes itself.
@@ -257,12 +272,17 @@ void attach_axes(hid_t file, Planned const& one) {
     }
 }
 
-H5Properties latest_format() {
-    return {H5Pcreate(H5P_FILE_ACCESS), "make properties"};
+/// Opens files without a lock, which some network file systems do not have. None is needed: a file is this process's
+/// alone while it is written, and changes no more once it has its name.
+void do_without_lock([[maybe_unused]] hid_t access) {
+#if H5_VERSION_GE(1, 12, 1) || (H5_VERSION_GE(1, 10, 7) && !H5_VERSION_GE(1, 12, 0))
+    checked(H5Pset_file_locking(access, false, true), "do without file locks");
+#endif
 }
 
 void write_file(fs::path const& path, std::vector<Planned> const& planned) {
-    auto const access = latest_format();
+    H5Properties const access{H5Pcreate(H5P_FILE_ACCESS), "make properties"};
+    do_without_lock(access);
     checked(H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST), "set the format version");
     H5File file{H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access), fmt::format("create '{}'", path.string())};
     for (auto const& one : planned) {
@@ -276,12 +296,14 @@ void write_file(fs::path const& path, std::vector<Planned> const& planned) {
     file.close(fmt::format("close '{}'", path.string()));
 }
 
-hid_t open_file(fs::path const& path) {
-    return H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+H5File open_file(fs::path const& path) {
+    H5Properties const access{H5Pcreate(H5P_FILE_ACCESS), "make properties"};
+    do_without_lock(access);
+    return {H5Fopen(path.c_str(), H5F_ACC_RDONLY, access), fmt::format("open '{}'", path.string())};
 }
 
 void verify_file(fs::path const& path, std::vector<Planned> const& planned) {
-    H5File const file{open_file(path), fmt::format("open '{}'", path.string())};
+    auto const file = open_file(path);
     for (auto const& one : planned) verify_values(file, one.name, one.values);
 }
 
@@ -315,19 +337,19 @@ void write_results(fs::path const& path, Results const& results) {
 
 std::vector<std::int64_t> read_int64(fs::path const& path, std::string const& dataset) {
     silence_hdf5();
-    H5File const file{open_file(path), fmt::format("open '{}'", path.string())};
+    auto const file = open_file(path);
     return read_numbers<std::int64_t>(file, dataset, H5T_NATIVE_INT64);
 }
 
 std::vector<double> read_double(fs::path const& path, std::string const& dataset) {
     silence_hdf5();
-    H5File const file{open_file(path), fmt::format("open '{}'", path.string())};
+    auto const file = open_file(path);
     return read_numbers<double>(file, dataset, H5T_NATIVE_DOUBLE);
 }
 
 std::vector<std::string> read_strings(fs::path const& path, std::string const& dataset) {
     silence_hdf5();
-    H5File const file{open_file(path), fmt::format("open '{}'", path.string())};
+    auto const file = open_file(path);
     return read_texts(file, dataset);
 }
 

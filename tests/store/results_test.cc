@@ -1,12 +1,28 @@
 #include "store/results.h"
 
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 
 #include "core/error.h"
 #include "temporary_folder.h"
+
+namespace {
+int flock_error = 0;  ///< what the next locks fail with; 0: they are taken
+}  // namespace
+
+/// Stands for the C library's, also where HDF5 calls it: locks as a file system without them answers.
+extern "C" int flock(int file, int operation) noexcept {
+    if (flock_error == 0) return static_cast<int>(::syscall(SYS_flock, file, operation));
+    errno = flock_error;
+    return -1;
+}
 
 namespace samner::store {
 namespace {
@@ -59,6 +75,34 @@ TEST(Results, RefuseShapesThatDisagreeAndColumnsWithoutUnits) {
 
 TEST(Results, UnwritableFolderIsAStorageError) {
     EXPECT_THROW(write_results("/proc/results.h5", example()), StorageError);
+}
+
+class WithoutLocks : public testing::TestWithParam<int> {
+protected:
+    void SetUp() override { flock_error = GetParam(); }
+    void TearDown() override { flock_error = 0; }
+};
+
+TEST_P(WithoutLocks, ResultsAreWrittenAndReadWhereTheFileSystemHasNone) {
+    TemporaryFolder const folder;
+    auto const path = folder / "results.h5";
+    write_results(path, example());
+    EXPECT_EQ(read_int64(path, "/cells/tp").front(), 3);
+    EXPECT_EQ(read_double(path, "/tables/demo/f1")[1], 0.25);
+    EXPECT_EQ(read_strings(path, "/tables/demo/system").back(), "sam");
+}
+
+// NFS without a lock daemon; Lustre mounted without flock; what DVS answers.
+INSTANTIATE_TEST_SUITE_P(Results, WithoutLocks, testing::Values(ENOLCK, EOPNOTSUPP, 524));
+
+TEST(Results, SayWhyTheyCannotBeWritten) {
+    TemporaryFolder const folder;
+    try {
+        write_results(folder / "absent" / "results.h5", example());
+        FAIL() << "written";
+    } catch (StorageError const& error) {
+        EXPECT_NE(std::string{error.what()}.find("No such file or directory"), std::string::npos) << error.what();
+    }
 }
 
 }  // namespace
