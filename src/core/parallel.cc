@@ -1,5 +1,7 @@
 #include "core/parallel.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -8,6 +10,8 @@
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include "core/error.h"
 
 namespace samner {
 namespace {
@@ -20,19 +24,19 @@ thread_local bool inside_parallel_region = false;
 class Pool {
 public:
     explicit Pool(int helpers) {
-        for (int i = 0; i < helpers; ++i) threads_.emplace_back([this] { serve(); });
+        try {
+            for (int i = 0; i < helpers; ++i) threads_.emplace_back([this] { serve(); });
+        } catch (std::exception const& error) {
+            auto const started = threads_.size();
+            close();
+            throw InputError{
+                fmt::format("{} threads, of which only {} can be started: {}", helpers + 1, started + 1, error.what()),
+                "compute with fewer threads"};
+        }
     }
     Pool(Pool const&) = delete;
     Pool& operator=(Pool const&) = delete;
-    ~Pool() {
-        {
-            std::lock_guard const lock{mutex_};
-            closing_ = true;
-            generation_.fetch_add(1, std::memory_order_release);
-        }
-        wake_.notify_all();
-        for (auto& thread : threads_) thread.join();
-    }
+    ~Pool() { close(); }
 
     void run(std::int64_t pieces, std::function<void(std::int64_t)> const& piece) {
         {
@@ -58,6 +62,16 @@ public:
     }
 
 private:
+    void close() {
+        {
+            std::lock_guard const lock{mutex_};
+            closing_ = true;
+            generation_.fetch_add(1, std::memory_order_release);
+        }
+        wake_.notify_all();
+        for (auto& thread : threads_) thread.join();
+    }
+
     /// Tries for some microseconds. Yields in between: where there are more threads than cores, another one may be what
     /// is waited for.
     template <class Condition>

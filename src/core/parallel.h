@@ -6,6 +6,7 @@
 namespace samner {
 
 /// Sets how many threads this process computes with (at least 1). Call before work starts, from the main thread.
+/// @throws InputError when the system does not start as many
 void set_num_threads(int threads);
 int num_threads() noexcept;
 

@@ -339,6 +339,10 @@ void merge_truncated(MergeOptions const& options, std::string_view module, Exper
         if (options.rank == 0) out.rank = std::max(out.rank, one.rank);
     auto const recipe = recipe_for(options, experts, context);
     auto const shape = experts.shape;
+    if (options.rank > std::max(shape.out, shape.in))
+        throw InputError{
+            fmt::format("merging {}, a layer from {} to {}: the rank is {}", module, shape.in, shape.out, options.rank),
+            fmt::format("use a rank of {} or less", std::max(shape.out, shape.in))};
     LowRank low;
     if (recipe.sparsify == Sparsify::nothing && recipe.elect == Elect::nobody) {
         std::vector<double> a;

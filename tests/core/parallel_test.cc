@@ -1,10 +1,16 @@
 #include "core/parallel.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cstdint>
+#include <fstream>
 #include <stdexcept>
 #include <vector>
+
+#include "core/error.h"
 
 namespace samner {
 namespace {
@@ -53,6 +59,26 @@ TEST(ParallelFor, KeepsManyShortRegionsApartOnMoreThreadsThanCores) {
             EXPECT_NO_THROW(run());
         ASSERT_EQ(written, std::vector<int>(4, region));
     }
+    set_num_threads(1);
+}
+
+TEST(ParallelFor, SaysThatTheSystemDoesNotStartAsManyThreads) {
+#if defined(__SANITIZE_ADDRESS__)
+    GTEST_SKIP() << "the sanitizer needs the address space that this takes away";
+#endif
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
+    std::uint64_t pages = 0;
+    std::ifstream{"/proc/self/statm"} >> pages;
+    auto limit = before;
+    limit.rlim_cur = pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) + (std::uint64_t{64} << 20);
+    ASSERT_EQ(::setrlimit(RLIMIT_AS, &limit), 0);  // for the stacks of a few
+    EXPECT_THROW(set_num_threads(2000), InputError);
+    EXPECT_EQ(::setrlimit(RLIMIT_AS, &before), 0);
+    set_num_threads(2);
+    std::atomic<int> sum{0};
+    parallel_for(0, 8, 1, [&](std::int64_t begin, std::int64_t end) { sum += static_cast<int>(end - begin); });
+    EXPECT_EQ(sum, 8);
     set_num_threads(1);
 }
 

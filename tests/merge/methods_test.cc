@@ -138,6 +138,16 @@ TEST(MergeMethods, GeometricOnesGiveWhatIsComputedByHand) {
     EXPECT_NEAR(delta_of(Method::karcher, {s.three, s.six})[0], 4.5, 1e-6);
 }
 
+TEST(MergeMethods, RefuseARankThatIsLargerThanTheLayer) {
+    Small s;
+    for (auto const method : {Method::svd, Method::ties_svd}) {
+        MergedFactors out;
+        EXPECT_THROW(merge_factors({.method = method, .rank = 1'000'000}, "m", std::vector{s.three, s.four}, out),
+                     InputError)
+            << to_string(method);
+    }
+}
+
 TEST(MergeMethods, GeometricOnesTruncateToTheSameUpdateWhereTheRankIsEnough) {
     Small s;
     for (auto const method : {Method::slerp_svd, Method::model_stock_svd, Method::karcher_svd}) {
