@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -23,6 +24,17 @@ std::vector<corpus::Dataset> chosen(DataOptions const& options) {
         for (auto const& [id, dataset] : catalogue.all()) result.push_back(dataset);
     }
     return result;
+}
+
+/// What to do about a data set that cannot be fetched; an own one has no source.
+std::string how_to_get(corpus::Dataset const& dataset, std::vector<corpus::DataFile> const& files) {
+    std::vector<std::string> paths;
+    for (auto const& file : files)
+        if (std::ranges::find(paths, file.path) == paths.end()) paths.push_back(file.path);
+    auto const where = fmt::format("put {} under the data root", fmt::join(paths, ", "));
+    if (dataset.source.empty()) return fmt::format("{} yourself", where);
+    auto const licence = dataset.licence.empty() ? "" : fmt::format(" ({})", dataset.licence);
+    return fmt::format("get it from {}{} and {}", dataset.source, licence, where);
 }
 
 std::vector<corpus::DataFile> files_of(corpus::Dataset const& dataset) {
@@ -83,7 +95,7 @@ std::map<std::string, std::string> read_cuts(fs::path const& list) {
 }  // namespace
 
 fs::path DataOptions::data() const {
-    return corpus::root_or_default(root);
+    return corpus::root_or_default(root, "give --root DIR");
 }
 
 void verify(DataOptions const& options, ExitCode& code) {
@@ -116,8 +128,7 @@ void fetch(DataOptions const& options, ExitCode& code) {
             continue;
         }
         // Without a SHA-256 nothing would tell a whole file from a broken one, so these are never fetched.
-        auto const how = fmt::format("get it from {} ({}) and put it where {} says", dataset.source, dataset.licence,
-                                     all.front().path);
+        auto const how = how_to_get(dataset, all);
         if (!options.datasets.empty())
             throw InputError{fmt::format("data set {} cannot be fetched: its description has no SHA-256", dataset.id),
                              how};

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "app/data_options.h"
+#include "app/shared_options.h"
 #include "app/verbs.h"
 #include "core/json.h"
 #include "corpus/dataset.h"
@@ -33,13 +34,18 @@ void list_datasets(DataOptions const& options) {
                         {"licence", dataset.licence},
                         {"source", dataset.source}});
         if (options.json) continue;
-        fmt::print("{:<20} {:<14} {:>2} types  {:<16} {}{} ({})\n", id, dataset.domain, dataset.types.size(),
-                   fmt::format("{}", fmt::join(splits, ", ")),
-                   dataset.user_supplied ? "bring your own; "
-                   : dataset.substitutes.empty()
-                       ? ""
-                       : fmt::format("in place of {}; ", fmt::join(dataset.substitutes, ", ")),
-                   dataset.licence, dataset.source);
+        std::vector<std::string> notes;
+        if (dataset.user_supplied) {
+            notes.emplace_back("bring your own");
+        } else if (!dataset.substitutes.empty()) {
+            notes.push_back(fmt::format("in place of {}", fmt::join(dataset.substitutes, ", ")));
+        }
+        auto const from = dataset.source.empty() ? "" : fmt::format("({})", dataset.source);
+        auto const origin =
+            fmt::format("{}{}{}", dataset.licence, dataset.licence.empty() || from.empty() ? "" : " ", from);
+        if (!origin.empty()) notes.push_back(origin);
+        fmt::print("{:<20} {:<14} {:>2} types  {:<16} {}\n", id, dataset.domain, dataset.types.size(),
+                   fmt::format("{}", fmt::join(splits, ", ")), fmt::join(notes, "; "));
     }
     if (options.json) fmt::print("{}\n", list.dump(1));
 }
@@ -146,7 +152,7 @@ void add_data_verbs(CLI::App& app, ExitCode& code) {
     fetching->add_flag("--replace", options->fetch.replace, "replace files that are not the ones described");
     fetching->add_option("--attempts", options->fetch.attempts, "in a row that bring nothing, before a file fails")
         ->capture_default_str()
-        ->check(CLI::PositiveNumber);
+        ->check(at_least(1));
 }
 
 }  // namespace samner::app

@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -18,6 +19,7 @@
 #include "core/file.h"
 #include "core/input_lines.h"
 #include "core/json.h"
+#include "core/memory.h"
 #include "core/yaml.h"
 #include "infer/generate.h"
 #include "prompt/prompt.h"
@@ -49,11 +51,24 @@ struct Options {
     std::uint64_t samples = 1;  ///< completions of each prompt
 };
 
-/// key=value words as one JSON object; numbers and booleans are such where they look like it.
-Json settings_of(std::vector<std::string> const& words) {
+/// What key=value words set; messages name the word.
+train::Options settings_of(std::vector<std::string> const& words) {
+    constexpr std::string_view section = "train.";
     YAML::Node root{YAML::NodeType::Map};
-    for (auto const& word : words) set_yaml(root, word);
-    return to_json(root);
+    std::vector<YamlSetting> settings;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        auto const& word = words[i];
+        if (word.find('=') == std::string::npos) {
+            bool const value_follows = i + 1 < words.size() && words[i + 1].find('=') == std::string::npos;
+            throw InputError{fmt::format("'{}' is not key=value (command line)", word),
+                             fmt::format("write {}={}", word, value_follows ? words[i + 1] : "VALUE")};
+        }
+        if (word.starts_with(section))
+            throw InputError{fmt::format("'{}' names a key of a run file (command line)", word),
+                             fmt::format("leave out its section: {}", word.substr(section.size()))};
+        settings.push_back(set_yaml(root, word));
+    }
+    return train::Options::from_json(to_json(root), YamlMap{root, "command line", {}, settings}.places());
 }
 
 /// Training examples of a JSONL file: {"prompt", "answer"} or {"ids", "labels"} a line.
@@ -74,7 +89,7 @@ std::vector<task::Engine::Tokens> read_examples(task::Engine const& engine, fs::
 /// Training examples of a described corpus, DATASET[:SPLIT[+SPLIT]]: every sentence.
 std::vector<task::Engine::Tokens> dataset_examples(task::Engine const& engine, std::string const& name,
                                                    work::TextReader& reader, prompt::Options const& prompt) {
-    auto const source = reader.hashed(work::parse_dataset_ref(name, "train", "--data"));
+    auto const source = reader.hashed(work::parse_dataset_ref(name, "train", "command line: --data"));
     std::vector<task::Engine::Tokens> examples;
     for (auto const& sentence : reader.sentences(source)) {
         auto const rendered = prompt::render(sentence, reader.dataset(source), prompt);
@@ -92,15 +107,20 @@ struct Prepared {
 
 Prepared prepare(Options const& options, fs::path const& out, bool leads) {
     Prepared prepared;
-    prepared.settings = train::Options::from_json(settings_of(options.settings), "command line");
+    prepared.settings = settings_of(options.settings);
+    auto const prompt = options.text.prompt();
     if (leads && fs::exists(out))
         throw InputError{fmt::format("'{}' exists already", out.string()), "remove it, or name another --out"};
     prepared.engine = std::make_unique<task::Engine>(options.model.base, options.model.device, prepared.settings.dtype);
-    auto reader = options.text.reader();
+    // One that is gone on with has its own rank.
+    if (options.init.empty())
+        train::check_memory(prepared.settings, prepared.engine->checkpoint().config(), options.model.device,
+                            machine_memory());
+    auto const is_file = [](std::string const& data) { return data.ends_with(".jsonl"); };
+    auto reader = options.text.reader(!std::ranges::all_of(options.data, is_file));
     for (auto const& data : options.data) {
-        std::ranges::move(data.ends_with(".jsonl")
-                              ? read_examples(*prepared.engine, data)
-                              : dataset_examples(*prepared.engine, data, reader, options.text.prompt()),
+        std::ranges::move(is_file(data) ? read_examples(*prepared.engine, data)
+                                        : dataset_examples(*prepared.engine, data, reader, prompt),
                           std::back_inserter(prepared.examples));
     }
     if (prepared.examples.empty()) {
@@ -249,7 +269,7 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
     train
         ->add_option("-n", options->ranks,
                      "start this many ranks with mpirun, each for a share of the micro-batches of a step")
-        ->check(CLI::PositiveNumber);
+        ->check(at_least(1));
     train->callback([options, &code] { code = train_verb(*options); });
 
     auto* const generate = app.add_subcommand("generate", "Complete prompts, greedily or sampled");
@@ -262,20 +282,20 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
     generate->add_option("--out", options->out, "COMPLETIONS.jsonl")->required();
     generate->add_option("--max-new-tokens", options->infer.max_new_tokens, "hard stop")
         ->capture_default_str()
-        ->check(CLI::PositiveNumber);
+        ->check(at_least(1));
     generate->add_option("--num-slots", options->infer.num_slots, "sequences decoded together")
         ->capture_default_str()
-        ->check(CLI::PositiveNumber);
+        ->check(at_least(1));
     generate
         ->add_option("--max-cached-tokens", options->infer.max_cached_tokens,
                      "keys and values kept at a time beside shared prefixes; 0: what all slots can need")
         ->capture_default_str()
-        ->check(CLI::NonNegativeNumber);
+        ->check(at_least(0));
     generate
         ->add_option("--draft-tokens", options->infer.draft_tokens,
                      "guessed by prompt lookup and verified; 0: none. Changes no result")
         ->capture_default_str()
-        ->check(CLI::NonNegativeNumber);
+        ->check(at_least(0));
     generate
         ->add_option(
             "--fold", options->fold,
@@ -286,7 +306,7 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
         ->capture_default_str();
     generate->add_option("--samples", options->samples, "completions of each prompt, a line each")
         ->capture_default_str()
-        ->check(CLI::PositiveNumber);
+        ->check(at_least(1));
     generate->add_option("--seed", options->infer.sampling.seed, "of the drawn tokens")->capture_default_str();
     generate->callback([options] {
         options->infer.fold = value_named<infer::Fold>(options->fold, "--fold", "command line");

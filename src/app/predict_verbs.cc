@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "app/progress.h"
 #include "app/shared_options.h"
@@ -16,6 +18,8 @@
 #include "task/engine.h"
 #include "task/predictions.h"
 #include "task/select_experts.h"
+#include "weights/adapter.h"
+#include "weights/checkpoint.h"
 #include "weights/safetensors.h"
 #include "work/predictions.h"
 #include "work/texts.h"
@@ -35,10 +39,10 @@ struct Options {
     // select
     fs::path encoder;
     std::vector<fs::path> experts;
-    std::vector<fs::path> domains;
+    std::vector<std::string> domains;  ///< EXPERT=FILE
     std::string strategy = "sampling";
-    std::size_t m = 3;
-    std::size_t k = 10;
+    std::int64_t m = 3;
+    std::int64_t k = 10;
     std::uint64_t seed = 0;
     bool json = false;
 };
@@ -48,70 +52,200 @@ task::Engine engine_of(Options const& options) {
 }
 
 void predict(Options const& options) {
-    auto reader = options.text.reader();
-    auto const texts = reader.read(options.target.texts(reader));
+    options.target.check();
+    auto const prompt = options.text.prompt();
     auto engine = engine_of(options);
+    auto reader = options.text.reader(options.target.described());
+    auto const texts = reader.read(options.target.texts(reader));
     Progress progress{"predicting", texts.size()};
-    auto const predicted = task::predict(engine, texts, options.text.prompt(), {{options.model.adapter, nullptr}},
-                                         options.infer, [&](std::size_t done) { progress.update(done); });
+    auto const predicted = task::predict(engine, texts, prompt, {{options.model.adapter, nullptr}}, options.infer,
+                                         [&](std::size_t done) { progress.update(done); });
     write_atomically(options.out, work::to_jsonl(predicted.front().predictions));
 }
 
-/// Cosine of each expert's domain to that of the texts.
-std::vector<double> domain_similarity(std::vector<work::Text> const& texts, Options const& options) {
-    if (options.domains.size() != options.experts.size()) {
-        throw InputError{
-            fmt::format("{} domain embeddings for {} experts", options.domains.size(), options.experts.size()),
-            "give one an expert, in the same order"};
-    }
-    task::TextEncoder const encoder{options.encoder, options.model.device};
-    std::vector<std::string> lines;
-    for (auto const& text : texts) lines.push_back(text.sentence->text);
-    auto const target = model::centroid(encoder.encode(lines), encoder.dimension());
-    std::vector<float> experts;
-    for (auto const& domain : options.domains) {
-        auto const mean = weights::SafetensorsFile{domain}.floats("mean");
-        experts.insert(experts.end(), mean.begin(), mean.end());
-    }
-    return select::domain_similarity(target, experts);
+/// A folder's path without a slash at its end.
+fs::path without_slash(fs::path const& folder) {
+    return folder.has_filename() ? folder : folder.parent_path();
 }
 
-void check_sample(Options const& options, work::Metric metric, std::size_t texts) {
-    if (texts == 0) {
+/// The experts' folders, as they were given.
+std::vector<std::string> names_of(std::vector<fs::path> const& experts) {
+    std::vector<std::string> names;
+    for (auto const& expert : experts) {
+        for (auto const& other : names) {
+            if (fs::weakly_canonical(without_slash(other)) != fs::weakly_canonical(without_slash(expert))) continue;
+            throw InputError{fmt::format("--experts names '{}' twice (command line)", expert.string()),
+                             "name each expert once"};
+        }
+        names.push_back(expert.string());
+    }
+    return names;
+}
+
+/// A word of --domains: the expert that it names, and the file behind =.
+struct Domain {
+    std::size_t expert;
+    fs::path file;
+};
+
+/// The expert of which `same` holds and the file, where a word's part before a = is a name; a name may hold a =, too.
+/// @throws InputError where there are several
+std::optional<Domain> find_domain(std::string const& word, std::vector<fs::path> const& experts,
+                                  bool (*same)(fs::path const& name, fs::path const& expert)) {
+    std::optional<Domain> found;
+    for (std::size_t i = 0; i < experts.size(); ++i) {
+        auto const expert = without_slash(experts[i].lexically_normal());
+        for (auto equals = word.find('='); equals != std::string::npos; equals = word.find('=', equals + 1)) {
+            if (!same(without_slash(fs::path{word.substr(0, equals)}.lexically_normal()), expert)) continue;
+            if (found)
+                throw InputError{fmt::format("'{}' may mean '{}' or '{}' (command line: --domains)", word,
+                                             experts[found->expert].string(), experts[i].string()),
+                                 "write the expert's folder as --experts has it"};
+            found = Domain{i, word.substr(equals + 1)};
+        }
+    }
+    return found;
+}
+
+/// An expert is named by its folder as in --experts or, where no folder is just that, by the last part of one.
+/// @throws InputError unless the word names exactly one expert
+Domain read_domain(std::string const& word, std::vector<fs::path> const& experts) {
+    auto found =
+        find_domain(word, experts, [](fs::path const& name, fs::path const& expert) { return name == expert; });
+    if (!found)
+        found = find_domain(word, experts,
+                            [](fs::path const& name, fs::path const& expert) { return name == expert.filename(); });
+    if (found) return *found;
+    auto const equals = word.find('=');
+    if (equals == std::string::npos)
+        throw InputError{fmt::format("'{}' does not say whose domain it is (command line: --domains)", word),
+                         "write EXPERT=FILE, with an expert of --experts"};
+    std::vector<std::string> known;
+    for (auto const& expert : experts) known.push_back(without_slash(expert).filename().string());
+    refuse_name(word.substr(0, equals), known, "an expert", "command line: --domains");
+}
+
+/// The means of the experts' domains, in the order of --experts.
+std::vector<float> read_domains(Options const& options, std::int64_t dimension) {
+    std::vector<std::optional<fs::path>> files(options.experts.size());
+    for (auto const& word : options.domains) {
+        auto const [expert, file] = read_domain(word, options.experts);
+        if (files[expert])
+            throw InputError{fmt::format("'{}' has two domains, '{}' and '{}' (command line: --domains)",
+                                         options.experts[expert].string(), files[expert]->string(), file.string()),
+                             "give each expert one"};
+        files[expert] = file;
+    }
+    std::vector<float> means;
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        if (!files[i])
+            throw InputError{fmt::format("'{}' has no domain (command line: --domains)", options.experts[i].string()),
+                             fmt::format("add {}=FILE", without_slash(options.experts[i]).filename().string())};
+        auto const mean = weights::SafetensorsFile{*files[i]}.floats("mean");
+        if (std::ssize(mean) != dimension)
+            throw InputError{fmt::format("the mean in '{}' has {} numbers, the encoder's embeddings have {}",
+                                         files[i]->string(), mean.size(), dimension),
+                             "encode domains and target with the same encoder"};
+        means.insert(means.end(), mean.begin(), mean.end());
+    }
+    return means;
+}
+
+/// Everything that a selection is made of, checked before any of it is used.
+struct Setup {
+    work::Metric metric = work::Metric::sampling;
+    std::vector<std::string> names = {};
+    prompt::Options prompt = {};
+    std::unique_ptr<task::Engine> engine = {};
+    std::unique_ptr<task::TextEncoder> encoder = {};
+    std::vector<float> domains = {};  ///< means, row by row; empty without an encoder
+    std::vector<work::Text> target = {};
+    std::vector<work::Text> sample = {};
+    std::vector<std::string> types = {};
+};
+
+void check_options(Options const& options, work::Metric metric) {
+    options.target.check();
+    if (options.m < 1 || std::cmp_greater(options.m, options.experts.size()))
+        throw InputError{fmt::format("-m is {} with {} experts (command line)", options.m, options.experts.size()),
+                         "choose 1 or more, and no more than there are"};
+    if (options.k < 1)
+        throw InputError{fmt::format("-k is {} (command line)", options.k), "sample at least one sentence"};
+    if (metric != work::Metric::sampling && options.domains.empty())
+        throw InputError{fmt::format("--strategy {} needs the domain of each expert (command line)", options.strategy),
+                         "give --domains EXPERT=FILE ..., or use sampling"};
+    if (options.domains.empty() != options.encoder.empty())
+        throw InputError{options.encoder.empty() ? "--domains is given without --encoder (command line)"
+                                                 : "--encoder is given without --domains (command line)",
+                         "similarity compares the target, as the encoder embeds it, with the experts' domains: give "
+                         "both, or none"};
+}
+
+/// @throws InputError for what is wrong with any of the options, or what they name
+Setup set_up(Options const& options, work::TextReader& reader) {
+    Setup setup;
+    setup.metric = value_named<work::Metric>(options.strategy, "--strategy", "command line");
+    setup.prompt = options.text.prompt();
+    check_options(options, setup.metric);
+    setup.names = names_of(options.experts);
+    setup.engine = std::make_unique<task::Engine>(options.model.base, options.model.device,
+                                                  parse_precision(options.model.dtype, "--dtype"));
+    for (auto const& folder : options.experts)
+        weights::check_fits(weights::AdapterFile{folder}, setup.engine->checkpoint().config());
+    if (!options.encoder.empty()) {
+        setup.encoder = std::make_unique<task::TextEncoder>(options.encoder, options.model.device);
+        setup.domains = read_domains(options, setup.encoder->dimension());
+    }
+    auto const target = options.target.texts(reader);
+    setup.target = reader.read(target);
+    if (setup.target.empty()) {
         throw InputError{fmt::format("no texts to choose experts by ({})", options.target.name()),
                          "give some of the target domain"};
     }
-    if (metric != work::Metric::similarity && options.k > texts)
-        spdlog::warn("-k is {}, but {} has {} texts: all of them are taken", options.k, options.target.name(), texts);
+    if (setup.metric != work::Metric::similarity && std::cmp_greater(options.k, setup.target.size()))
+        spdlog::warn("-k is {}, but {} has {} texts: all of them are taken", options.k, options.target.name(),
+                     setup.target.size());
+    setup.sample = reader.read(target.with(work::Sample{options.k, options.seed}));
+    setup.types = reader.type_names(target);
+    return setup;
+}
+
+/// Cosine of each expert's domain to that of the texts; nothing without an encoder.
+std::vector<double> domain_similarity(Setup const& setup) {
+    if (!setup.encoder) return {};
+    std::vector<std::string> lines;
+    for (auto const& text : setup.target) lines.push_back(text.sentence->text);
+    auto const target = model::centroid(setup.encoder->encode(lines), setup.encoder->dimension());
+    return select::domain_similarity(target, setup.domains);
+}
+
+/// Each expert's mentions in the sampled sentences.
+std::vector<std::vector<score::Mentions>> votes_of(Setup& setup, Options const& options) {
+    Progress progress{"sampling evaluation", options.experts.size() * setup.sample.size()};
+    std::vector<task::AdapterSource> adapters;
+    for (auto const& folder : options.experts) adapters.push_back({folder, nullptr});
+    std::vector<std::vector<score::Mentions>> votes;
+    for (auto& predicted : task::predict(*setup.engine, setup.sample, setup.prompt, adapters, options.infer,
+                                         [&](std::size_t done) { progress.update(done); })) {
+        auto& mentions = votes.emplace_back();
+        for (auto& prediction : predicted.predictions) mentions.push_back(std::move(prediction.mentions));
+    }
+    return votes;
 }
 
 void select_experts(Options const& options) {
-    auto const metric = value_named<work::Metric>(options.strategy, "--strategy", "command line");
-    if (options.m < 1 || options.m > options.experts.size())
-        throw InputError{fmt::format("-m is {} with {} experts", options.m, options.experts.size()),
-                         "choose 1 or more, and no more than there are"};
-    if (options.k < 1) throw InputError{"-k is 0", "sample at least one sentence"};
-    auto reader = options.text.reader();
-    auto const target = options.target.texts(reader);
-    check_sample(options, metric, reader.read(target).size());
-    std::vector<std::string> names;
-    for (auto const& expert : options.experts) names.push_back(expert.string());
-    std::vector<double> similarity;
-    if (!options.domains.empty()) similarity = domain_similarity(reader.read(target), options);
-    std::vector<std::vector<score::Mentions>> votes;
-    if (metric != work::Metric::similarity) {
-        auto const sample = reader.read(target.with(work::Sample{static_cast<std::int64_t>(options.k), options.seed}));
-        auto engine = engine_of(options);
-        Progress progress{"sampling evaluation", options.experts.size() * sample.size()};
-        std::vector<task::AdapterSource> adapters;
-        for (auto const& folder : options.experts) adapters.push_back({folder, nullptr});
-        for (auto& predicted : task::predict(engine, sample, options.text.prompt(), adapters, options.infer,
-                                             [&](std::size_t done) { progress.update(done); })) {
-            auto& mentions = votes.emplace_back();
-            for (auto& prediction : predicted.predictions) mentions.push_back(std::move(prediction.mentions));
-        }
-    }
-    auto const selection = task::select_experts(names, similarity, votes, reader.type_names(target), metric, options.m);
+    auto reader = options.text.reader(options.target.described());
+    auto setup = set_up(options, reader);
+    auto const similarity = domain_similarity(setup);
+    auto const votes = setup.metric == work::Metric::similarity ? std::vector<std::vector<score::Mentions>>{}
+                                                                : votes_of(setup, options);
+    auto const selection = task::select_experts(setup.names, similarity, votes, setup.types, setup.metric,
+                                                static_cast<std::size_t>(options.m));
+    if (selection.pseudo_labels && selection.pseudo_labels->mentions == 0)
+        spdlog::warn(
+            "the experts agree on no entity in {} sampled sentences: all of them score 0, and sampling does "
+            "not tell them apart — sample more sentences with -k",
+            setup.sample.size());
     if (options.json) {
         fmt::print("{}\n", to_text(to_wire(selection), 1));
     } else {
@@ -124,10 +258,10 @@ void add_decoding_options(CLI::App& verb, Options& options) {
     add_text_options(verb, options.text);
     verb.add_option("--max-new-tokens", options.infer.max_new_tokens, "hard stop")
         ->capture_default_str()
-        ->check(CLI::PositiveNumber);
+        ->check(at_least(1));
     verb.add_option("--num-slots", options.infer.num_slots, "sequences decoded together")
         ->capture_default_str()
-        ->check(CLI::PositiveNumber);
+        ->check(at_least(1));
 }
 
 }  // namespace
@@ -158,7 +292,8 @@ void add_predict_verbs(CLI::App& app) {
     select_verb->add_option("--encoder", options->encoder, "sentence-transformers folder, for similarity and fused");
     select_verb->add_option(
         "--domains", options->domains,
-        "embeddings of the experts' training texts (samner encode), one an expert, for similarity and fused");
+        "EXPERT=FILE of each expert, for similarity and fused: its folder, or that one's last part, and embeddings of "
+        "its training texts (samner encode)");
     select_verb->add_option("-m", options->m, "experts to choose")->capture_default_str();
     select_verb->add_option("-k", options->k, "sentences of the sampling evaluation")->capture_default_str();
     select_verb->add_option("--seed", options->seed, "of the sampled sentences")->capture_default_str();

@@ -1,5 +1,6 @@
 #include "app/shared_options.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -12,7 +13,7 @@ void add_device_options(CLI::App& verb, ModelOptions& options) {
     verb.add_option("--device", options.device, "cpu, cuda or cuda:INDEX")->capture_default_str();
     verb.add_option("--threads", options.threads, "threads to compute with; 0: one a processor")
         ->capture_default_str()
-        ->check(CLI::NonNegativeNumber);
+        ->check(at_least(0));
 }
 
 void add_base_options(CLI::App& verb, ModelOptions& options) {
@@ -32,6 +33,16 @@ void add_model_options(CLI::App& verb, ModelOptions& options) {
 
 void add_dtype_option(CLI::App& verb, ModelOptions& options) {
     verb.add_option("--dtype", options.dtype, "fp32 or bf16")->capture_default_str();
+}
+
+CLI::Validator at_least(std::int64_t least) {
+    auto const range = fmt::format("{} or more", least);
+    return {[least, range](std::string& text) {
+                double value = 0;
+                bool const fits = CLI::detail::lexical_cast(text, value) && value >= static_cast<double>(least);
+                return fits ? std::string{} : fmt::format("'{}' is out of range, give it {}", text, range);
+            },
+            ">=" + std::to_string(least)};
 }
 
 void use_threads(int threads, int ranks) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -20,6 +21,9 @@ void add_device_options(CLI::App& verb, ModelOptions& options);
 void add_adapter_options(CLI::App& verb, ModelOptions& options);  ///< --adapter, --device, --threads
 void add_model_options(CLI::App& verb, ModelOptions& options);    ///< --model and the above
 void add_dtype_option(CLI::App& verb, ModelOptions& options);     ///< for verbs that do not take it from their settings
+
+/// A validator of options: a number that is `least` or more.
+CLI::Validator at_least(std::int64_t least);
 
 /// Computes with `threads` threads from now on; 0 takes an equal share, for each of `ranks` processes, of the
 /// processors that this one may use.

@@ -16,16 +16,35 @@ void add_text_options(CLI::App& verb, TextOptions& options) {
     verb.add_option("--format", options.format, "json, json_map, enumeration or sentences")->capture_default_str();
 }
 
-work::Texts TargetOptions::texts(work::TextReader& reader) const {
-    if (data.empty() == in.empty()) throw InputError{"one of --data and --in has to be given"};
-    if (!data.empty()) return {{reader.hashed(work::parse_dataset_ref(data, "test", "--data"))}};
+work::TextReader TextOptions::reader(bool described) const {
+    std::vector<std::filesystem::path> descriptions;
+    if (described) descriptions.assign(folders.begin(), folders.end());
+    return {descriptions, root, "give --root DIR"};
+}
+
+void TargetOptions::check() const {
+    if (data.empty() && in.empty())
+        throw InputError{"neither --data nor --in is given (command line)",
+                         "give --data DATASET[:SPLIT], or --in TEXTS.jsonl with --types"};
+    if (!data.empty() && !in.empty())
+        throw InputError{fmt::format("both --data {} and --in {} are given (command line)", data, in.string()),
+                         "leave out one of them"};
+    if (!data.empty() && !types.empty())
+        throw InputError{"--types is given with --data, whose description says what its types are (command line)",
+                         "leave --types out, or give the texts with --in"};
     for (auto const& type : types) {
         if (type.find_first_not_of(" \t") == std::string::npos || std::ranges::count(types, type) > 1)
             throw InputError{fmt::format("--types has '{}', which is empty or there twice", type),
                              "name each type once"};
         if (!token::is_valid_utf8(type)) throw InputError{"a type of --types is not valid UTF-8", "write it in UTF-8"};
     }
-    if (types.empty()) throw InputError{"--in needs --types", "name the entity types to find, separated by commas"};
+    if (!in.empty() && types.empty())
+        throw InputError{"--in is given without --types (command line)",
+                         "name the entity types to find, separated by commas"};
+}
+
+work::Texts TargetOptions::texts(work::TextReader& reader) const {
+    if (described()) return {{reader.hashed(work::parse_dataset_ref(data, "test", "command line: --data"))}};
     return {{work::TextReader::hashed(in, types)}};
 }
 

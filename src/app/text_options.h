@@ -17,7 +17,8 @@ struct TextOptions {
     std::string layout = "full";
     std::string format = "json";
 
-    work::TextReader reader() const { return {{folders.begin(), folders.end()}, root}; }
+    /// @param described  whether data sets are read: only then have their descriptions to be there
+    work::TextReader reader(bool described) const;
     prompt::Options prompt() const { return {prompt::parse_layout(layout), prompt::parse_format(format)}; }
 };
 
@@ -30,8 +31,10 @@ struct TargetOptions {
     std::vector<std::string> types;
 
     /// @throws InputError unless one of both is given, a file with types
-    work::Texts texts(work::TextReader& reader) const;
+    void check() const;
+    bool described() const { return !data.empty(); }
     std::string name() const { return data.empty() ? "'" + in.string() + "'" : data; }  ///< for messages
+    work::Texts texts(work::TextReader& reader) const;                                  ///< after `check`
 };
 
 void add_target_options(CLI::App& verb, TargetOptions& options);

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -17,6 +18,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/kind.h"
 
 namespace samner {
 
@@ -180,7 +182,7 @@ void read(Json const& json, T& value, std::string const& what, std::string_view 
         value.reset();
         if (!json.is_null()) read(json, value.emplace(), what, place);
     } else if constexpr (is_a<T, std::vector>) {
-        if (!json.is_array()) refuse("give it a list");
+        if (!json.is_array()) refuse(fmt::format("give it {}", kind_of_value<T>()));
         value.clear();
         for (auto const& item : json) {
             typename T::value_type element{};
@@ -212,10 +214,7 @@ void read(Json const& json, T& value, std::string const& what, std::string_view 
         value = json.is_null() ? std::numeric_limits<T>::quiet_NaN() : json.get<T>();
     } else {
         auto converted = convert<T>(json);
-        if (!converted)
-            refuse(std::same_as<T, bool>          ? "give it true or false"
-                   : std::same_as<T, std::string> ? "give it a text"
-                                                  : "give it a whole number");
+        if (!converted) refuse(fmt::format("give it {}", kind_of_value<T>()));
         value = *std::move(converted);
     }
 }
@@ -259,22 +258,25 @@ Json key_of_fields(T const& value) {
 }
 
 /// Sets those fields that an object names, which a user wrote.
-/// @param what  a member is called, such as "training option"
+/// @param what   a member is called, such as "training option"
+/// @param table  of the fields, for their aliases
 /// @throws InputError for an unknown member, with the known one that it is near to, or one of the wrong type
 template <class T>
-void read_given(Json const& object, T& value, std::string_view what, std::string_view place) {
+void read_given(Json const& object, T& value, std::string_view what, Places const& places,
+                std::span<Key const> table = {}) {
     if (!object.is_object())
-        throw InputError{fmt::format("no {}s but {} ({})", what, object.dump().substr(0, 60), place),
+        throw InputError{fmt::format("no {}s but {} ({})", what, object.dump().substr(0, 60), places.whole()),
                          "write name: value"};
     std::set<std::string> known;
     T::fields(value, [&](std::string const& name, auto& field, bool = true) {
         known.insert(name);
         auto const found = object.find(name);
         if (found == object.end()) return;
-        if (found->is_null()) throw InputError{fmt::format("'{}' has no value ({})", name, place), "give it one"};
-        detail::read(*found, field, name, place);
+        if (found->is_null())
+            throw InputError{fmt::format("'{}' has no value ({})", name, places.of(name)), "give it one"};
+        detail::read(*found, field, name, places.of(name));
     });
-    refuse_unknown(object, known, what, place);
+    refuse_unknown(object, known, what, places, table);
 }
 
 /// @param what   what is read, for messages

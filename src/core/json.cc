@@ -65,12 +65,19 @@ std::string remedy_of(std::string_view name, std::vector<std::string> const& kno
 
 }  // namespace
 
-void refuse_unknown(Json const& object, std::set<std::string> const& known, std::string_view what,
-                    std::string_view place) {
+std::string const& Places::of(std::string const& member) const {
+    auto const found = members_.find(member.substr(0, member.find('.')));
+    return found == members_.end() ? whole_ : found->second;
+}
+
+void refuse_unknown(Json const& object, std::set<std::string> const& known, std::string_view what, Places const& places,
+                    std::span<Key const> table) {
     for (auto const& [key, value] : object.items()) {
         if (known.contains(key)) continue;
-        throw InputError{fmt::format("unknown {} {} ({})", what, key, place),
-                         remedy_of(key, {known.begin(), known.end()}, "known:")};
+        auto const meant = known_as(table, key);
+        throw InputError{fmt::format("unknown {} {} ({})", what, key, places.of(key)),
+                         meant.empty() ? remedy_of(key, {known.begin(), known.end()}, "known:")
+                                       : fmt::format("did you mean {}?", meant)};
     }
 }
 

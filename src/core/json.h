@@ -1,12 +1,18 @@
 #pragma once
 
+#include <concepts>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "core/key.h"
 
 namespace samner {
 
@@ -35,10 +41,28 @@ void for_each_jsonl(std::filesystem::path const& path,
 /// The `id` of a line: a text as it stands, another value as JSON. @throws InputError when there is none
 std::string id_of(Json const& line, std::string_view place);
 
-/// @param what  a member is called, such as "training option"
-/// @throws InputError for a member that is not known, with the known one that it is near to
-void refuse_unknown(Json const& object, std::set<std::string> const& known, std::string_view what,
-                    std::string_view place);
+/// Where the members of an object stand, for messages: one place for all, or one for each.
+class Places {
+public:
+    template <std::convertible_to<std::string_view> Text>
+    Places(Text const& all) : whole_{std::string_view{all}} {}
+    Places(std::string whole, std::map<std::string, std::string> members)
+        : whole_{std::move(whole)}, members_{std::move(members)} {}
+
+    std::string const& whole() const { return whole_; }
+    /// That of a member or of what is in it, as `rank_pattern.q_proj`.
+    std::string const& of(std::string const& member) const;
+
+private:
+    std::string whole_;
+    std::map<std::string, std::string> members_;
+};
+
+/// @param what   a member is called, such as "training option"
+/// @param table  of the known ones, for their aliases
+/// @throws InputError for a member that is not known, with the known one that it stands for or is near to
+void refuse_unknown(Json const& object, std::set<std::string> const& known, std::string_view what, Places const& places,
+                    std::span<Key const> table = {});
 
 /// For a name that is none of those known. @param what  it stands for, such as "merge method"
 /// @throws InputError always, with the known one that it is near to

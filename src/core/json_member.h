@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/kind.h"
 
 namespace samner {
 
@@ -66,7 +67,7 @@ T member(Json const& object, std::string const& key, std::string_view place) {
     if (!object.is_object() || found == object.end()) throw InputError{fmt::format("'{}' is missing ({})", key, place)};
     if (auto value = detail::convert<T>(*found)) return *std::move(value);
     throw InputError{fmt::format("'{}' is {} ({})", key, found->dump().substr(0, 60), place),
-                     "give it the type that the format asks for"};
+                     fmt::format("give it {}", kind_of_value<T>())};
 }
 
 }  // namespace samner

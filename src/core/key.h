@@ -17,6 +17,8 @@ struct Key {
     bool required = false;
     bool automatic = false;  ///< may be `auto`, which is 0 in the member
     bool newer = false;      ///< written only where it is not as usual, so that runs from before it go on
+    /// Names that other programs or habit give it, separated by spaces: who writes one is told of this key.
+    std::string_view aliases = {};
 };
 
 namespace detail {
@@ -31,6 +33,18 @@ template <class T>
 concept HasKeys = requires(T& value) {
     T::keys(value, detail::KeyProbe{});
 };
+
+/// The name of the key that has `word` among its aliases; empty: none has.
+constexpr std::string_view known_as(std::span<Key const> table, std::string_view word) {
+    for (auto const& key : table) {
+        for (auto rest = key.aliases; !rest.empty();) {
+            auto const end = std::min(rest.find(' '), rest.size());
+            if (rest.substr(0, end) == word) return key.name;
+            rest.remove_prefix(std::min(end + 1, rest.size()));
+        }
+    }
+    return {};
+}
 
 /// The key of a name, such as `rank_pattern` for `rank_pattern.q_proj`. @throws Error where the table has none
 inline Key const& key_named(std::span<Key const> table, std::string_view name) {

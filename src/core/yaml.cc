@@ -14,6 +14,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/kind.h"
 
 namespace samner {
 namespace {
@@ -112,15 +113,6 @@ template <class T>
 struct IsVector<std::vector<T>> : std::true_type {};
 
 template <class T>
-constexpr std::string_view kind() {
-    if constexpr (std::is_same_v<T, bool>) return "true or false";
-    if constexpr (std::is_floating_point_v<T>) return "a number";
-    if constexpr (std::is_unsigned_v<T>) return "a whole number, 0 or more";
-    if constexpr (std::is_integral_v<T>) return "a whole number";
-    return "a text";
-}
-
-template <class T>
 std::optional<T> parse_scalar(std::string const& text) {
     if constexpr (std::is_same_v<T, std::string>) {
         return text;
@@ -135,6 +127,17 @@ std::optional<T> parse_scalar(std::string const& text) {
         if (code != std::errc{} || stop != end) return std::nullopt;
         return number;
     }
+}
+
+/// Whether a node is another, or in it.
+bool holds(YAML::Node const& whole, YAML::Node const& part) {
+    if (!whole.IsDefined() || !part.IsDefined()) return false;
+    if (whole.is(part)) return true;
+    for (auto const& entry : whole) {
+        // An entry of a list is a node, one of a map a pair of them.
+        if (entry.IsDefined() ? holds(entry, part) : holds(entry.second, part)) return true;
+    }
+    return false;
 }
 
 }  // namespace
@@ -176,39 +179,68 @@ Json to_json(YAML::Node const& node) {
     return parsed.is_number() || parsed.is_boolean() ? parsed : Json(node.Scalar());
 }
 
-void set_yaml(YAML::Node& root, std::string_view assignment) {
+YamlSetting set_yaml(YAML::Node& root, std::string_view assignment) {
     auto const equals = assignment.find('=');
     if (equals == std::string_view::npos || equals == 0) {
-        throw InputError{fmt::format("'{}' is not key=value", assignment), "write for example train.max_steps=20"};
+        throw InputError{fmt::format("'{}' is not key=value (command line)", assignment),
+                         "write the key, = and the value without blanks"};
     }
-    auto const value = parse_yaml(std::string{assignment.substr(equals + 1)}, assignment);
+    auto const place = fmt::format("command line: {}", assignment);
+    auto const value = parse_yaml(std::string{assignment.substr(equals + 1)}, place);
     auto path = assignment.substr(0, equals);
     YAML::Node node = root;
     for (;;) {
         auto const dot = path.find('.');
         std::string const key{path.substr(0, dot)};
         if (key.empty() || (node.IsDefined() && !node.IsNull() && !node.IsMap())) {
-            throw InputError{fmt::format("'{}' does not lead to a key", assignment)};
+            throw InputError{fmt::format("'{}' does not lead to a key ({})", assignment.substr(0, equals), place),
+                             "name keys of maps, with dots between them"};
         }
         if (dot == std::string_view::npos) {
             node[key] = value;
-            return;
+            return {value, std::string{assignment}};
         }
         node.reset(node[key]);
         path.remove_prefix(dot + 1);
     }
 }
 
-YamlMap::YamlMap(YAML::Node const& node, std::string place, std::string path)
-    : node_{node}, file_{std::move(place)}, path_{std::move(path)} {
+YamlMap::YamlMap(YAML::Node const& node, std::string place, std::string path, std::vector<YamlSetting> settings)
+    : node_{node}, file_{std::move(place)}, path_{std::move(path)}, settings_{std::move(settings)} {
     if (node_.IsDefined() && !node_.IsNull() && !node_.IsMap()) {
         throw InputError{
-            fmt::format("{} is not a map of keys ({})", path_.empty() ? "the document" : path_, this->place(node_))};
+            fmt::format("{} is not a map of keys ({})", path_.empty() ? "the document" : path_, this->place(node_)),
+            "write key: value"};
     }
 }
 
 std::string YamlMap::place(YAML::Node const& node) const {
-    return node.IsDefined() ? at(file_, node.Mark()) : file_;
+    if (!node.IsDefined()) return file_;
+    for (auto setting = settings_.rbegin(); setting != settings_.rend(); ++setting) {
+        // A map that has no line was made on the way to the key that the word sets.
+        bool const made = node.Mark().is_null() && !(path_.empty() && node.is(node_));
+        if (holds(setting->value, node) || (made && holds(node, setting->value)))
+            return fmt::format("command line: {}", setting->word);
+    }
+    return at(file_, node.Mark());
+}
+
+std::string YamlMap::place(std::string const& key) const {
+    auto const& map = node_;
+    if (!map.IsMap() || !map[key].IsDefined()) return place();
+    return place(YAML::Node{map[key]});
+}
+
+std::string YamlMap::place_of_key(YAML::Node const& key, YAML::Node const& value) const {
+    return key.Mark().is_null() ? place(value) : at(file_, key.Mark());
+}
+
+Places YamlMap::places() const {
+    std::map<std::string, std::string> members;
+    if (node_.IsMap()) {
+        for (auto const& entry : node_) members[entry.first.Scalar()] = place(entry.second);
+    }
+    return {place(), std::move(members)};
 }
 
 bool YamlMap::has(std::string const& key) const {
@@ -224,7 +256,8 @@ YAML::Node YamlMap::node(std::string const& key) {
 }
 
 YamlMap YamlMap::map(std::string const& key) {
-    return has(key) ? YamlMap{node(key), file_, full(key)} : YamlMap{YAML::Node{YAML::NodeType::Map}, file_, full(key)};
+    return has(key) ? YamlMap{node(key), file_, full(key), settings_}
+                    : YamlMap{YAML::Node{YAML::NodeType::Map}, file_, full(key), settings_};
 }
 
 std::vector<std::string> YamlMap::keys() const {
@@ -235,22 +268,37 @@ std::vector<std::string> YamlMap::keys() const {
     return names;
 }
 
-void YamlMap::finish() const {
+void YamlMap::finish(std::span<Key const> table) const {
     if (!node_.IsMap()) return;
     for (auto const& entry : node_) {
         auto const key = entry.first.Scalar();
         if (asked_.contains(key)) continue;
-        auto const near = did_you_mean(key, {asked_.begin(), asked_.end()});
-        throw InputError{fmt::format("unknown key {} ({})", full(key), place(entry.first)),
-                         near ? fmt::format("did you mean {}?", full(*near))
-                              : fmt::format("known here: {}", fmt::join(asked_, ", "))};
+        std::optional<std::string> meant{known_as(table, key)};
+        if (meant->empty()) meant = did_you_mean(key, {asked_.begin(), asked_.end()});
+        throw InputError{fmt::format("unknown key {} ({})", full(key), place_of_key(entry.first, entry.second)),
+                         meant ? fmt::format("did you mean {}?", full(*meant))
+                               : fmt::format("known here: {}", fmt::join(asked_, ", "))};
     }
+}
+
+void YamlMap::refuse_missing(std::string const& key, std::string const& remedy) const {
+    if (node_.IsMap()) {
+        for (auto const& entry : node_) {
+            auto const other = entry.first.Scalar();
+            if (asked_.contains(other) || !did_you_mean(other, {key})) continue;
+            throw InputError{fmt::format("unknown key {} ({})", full(other), place_of_key(entry.first, entry.second)),
+                             fmt::format("did you mean {}?", full(key))};
+        }
+    }
+    throw InputError{fmt::format("{} is missing ({})", full(key), place()), remedy};
 }
 
 template <class T>
 T YamlMap::convert(YAML::Node const& value, std::string const& key) const {
     if constexpr (IsVector<T>::value) {
-        if (!value.IsSequence()) throw InputError{fmt::format("{} is not a list ({})", full(key), place(value))};
+        if (!value.IsSequence())
+            throw InputError{fmt::format("{} is not a list ({})", full(key), place(value)),
+                             fmt::format("give it {}", kind_of_value<T>())};
         T list;
         for (auto const& item : value) list.push_back(convert<typename T::value_type>(item, key));
         return list;
@@ -264,15 +312,16 @@ T YamlMap::convert(YAML::Node const& value, std::string const& key) const {
         throw InputError{
             fmt::format("{} is {} ({})", full(key),
                         value.IsScalar() ? "'" + value.Scalar() + "'" : "not a single value", place(value)),
-            fmt::format("give it {}", kind<T>())};
+            fmt::format("give it {}", kind_of_value<T>())};
     }
 }
 
 template <class T>
-T YamlMap::require(std::string const& key) {
-    if (!has(key))
-        throw InputError{fmt::format("{} is missing ({})", full(key), place()), fmt::format("give it {}", kind<T>())};
-    return convert<T>(node(key), key);
+T YamlMap::require(std::string const& key, std::string_view help) {
+    if (has(key)) return convert<T>(node(key), key);
+    auto const first = help.substr(0, help.find(". "));
+    auto const what = first.ends_with('.') ? first.substr(0, first.size() - 1) : first;
+    refuse_missing(key, fmt::format("give it {}{}{}", kind_of_value<T>(), what.empty() ? "" : ": ", what));
 }
 
 template <class T>
@@ -281,8 +330,8 @@ T YamlMap::get(std::string const& key, T fallback) {
     return has(key) ? convert<T>(node(key), key) : std::move(fallback);
 }
 
-#define SAMNER_YAML_TYPE(T)                             \
-    template T YamlMap::require<T>(std::string const&); \
+#define SAMNER_YAML_TYPE(T)                                               \
+    template T YamlMap::require<T>(std::string const&, std::string_view); \
     template T YamlMap::get<T>(std::string const&, T)
 SAMNER_YAML_TYPE(bool);
 SAMNER_YAML_TYPE(std::int32_t);
@@ -295,25 +344,37 @@ SAMNER_YAML_TYPE(std::vector<double>);
 SAMNER_YAML_TYPE(std::vector<std::string>);
 #undef SAMNER_YAML_TYPE
 
+namespace {
+
+/// How many letters have to be put in, left out, replaced or swapped with the next one to make one word the other.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> before(b.size() + 1);  // the row before the last one
+    std::vector<std::size_t> last(b.size() + 1);
+    std::vector<std::size_t> row(b.size() + 1);
+    std::iota(last.begin(), last.end(), std::size_t{0});
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        row[0] = i;
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+            bool const swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped) row[j] = std::min(row[j], before[j - 2] + 1);
+        }
+        before.swap(last);
+        last.swap(row);
+    }
+    return last.back();
+}
+
+}  // namespace
+
 std::optional<std::string> did_you_mean(std::string_view word, std::vector<std::string> const& candidates) {
     std::optional<std::string> best;
-    auto best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
+    auto best_distance = (word.size() <= 3 ? 1 : std::max<std::size_t>(2, word.size() / 3)) + 1;
     for (auto const& candidate : candidates) {
-        std::vector<std::size_t> row(candidate.size() + 1);
-        std::iota(row.begin(), row.end(), std::size_t{0});
-        for (std::size_t i = 1; i <= word.size(); ++i) {
-            auto diagonal = row[0];
-            row[0] = i;
-            for (std::size_t j = 1; j <= candidate.size(); ++j) {
-                auto const above = row[j];
-                row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1)});
-                diagonal = above;
-            }
-        }
-        if (row.back() < best_distance) {
-            best_distance = row.back();
-            best = candidate;
-        }
+        auto const distance = edit_distance(word, candidate);
+        if (distance >= best_distance || distance >= std::min(word.size(), candidate.size())) continue;
+        best_distance = distance;
+        best = candidate;
     }
     return best;
 }

@@ -6,11 +6,13 @@
 #include <filesystem>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/json.h"
+#include "core/key.h"
 
 namespace samner {
 
@@ -25,8 +27,16 @@ YAML::Node read_yaml(std::filesystem::path const& path);
 /// what is empty or missing is null.
 Json to_json(YAML::Node const& node);
 
-/// Sets `a.b.c=value` in a document; the value is parsed as YAML. Later sets win. @throws InputError
-void set_yaml(YAML::Node& root, std::string_view assignment);
+/// A word of the command line that has set a key of a document, and what it set.
+struct YamlSetting {
+    YAML::Node value;
+    std::string word;
+};
+
+/// Sets `a.b.c=value` in a document; the value is parsed as YAML. Later sets win.
+/// @return for the YamlMap that reads the document, whose messages then name the word in place of the file
+/// @throws InputError
+YamlSetting set_yaml(YAML::Node& root, std::string_view assignment);
 
 /// Reads the keys of one YAML map and, in `finish`, refuses those that nobody asked for.
 ///     YamlMap map{node, "demo.yaml", "train"};
@@ -35,15 +45,18 @@ void set_yaml(YAML::Node& root, std::string_view assignment);
 /// Numbers must look like numbers (010 is ten, not eight), booleans are true and false only.
 class YamlMap {
 public:
-    /// @param place  the file
-    /// @param path   keys that lead here, as a.b; empty at the top
-    YamlMap(YAML::Node const& node, std::string place, std::string path = {});
+    /// @param place     the file
+    /// @param path      keys that lead here, as a.b; empty at the top
+    /// @param settings  what the command line has set in it
+    YamlMap(YAML::Node const& node, std::string place, std::string path = {}, std::vector<YamlSetting> settings = {});
 
     bool has(std::string const& key) const;  ///< the key is known from then on
 
-    /// The value of a key. T: bool, int32/int64/uint64, double, std::string or std::vector of these. @throws InputError
+    /// The value of a key. T: bool, int32/int64/uint64, double, std::string or std::vector of these.
+    /// @param help  what the key is, for who left it out
+    /// @throws InputError
     template <class T>
-    T require(std::string const& key);
+    T require(std::string const& key, std::string_view help = {});
     template <class T>
     T get(std::string const& key, T fallback);
 
@@ -54,26 +67,39 @@ public:
     /// Keys in the order of the file.
     std::vector<std::string> keys() const;
 
+    /// @param table  of keys that are known, with their aliases
     /// @throws InputError for a key that was not asked for: `unknown key a.b (file:line:column) — did you mean a.c?`
-    void finish() const;
+    void finish(std::span<Key const> table = {}) const;
 
-    /// `file:line:column` of a node.
+    /// For a key that has to be there and is not.
+    /// @throws InputError always; where another key is near to it, and nothing has asked for that one, it is misspelt
+    [[noreturn]] void refuse_missing(std::string const& key, std::string const& remedy) const;
+
+    /// `file:line:column` of a node, or the word of the command line that set it.
     std::string place(YAML::Node const& node) const;
     std::string place() const { return place(node_); }
+    /// That of a key's value; where there is none, that of the map.
+    std::string place(std::string const& key) const;
+    /// Those of all values.
+    Places places() const;
     std::string const& path() const { return path_; }
 
 private:
     template <class T>
     T convert(YAML::Node const& value, std::string const& key) const;
     std::string full(std::string const& key) const { return path_.empty() ? key : path_ + "." + key; }
+    /// Of an entry's key: one that the command line made has no line of its own.
+    std::string place_of_key(YAML::Node const& key, YAML::Node const& value) const;
 
     YAML::Node node_;
     std::string file_;
     std::string path_;
+    std::vector<YamlSetting> settings_;
     mutable std::set<std::string> asked_;
 };
 
-/// The candidate closest to `word` (edit distance at most 2 or a third of its length), or nothing.
+/// The candidate closest to `word`, or nothing. The edit distance, in which two letters may change places, is at most 2
+/// or a third of the word's length, of words of up to 3 letters 1; and something of both has to be the same.
 std::optional<std::string> did_you_mean(std::string_view word, std::vector<std::string> const& candidates);
 
 }  // namespace samner

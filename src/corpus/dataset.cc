@@ -214,9 +214,11 @@ Dataset read_description(fs::path const& path) {
             dataset.splits[split].push_back(
                 read_data_file({item, path.string(), "splits." + split}, dataset, upstream));
     }
+    constexpr auto* form = "write [{label, name, definition}]";
+    if (!map.has("types")) map.refuse_missing("types", form);
     auto const types = map.node("types");
-    if (!types.IsDefined() || !types.IsSequence() || types.size() == 0)
-        throw InputError{fmt::format("types is not a list ({})", path.string()), "write [{label, name, definition}]"};
+    if (!types.IsSequence() || types.size() == 0)
+        throw InputError{fmt::format("types is not a list ({})", map.place(types)), form};
     for (auto const& item : types) {
         YamlMap type{item, path.string(), "types"};
         auto const label = type.require<std::string>("label");
@@ -347,7 +349,8 @@ std::vector<std::string> Dataset::type_names() const {
 Catalogue::Catalogue(std::vector<fs::path> const& folders) {
     for (auto const& folder : folders) {
         if (!fs::is_directory(folder))
-            throw InputError{fmt::format("'{}' is no folder of data set descriptions", folder.string())};
+            throw InputError{fmt::format("'{}' is no folder of data set descriptions", folder.string()),
+                             "name the folder that has them: `datasets` in a run file, --configs otherwise"};
         std::vector<fs::path> files;
         for (auto const& entry : fs::directory_iterator{folder}) {
             if (entry.path().extension() == ".yaml") files.push_back(entry.path());
@@ -400,11 +403,11 @@ std::optional<fs::path> default_root() {
     return root && *root ? std::optional<fs::path>{root} : std::nullopt;
 }
 
-fs::path root_or_default(fs::path const& root) {
+fs::path root_or_default(fs::path const& root, std::string_view how_to_name) {
     if (!root.empty()) return root;
     if (auto const folder = default_root()) return *folder;
     throw InputError{"no data root is named",
-                     "set `data` in the run file, give --root DIR, or set SAMNER_DATA to the folder of the corpora"};
+                     fmt::format("{}, or set SAMNER_DATA to the folder of the corpora", how_to_name)};
 }
 
 std::string split_hash(Dataset const& dataset, std::string const& split, fs::path const& root, FileHash const& hash) {

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -80,8 +81,10 @@ std::vector<Sentence> read(Dataset const& dataset, std::string const& split, std
 /// The data root that SAMNER_DATA names; nothing when it is unset or empty.
 std::optional<std::filesystem::path> default_root();
 
-/// `root`, or where it is empty the default. @throws InputError when there is neither
-std::filesystem::path root_or_default(std::filesystem::path const& root);
+/// `root`, or where it is empty the default.
+/// @param how_to_name  one, for the message: what the caller's user can do
+/// @throws InputError when there is neither
+std::filesystem::path root_or_default(std::filesystem::path const& root, std::string_view how_to_name);
 
 /// SHA-256 over a split's files and what the description says of reading them.
 /// @throws InputError as read

@@ -22,7 +22,10 @@ constexpr auto keys = std::to_array<Key>({
     {.name = "let", .help = "Map of names to expressions and functions."},
     {.name = "targets", .help = "List of targets of the run file: the columns.", .required = true},
     {.name = "for", .help = "Map of variables to lists of values, which the rows go through in every combination."},
-    {.name = "rows", .help = "Map of names to expressions that give a model or predictions.", .required = true},
+    {.name = "rows",
+     .help = "Map of names to expressions that give a model or predictions.",
+     .required = true,
+     .aliases = "systems"},
     {.name = "average", .help = "mean adds a column of unweighted means; none does not.", .range = "mean or none"},
     {.name = "paper", .help = "Not there yet: printed values to show beside those of the run."},
     {.name = "published", .help = "Not there yet: rows of values that are taken from the literature."},
@@ -117,7 +120,9 @@ void add_rows(YamlMap& map, std::string const& file, Definitions const& definiti
             experiment.rows.push_back({name, definitions.check_row(parse_expression(text, place_of(node, file)))});
         }
     }
-    if (experiment.rows.empty()) throw InputError{fmt::format("the experiment has no rows ({})", map.place())};
+    if (experiment.rows.empty())
+        throw InputError{fmt::format("the experiment has no rows ({})", map.place()),
+                         "name one and give it an expression, as in {base: base}"};
 }
 
 }  // namespace
@@ -129,8 +134,10 @@ std::span<Key const> experiment_keys() {
 Experiment load_experiment(std::filesystem::path const& path) {
     auto const file = path.string();
     YamlMap map{read_yaml(path), file};
+    for (auto const& known : keys) map.has(std::string{known.name});
+    map.finish(keys);  // first of all: a key that is missing may be one that is misspelt
     Experiment experiment;
-    experiment.name = map.require<std::string>(key("experiment"));
+    experiment.name = map.require<std::string>(key("experiment"), key_named(keys, "experiment").help);
     auto const& name = experiment.name;
     if (name.empty() || name.front() == '.' || name.find_first_of(std::string_view{"/\0", 2}) != std::string::npos)
         throw InputError{fmt::format("the experiment is named '{}' ({})", name, map.place(map.node(key("experiment")))),
@@ -141,9 +148,12 @@ Experiment load_experiment(std::filesystem::path const& path) {
             throw InputError{fmt::format("'{}' is not there yet ({})", later, map.place(map.node(later))),
                              "leave it out for now"};
     auto const targets = map.node(key("targets"));
-    if (!targets || !targets.IsSequence())
-        throw InputError{fmt::format("targets is not a list of ids ({})", map.place()),
-                         "other kinds of targets are not there yet"};
+    if (!targets.IsDefined())
+        throw InputError{fmt::format("targets is missing ({})", map.place()),
+                         "name targets of the run file, as in [science, politics]"};
+    if (!targets.IsSequence())
+        throw InputError{fmt::format("targets is not a list of ids ({})", map.place(targets)),
+                         "name targets of the run file, as in [science, politics]; other kinds are not there yet"};
     experiment.targets = map.require<std::vector<std::string>>(key("targets"));
     std::set<std::string> seen;
     for (auto const& target : experiment.targets)
@@ -161,7 +171,6 @@ Experiment load_experiment(std::filesystem::path const& path) {
     include(map, path, definitions, open, done);
     add_lets(map, definitions);
     add_rows(map, file, definitions, experiment);
-    map.finish();
     return experiment;
 }
 

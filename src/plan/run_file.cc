@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <deque>
 #include <functional>
 #include <set>
 
@@ -40,8 +41,39 @@ std::string to_yaml(Json const& value) {
     return std::string{out.c_str()} + "\n";
 }
 
-void demand(bool holds, YamlMap const& map, std::string const& what, std::string const& remedy) {
-    if (!holds) throw InputError{fmt::format("{} ({})", what, map.place()), remedy};
+void demand(bool holds, std::string const& place, std::string const& what, std::string const& remedy) {
+    if (!holds) throw InputError{fmt::format("{} ({})", what, place), remedy};
+}
+
+/// Asks for a struct's keys and refuses others: a key that is missing may be one that is misspelt.
+/// @param visit_keys  calls what it is given with each key
+template <class VisitKeys>
+void refuse_unknown_keys(YamlMap& map, VisitKeys const& visit_keys, std::vector<Key> also = {}) {
+    visit_keys([&](Key const& key, auto const&...) {
+        map.has(std::string{key.name});
+        also.insert(also.begin(), key);
+    });
+    map.finish(also);
+}
+
+/// Keys of the sections under their full names, which who leaves out the section means.
+/// @param names  keeps the names
+std::vector<Key> keys_of_sections(std::deque<std::string>& names) {
+    std::vector<Key> keys;
+    auto const add = [&](std::string_view section, std::string_view name, std::string_view aliases = {}) {
+        auto const& full = names.emplace_back(fmt::format("{}.{}", section, name));
+        keys.push_back({.name = full, .help = {}, .aliases = names.emplace_back(fmt::format("{} {}", name, aliases))});
+    };
+    for (auto const& key : train::Options::help()) add("train", key.name, key.aliases);
+    auto const add_key = [&](std::string_view section) {
+        return [&add, section](Key const& key, auto const&...) { add(section, key.name, key.aliases); };
+    };
+    RunFile::Infer const infer;
+    RunFile::Infer::keys(infer, add_key("infer"));
+    work::TrainingPrompt const prompt;
+    prompt_keys(prompt, add_key("prompt"));
+    merge::for_each_setting([&](auto const& setting) { add("merge", setting.name); });
+    return keys;
 }
 
 void flatten(Json const& value, std::string const& path, std::map<std::string, std::string>& out) {
@@ -203,7 +235,7 @@ public:
         }
         read(key, name, value);
         if (!refused_ && !fits(value)) {
-            refused_ = InputError{fmt::format("{} is {} ({})", path(name), value, map_.place()),
+            refused_ = InputError{fmt::format("{} is {} ({})", path(name), value, map_.place(name)),
                                   fmt::format("give it {}", key.range)};
         }
     }
@@ -217,22 +249,22 @@ private:
 
     template <class T>
     void read(Key const& key, std::string const& name, T& value) {
-        value = key.required ? map_.require<T>(name) : map_.get(name, value);
+        value = key.required ? map_.require<T>(name, key.help) : map_.get(name, value);
     }
     template <NamedEnum T>
     void read(Key const&, std::string const& name, T& value) {
-        value =
-            value_named<T>(map_.get<std::string>(name, std::string{name_of_value(value)}), path(name), map_.place());
+        value = value_named<T>(map_.get<std::string>(name, std::string{name_of_value(value)}), path(name),
+                               map_.place(name));
     }
     void read(Key const&, std::string const& name, Precision& value) {
-        value = parse_precision(map_.get<std::string>(name, std::string{to_string(value)}), map_.place());
+        value = parse_precision(map_.get<std::string>(name, std::string{to_string(value)}), map_.place(name));
     }
     template <HasKeys T>
     void read(Key const&, std::string const& name, T& value) {
         auto map = map_.map(name);
+        refuse_unknown_keys(map, [&](auto const& visit) { T::keys(value, visit); });
         Reader reader{map, run_};
         T::keys(value, reader);
-        map.finish();
         reader.check();
     }
     template <class T>
@@ -246,63 +278,84 @@ private:
         Reader reader{map, run_};
         if (map.has("adapter")) {
             ExpertRecipe::existing_keys(recipe, reader);
-            demand(!map.has("datasets") && !map.has("samples"), map,
+            demand(!map.has("datasets") && !map.has("samples"), map.place(),
                    fmt::format("expert '{}' has an adapter, and data to train on", name),
                    "leave out one of them; the texts of an adapter's domain are its `texts`");
-            demand(!recipe.adapter.empty(), map, fmt::format("{}.adapter is empty", map.path()), "name a PEFT folder");
-            for (auto const& dataset : recipe.texts) work::parse_dataset_ref(dataset, "train", map.place());
+            demand(!recipe.adapter.empty(), map.place("adapter"), fmt::format("{}.adapter is empty", map.path()),
+                   "name a PEFT folder");
+            for (auto const& dataset : recipe.texts) work::parse_dataset_ref(dataset, "train", map.place("texts"));
             map.finish();
             return;
         }
+        refuse_unknown_keys(map, [&](auto const& visit) { ExpertRecipe::keys(recipe, visit); });
+        demand(map.has("datasets"), map.place(), fmt::format("expert '{}' has neither datasets nor adapter", name),
+               "name the data sets that it is trained on, as in {datasets: [ncbi]}, or the PEFT folder that it is");
         ExpertRecipe::keys(recipe, reader);
-        map.finish();
-        demand(!recipe.datasets.empty(), map, fmt::format("expert '{}' has no data sets", name), "name at least one");
+        auto const place = map.place("datasets");
+        demand(!recipe.datasets.empty(), place, fmt::format("expert '{}' has no data sets", name), "name at least one");
         std::set<std::string> distinct;
         for (auto const& dataset : recipe.datasets)
-            distinct.insert(work::parse_dataset_ref(dataset, "train", map.place()).id);
-        demand(distinct.size() == recipe.datasets.size(), map, fmt::format("expert '{}' names a data set twice", name),
-               "name each once");
+            distinct.insert(work::parse_dataset_ref(dataset, "train", place).id);
+        demand(distinct.size() == recipe.datasets.size(), place,
+               fmt::format("expert '{}' names a data set twice", name), "name each once");
         reader.check();
     }
     void read(Key const&, std::string const& name, train::Options& options) {
+        auto const map = map_.map(name);
         auto given = map_.has(name) ? to_json(map_.node(name)) : Json::object();
-        auto const place = map_.has(name) ? map_.place(map_.node(name)) : map_.place();
-        demand(given.is_object(), map_, "train is no map", "write key: value");
+        if (given.is_null()) given = Json::object();  // `train:` with nothing behind it
         if (!given.contains("dtype")) given["dtype"] = to_string(run_.dtype);
-        options = train::Options::from_json(given, "train, " + place);
-        demand(options.dtype == run_.dtype, map_,
+        options = train::Options::from_json(given, map.places());
+        demand(options.dtype == run_.dtype, map.place("dtype"),
                fmt::format("train.dtype is {} and dtype is {}", to_string(options.dtype), to_string(run_.dtype)),
                "leave train.dtype out: a run computes in one");
     }
     void read(Key const&, std::string const& name, work::TrainingPrompt& prompt) {
         auto map = map_.map(name);
+        refuse_unknown_keys(map, [&](auto const& visit) { prompt_keys(prompt, visit); });
         prompt_keys(prompt, Reader{map, run_});
-        map.finish();
     }
     void read(Key const&, std::string const& name, std::optional<prompt::Rates>& parts) {
-        if (map_.has(name))
-            parts = prompt::Rates::from_json(to_json(map_.node(name)), path(name) + ", " + map_.place());
+        if (!map_.has(name)) return;
+        auto const node = map_.node(name);
+        parts =
+            prompt::Rates::from_json(to_json(node), node.IsMap() ? map_.map(name).places() : Places{map_.place(name)});
     }
     void read(Key const&, std::string const& name, merge::Settings& given) {
         auto settings = map_.map(name);
         auto const space = settings.get<std::string>(std::string{merge_space.name}, "factor");
-        demand(space == "factor", settings, fmt::format("merge.space is '{}'", space), "only factor is there yet");
+        demand(space == "factor", settings.place(std::string{merge_space.name}),
+               fmt::format("merge.space is '{}'", space), "only factor is there yet");
         merge::for_each_setting([&](auto const& setting) {
             std::string const key{setting.name};
             if (!settings.has(key)) return;
             auto const node = settings.node(key);
-            given.set(key, to_json(node), "merge, " + settings.place(node));
+            given.set(key, to_json(node), settings.place(node));
         });
         settings.finish();
         try {
             // For TIES; another method's own limits are looked at where it is used.
             merge::of_method(given, merge::Method::ties, 0).options();
         } catch (InputError const& error) {
-            throw InputError{fmt::format("{} ({})", error.what(), settings.place()), error.remedy()};
+            throw InputError{fmt::format("{} ({})", error.what(), place_of_fault(settings, given)), error.remedy()};
         }
     }
     void read(Key const&, std::string const& name, std::vector<Repeat>& repeats) {
-        if (map_.has(name)) repeats = repeats_of(to_json(map_.node(name)), map_.place(map_.node(name)));
+        if (map_.has(name)) repeats = repeats_of(to_json(map_.node(name)), map_.place(name));
+    }
+    /// The place of the setting without which the others would do; of all of them where there is none.
+    static std::string place_of_fault(YamlMap const& settings, merge::Settings const& given) {
+        auto place = settings.place();
+        merge::for_each_setting([&](auto const& setting) {
+            auto without = given;
+            without.*setting.member = merge::Settings{}.*setting.member;
+            try {
+                merge::of_method(without, merge::Method::ties, 0).options();
+                if (without != given) place = settings.place(std::string{setting.name});
+            } catch (InputError const&) {  // it is not this one alone
+            }
+        });
+        return place;
     }
 
     YamlMap& map_;
@@ -329,12 +382,15 @@ std::string to_yaml(RunFile const& run) {
 
 RunFile parse_run_file(std::string const& text, std::string const& place, std::vector<std::string> const& overrides) {
     auto root = parse_yaml(text, place);
-    for (auto const& assignment : overrides) set_yaml(root, assignment);
-    YamlMap map{root, place};
+    std::vector<YamlSetting> settings;
+    for (auto const& assignment : overrides) settings.push_back(set_yaml(root, assignment));
+    YamlMap map{root, place, {}, settings};
     RunFile run;
+    std::deque<std::string> names;
+    refuse_unknown_keys(
+        map, [&](auto const& visit) { RunFile::keys(run, visit); }, keys_of_sections(names));
     Reader reader{map, run};
     RunFile::keys(run, reader);
-    map.finish();
     reader.check();
     return run;
 }

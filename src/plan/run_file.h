@@ -47,7 +47,8 @@ struct ExpertRecipe {
             Key{.name = "datasets",
                 .help = "Ids of data sets, each once. `gmb-news:all` and `ncbi:train+dev` name splits; without one it "
                         "is train.",
-                .required = true},
+                .required = true,
+                .aliases = "data corpora corpus"},
             self.datasets);
         visit(Key{.name = "samples",
                   .help = "Samples drawn from the data sets together, in proportion to their numbers of entity types; "
@@ -74,7 +75,8 @@ struct Target {
 
     template <class Self, class Visit>
     static void keys(Self& self, Visit&& visit) {
-        visit(Key{.name = "dataset", .help = "Id of a data set.", .required = true}, self.dataset);
+        visit(Key{.name = "dataset", .help = "Id of a data set.", .required = true, .aliases = "data corpus"},
+              self.dataset);
         visit(Key{.name = "split", .help = "What is predicted and scored."}, self.split);
         visit(Key{.name = "sentences", .help = "Only the first so many.", .range = "0 (all) or more"}, self.sentences,
               not_negative);
@@ -112,7 +114,10 @@ struct RunFile {
 
         template <class Self, class Visit>
         static void keys(Self& self, Visit&& visit) {
-            visit(Key{.name = "max_new_tokens", .help = "An answer's tokens, at most.", .range = "1 or more"},
+            visit(Key{.name = "max_new_tokens",
+                      .help = "An answer's tokens, at most.",
+                      .range = "1 or more",
+                      .aliases = "max_tokens num_predict"},
                   self.max_new_tokens, positive);
             visit(Key{.name = "max_kept_tokens",
                       .help = "Tokens of instructions whose keys and values are kept from one task to the next. Has no "
@@ -123,7 +128,8 @@ struct RunFile {
             visit(Key{.name = "num_slots",
                       .help = "Sequences decoded at once. Has no influence on results in fp32 on the CPU; elsewhere "
                               "other bits come out.",
-                      .range = "1 or more"},
+                      .range = "1 or more",
+                      .aliases = "slots batch_size max_num_seqs"},
                   self.num_slots, positive);
             static_assert(infer::fold_from == 32, "the help says so");
             visit(Key{.name = "fold",
@@ -145,13 +151,19 @@ struct RunFile {
 
     template <class Self, class Visit>
     static void keys(Self& self, Visit&& visit) {
-        visit(Key{.name = "base", .help = "The base model: a Hugging Face folder or a .gguf file.", .required = true},
+        visit(Key{.name = "base",
+                  .help = "The base model: a Hugging Face folder or a .gguf file.",
+                  .required = true,
+                  .aliases = "model base_model"},
               self.base);
         visit(Key{.name = "encoder",
                   .help = "A sentence-transformers folder, which embeds domains and targets.",
-                  .required = true},
+                  .required = true,
+                  .aliases = "embedder"},
               self.encoder);
-        visit(Key{.name = "data", .help = "Root folder of the corpora; empty: the environment variable SAMNER_DATA."},
+        visit(Key{.name = "data",
+                  .help = "Root folder of the corpora; empty: the environment variable SAMNER_DATA.",
+                  .aliases = "root data_root"},
               self.data);
         visit(Key{.name = "store",
                   .help = "Folder of results that several runs share; empty: RUN/artifacts.",
@@ -163,7 +175,8 @@ struct RunFile {
         visit(Key{.name = "device", .help = "Where models compute: cpu or cuda."}, self.device);
         visit(Key{.name = "dtype",
                   .help = "In which numbers they compute. bf16 needs half the memory and promises the "
-                          "same results on the same kind of machine only."},
+                          "same results on the same kind of machine only.",
+                  .aliases = "precision"},
               self.dtype);
         visit(Key{.name = "train", .help = "How experts are trained."}, self.train);
         visit(Key{.name = "prompt", .help = "How prompts read."}, self.prompt);
@@ -179,7 +192,7 @@ struct RunFile {
                   .help = "Share of the sentences without entities that training keeps.",
                   .range = "0 to 1"},
               self.keep_empty, [](double share) { return share >= 0 && share <= 1; });
-        visit(Key{.name = "seeds", .help = "Each is a repeat of everything."}, self.repeats);
+        visit(Key{.name = "seeds", .help = "Each is a repeat of everything.", .aliases = "seed"}, self.repeats);
         visit(Key{.name = "threads",
                   .help = "Of a rank, without influence on results; 0: the processors of its node divided by its ranks "
                           "there.",

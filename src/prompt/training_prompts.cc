@@ -67,20 +67,22 @@ Format pick(std::vector<std::pair<Format, double>> const& weights, double unifor
 
 }  // namespace
 
-std::optional<Rates> Rates::from_json(Json const& value, std::string_view place) {
+std::optional<Rates> Rates::from_json(Json const& value, Places const& places) {
     if (value == "none") return std::nullopt;
     Rates rates;
     if (value == "paper") return rates;
     if (!value.is_object()) {
-        throw InputError{fmt::format("parts is {} ({})", value.dump(), place), "write none, paper, or a map of rates"};
+        throw InputError{fmt::format("parts is {} ({})", value.dump(), places.whole()),
+                         "write none, paper, or a map of rates"};
     }
     std::set<std::string> known;
     auto const read = [&]<class T>(std::string const& key, T& into) {
         known.insert(key);
-        if (value.contains(key)) into = member<T>(value, key, place);
+        if (value.contains(key)) into = member<T>(value, key, places.of(key));
     };
     auto const refuse = [&](std::string_view key, auto const& is, std::string_view range) {
-        throw InputError{fmt::format("{} is {} ({})", key, is, place), fmt::format("give it {}", range)};
+        throw InputError{fmt::format("{} is {} ({})", key, is, places.of(std::string{key})),
+                         fmt::format("give it {}", range)};
     };
     auto const demand = [&](bool holds, std::string_view key, auto const& is) {
         if (!holds) refuse(key, is, key_named(help(), key).range);
@@ -97,7 +99,7 @@ std::optional<Rates> Rates::from_json(Json const& value, std::string_view place)
     read("mask", rates.mask);
     read("mask_of", mask_of);
     read("formats", formats);
-    refuse_unknown(value, known, "part", place);
+    refuse_unknown(value, known, "part", places, help());
     for (auto const& [key, rate] : {std::pair{"source", rates.source},
                                     {"definitions", rates.definitions},
                                     {"demonstrations", rates.demonstrations},

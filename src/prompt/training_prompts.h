@@ -35,7 +35,7 @@ struct Rates {
     /// mask_of (all or defined) and formats ({json: 1, enumeration: 1}) over the defaults.
     /// @return nothing for `none`
     /// @throws InputError naming the key
-    static std::optional<Rates> from_json(Json const& value, std::string_view place);
+    static std::optional<Rates> from_json(Json const& value, Places const& places);
     Json to_json() const;
     /// What a user is told of each member of that map.
     static std::span<Key const> help();

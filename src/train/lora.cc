@@ -2,13 +2,12 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros_like.h>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "core/error.h"
 #include "core/random.h"
+#include "train/options.h"
 
 namespace samner::train {
 
@@ -78,31 +77,11 @@ weights::Adapter LoraParameters::adapter() const {
 weights::Adapter initial_adapter(weights::ModelConfig const& config, weights::LoraSettings settings,
                                  std::uint64_t seed) {
     weights::Adapter adapter;
-    auto const heads = config.num_heads * config.head_dim;
-    auto const kv_heads = config.num_kv_heads * config.head_dim;
-    auto const hidden = config.hidden_size;
-    auto const inner = config.intermediate_size;
-    std::array<std::pair<std::int64_t, std::int64_t>, model::num_projections> const out_in{{{heads, hidden},
-                                                                                            {kv_heads, hidden},
-                                                                                            {kv_heads, hidden},
-                                                                                            {hidden, heads},
-                                                                                            {inner, hidden},
-                                                                                            {inner, hidden},
-                                                                                            {hidden, inner}}};
-    std::vector<std::string> names;
-    for (int layer = 0; layer < config.num_layers; ++layer) {
-        for (int p = 0; p < model::num_projections; ++p)
-            names.push_back(model::module_name(layer, static_cast<model::Projection>(p)));
-    }
-    auto const targets = weights::lora_targets(settings, names);
-    auto const scales = weights::lora_scales(settings, names);
-    for (std::size_t i = 0; i < names.size(); ++i) {
-        if (!targets[i]) continue;
-        auto const& [out, in] = out_in[i % model::num_projections];
+    for (auto const& [name, out, in, scale] : adapted_modules(config, settings)) {
         weights::LoraModule module;
-        module.name = names[i];
-        module.rank = scales[i].rank;
-        module.scaling = scales[i].scaling;
+        module.name = name;
+        module.rank = scale.rank;
+        module.scaling = scale.scaling;
         module.out = out;
         module.in = in;
         RandomStream const stream{seed, "lora_A/" + module.name};
@@ -112,19 +91,6 @@ weights::Adapter initial_adapter(weights::ModelConfig const& config, weights::Lo
             module.a[j] = static_cast<float>(bound * (2.0 * stream.uniform(j) - 1.0));
         module.b.assign(static_cast<std::size_t>(module.out * module.rank), 0.0F);
         adapter.modules.push_back(std::move(module));
-    }
-    constexpr auto* known = "name some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj";
-    for (auto const& target : settings.target_modules) {
-        auto alone = settings;
-        alone.target_modules = {target};
-        auto const matched = weights::lora_targets(alone, names);
-        if (!settings.target_pattern.empty() || std::ranges::find(matched, true) != matched.end()) continue;
-        throw InputError{fmt::format("train.target_modules names '{}', which the model does not have", target), known};
-    }
-    if (adapter.modules.empty()) {
-        throw InputError{fmt::format("train.target_modules is '{}', which matches no module's whole name, such as '{}'",
-                                     settings.target_pattern, names.front()),
-                         known};
     }
     std::ranges::sort(adapter.modules, {}, &weights::LoraModule::name);
     adapter.settings = std::move(settings);

@@ -44,7 +44,7 @@ private:
 
 /// A fresh adapter: A uniform in ±1/√in (peft's Kaiming initialisation), by (seed, module name); B zero.
 /// @param settings  targets, ranks and scales of the modules, by peft's rules (weights/adapter.h)
-/// @throws InputError for a target that the model does not have
+/// @throws InputError as adapted_modules (train/options.h)
 weights::Adapter initial_adapter(weights::ModelConfig const& config, weights::LoraSettings settings,
                                  std::uint64_t seed);
 

@@ -8,37 +8,74 @@
 #include <numbers>
 
 #include "core/error.h"
+#include "weights/architecture.h"
 
 namespace samner::train {
 namespace {
 
 constexpr auto option_keys = std::to_array<Key>({
-    {"r", "Rank of the factors.", "1 or more"},
-    {"lora_alpha", "The product of the factors is scaled by this, divided by the rank."},
+    {.name = "r",
+     .help = "Rank of the factors, at most the larger side of the layers that get them.",
+     .range = "1 or more",
+     .aliases = "rank lora_r lora_rank"},
+    {.name = "lora_alpha",
+     .help = "The product of the factors is scaled by this, divided by the rank.",
+     .range = "more than 0",
+     .aliases = "alpha"},
     {"use_rslora", "Divide by the square root of the rank instead."},
-    {"lora_dropout", "Share of the factors' inputs that is dropped, in steps of 1/65536.", "0 or more and less than 1"},
+    {.name = "lora_dropout",
+     .help = "Share of the factors' inputs that is dropped, in steps of 1/65536.",
+     .range = "0 or more and less than 1",
+     .aliases = "dropout"},
     {"rank_pattern", "Ranks of single modules, as in peft: by a module's name or a dotted end of it.", "1 or more"},
-    {"alpha_pattern", "The same for `lora_alpha`."},
-    {"target_modules",
-     "The linear layers that get factors: a list of names, `all-linear` (the default's seven), or a regular expression "
-     "for the whole name."},
-    {"learning_rate", "At the end of the warm-up.", "0 or more"},
-    {"lr_scheduler_type", "How the learning rate goes on after the warm-up; `constant` has none, as in transformers."},
-    {"warmup_ratio", "Share of the steps in which the learning rate rises from 0, rounded up to a step.", "0 to 1"},
-    {"weight_decay", "Of AdamW.", "0 or more"},
-    {"max_grad_norm", "Gradients of a larger norm are scaled down to it.", "more than 0"},
-    {"num_train_epochs", "How often the training set is gone through.", "more than 0"},
-    {"max_steps", "Number of steps, in place of `num_train_epochs` where it is above 0."},
-    {"batch_size", "Sequences of a step.", "1 or more"},
-    {"micro_batch_size",
-     "Sequences of one forward and backward pass. A step has work for `batch_size` / `micro_batch_size` ranks; another "
-     "value adds in another order and gives other last bits.",
-     "1 or more"},
-    {"max_length", "Tokens of a sequence; longer ones are cut at the end.", "2 or more"},
-    {"dtype", "Leave it out of a run file: it is the run's `dtype`."},
+    {"alpha_pattern", "The same for `lora_alpha`.", "more than 0"},
+    {.name = "target_modules",
+     .help = "The linear layers that get factors: a list of names, `all-linear` (the default's seven), or a regular "
+             "expression for the whole name.",
+     .aliases = "modules targets lora_target lora_target_modules"},
+    {.name = "learning_rate", .help = "At the end of the warm-up.", .range = "0 or more", .aliases = "lr"},
+    {.name = "lr_scheduler_type",
+     .help = "How the learning rate goes on after the warm-up; `constant` has none, as in transformers.",
+     .aliases = "schedule scheduler lr_schedule lr_scheduler"},
+    {.name = "warmup_ratio",
+     .help = "Share of the steps in which the learning rate rises from 0, rounded up to a step.",
+     .range = "0 to 1",
+     .aliases = "warmup warmup_steps"},
+    {.name = "weight_decay", .help = "Of AdamW.", .range = "0 or more", .aliases = "wd decay"},
+    {.name = "max_grad_norm",
+     .help = "Gradients of a larger norm are scaled down to it.",
+     .range = "more than 0",
+     .aliases = "grad_norm clip grad_clip gradient_clipping"},
+    {.name = "num_train_epochs",
+     .help = "How often the training set is gone through.",
+     .range = "more than 0, at most 1000000",
+     .aliases = "epoch epochs num_epochs"},
+    {.name = "max_steps",
+     .help = "Number of steps; -1: as many as `num_train_epochs` asks for.",
+     .range = "-1, or 1 or more",
+     .aliases = "steps num_steps train_steps"},
+    {.name = "batch_size",
+     .help = "Sequences of a step.",
+     .range = "1 or more",
+     .aliases = "bs batch train_batch_size global_batch_size"},
+    {.name = "micro_batch_size",
+     .help = "Sequences of one forward and backward pass. A step has work for `batch_size` / `micro_batch_size` ranks; "
+             "another value adds in another order and gives other last bits.",
+     .range = "1 or more",
+     .aliases = "micro_batch per_device_train_batch_size gradient_accumulation_steps"},
+    {.name = "max_length",
+     .help = "Tokens of a sequence; longer ones are cut at the end.",
+     .range = "2 or more",
+     .aliases = "max_seq_length max_seq_len seq_len cutoff_len context"},
+    {.name = "dtype",
+     .help = "Leave it out of a run file: it is the run's `dtype`.",
+     .aliases = "precision bf16 fp16 torch_dtype"},
     {"shuffle", "Go through the training set in random order."},
     {"seed", "Of order, factors and dropout; in a run that of the repeat (`seeds`) is added."},
-    {"checkpoint_every", "Steps from one checkpoint to the next, without influence on the result.", "0 (none) or more"},
+    {.name = "checkpoint_every",
+     .help = "Steps from one checkpoint to the next, without influence on the result.",
+     .range = "0 (none) or more",
+     .aliases = "save_steps checkpoint_steps"},
 });
 
 }  // namespace
@@ -62,24 +99,30 @@ Json TargetModules::to_json() const {
     return pattern.empty() ? Json(names) : Json(pattern);
 }
 
-Options Options::from_json(Json const& object, std::string_view place) {
+Options Options::from_json(Json const& object, Places const& places) {
     Options options;
-    read_given(object, options, "training option", place);
+    read_given(object, options, "training option", places, help());
     auto const demand = [&](bool holds, std::string_view key, auto value) {
         if (holds) return;
-        throw InputError{fmt::format("{} is {} ({})", key, value, place),
+        throw InputError{fmt::format("{} is {} ({})", key, value, places.of(std::string{key})),
                          fmt::format("give it {}", key_named(help(), key).range)};
     };
     if (options.target_modules.names.empty() && options.target_modules.pattern.empty())
-        throw InputError{fmt::format("target_modules is empty ({})", place), "name a module, or leave it out"};
+        throw InputError{fmt::format("target_modules is empty ({})", places.of("target_modules")),
+                         "name a module, or leave it out"};
     demand(options.r >= 1, "r", options.r);
     for (auto const& [key, rank] : options.rank_pattern) demand(rank >= 1, "rank_pattern." + key, rank);
+    demand(options.lora_alpha > 0, "lora_alpha", options.lora_alpha);
+    for (auto const& [key, alpha] : options.alpha_pattern) demand(alpha > 0, "alpha_pattern." + key, alpha);
     demand(options.lora_dropout >= 0 && options.lora_dropout < 1, "lora_dropout", options.lora_dropout);
     demand(options.learning_rate >= 0, "learning_rate", options.learning_rate);
     demand(options.warmup_ratio >= 0 && options.warmup_ratio <= 1, "warmup_ratio", options.warmup_ratio);
     demand(options.weight_decay >= 0, "weight_decay", options.weight_decay);
     demand(options.max_grad_norm > 0, "max_grad_norm", options.max_grad_norm);
-    demand(options.num_train_epochs > 0, "num_train_epochs", options.num_train_epochs);
+    constexpr double most_epochs = 1e6;  // a number of steps that can be counted
+    demand(options.num_train_epochs > 0 && options.num_train_epochs <= most_epochs, "num_train_epochs",
+           options.num_train_epochs);
+    demand(options.max_steps == -1 || options.max_steps >= 1, "max_steps", options.max_steps);
     demand(options.batch_size >= 1, "batch_size", options.batch_size);
     demand(options.micro_batch_size >= 1, "micro_batch_size", options.micro_batch_size);
     demand(options.checkpoint_every >= 0, "checkpoint_every", options.checkpoint_every);
@@ -114,6 +157,53 @@ weights::LoraSettings Options::lora() const {
     settings.rank_pattern = {rank_pattern.begin(), rank_pattern.end()};
     settings.alpha_pattern = {alpha_pattern.begin(), alpha_pattern.end()};
     return settings;
+}
+
+std::vector<AdaptedModule> adapted_modules(weights::ModelConfig const& config, weights::LoraSettings const& settings) {
+    auto const linears = weights::linear_modules(config);
+    std::vector<std::string> names;
+    for (auto const& linear : linears) names.push_back(linear.name);
+    auto const targets = weights::lora_targets(settings, names);
+    auto const scales = weights::lora_scales(settings, names);
+    constexpr auto* known = "name some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj";
+    for (auto const& target : settings.target_modules) {
+        auto alone = settings;
+        alone.target_modules = {target};
+        auto const matched = weights::lora_targets(alone, names);
+        if (!settings.target_pattern.empty() || std::ranges::find(matched, true) != matched.end()) continue;
+        throw InputError{fmt::format("train.target_modules names '{}', which the model does not have", target), known};
+    }
+    std::vector<AdaptedModule> modules;
+    for (std::size_t i = 0; i < linears.size(); ++i) {
+        if (!targets[i]) continue;
+        auto const& [name, out, in] = linears[i];
+        if (scales[i].rank > std::max(out, in)) {
+            throw InputError{fmt::format("the rank of {}, a layer from {} to {}, is {}", name, in, out, scales[i].rank),
+                             fmt::format("give train.r, or rank_pattern, {} or less", std::max(out, in))};
+        }
+        modules.push_back({name, out, in, scales[i]});
+    }
+    if (modules.empty()) {
+        throw InputError{fmt::format("train.target_modules is '{}', which matches no module's whole name, such as '{}'",
+                                     settings.target_pattern, names.front()),
+                         known};
+    }
+    return modules;
+}
+
+void check_memory(Options const& options, weights::ModelConfig const& config, std::string_view device,
+                  std::uint64_t memory) {
+    std::uint64_t factors = 0;
+    for (auto const& module : adapted_modules(config, options.lora()))
+        factors += static_cast<std::uint64_t>(module.scale.rank) * static_cast<std::uint64_t>(module.in + module.out);
+    // In fp32: the first adapter and its copy for the device; on the CPU also values, gradients and AdamW's moments.
+    auto const bytes = factors * sizeof(float) * (device == "cpu" ? 5 : 2);
+    if (bytes <= memory) return;
+    auto const gigabytes = [](std::uint64_t number) { return static_cast<double>(number) / 1e9; };
+    throw InputError{fmt::format("a training with r = {} keeps {:.1f} GB for {} numbers in factors, and this machine "
+                                 "has {:.1f} GB",
+                                 options.r, gigabytes(bytes), factors, gigabytes(memory)),
+                     "give it a smaller r, or fewer target_modules"};
 }
 
 double learning_rate(Options const& options, std::int64_t step, std::int64_t steps) {

@@ -53,7 +53,7 @@ struct Options {
     double weight_decay = 0;
     double max_grad_norm = 1.0;
     double num_train_epochs = 3;
-    std::int64_t max_steps = -1;        ///< overrides num_train_epochs when positive
+    std::int64_t max_steps = -1;        ///< overrides num_train_epochs unless it is -1
     std::int64_t batch_size = 16;       ///< sequences a step
     std::int64_t micro_batch_size = 8;  ///< sequences in one forward and backward pass
     std::int64_t max_length = 2048;     ///< tokens; longer examples are cut at the end
@@ -92,7 +92,7 @@ struct Options {
     static std::span<Key const> help();
 
     /// Reads the options that an object names. @throws InputError for an unknown key or a value out of range
-    static Options from_json(Json const& object, std::string_view place);
+    static Options from_json(Json const& object, Places const& places);
     /// What has an influence on the result: lora_dropout, patterns and dtype only where they are in use, so that the
     /// keys of earlier runs stay. With `constant` warmup_ratio is 0, so that a training from when that name warmed up
     /// is never taken for one that does not.
@@ -100,6 +100,26 @@ struct Options {
     Json settings() const;  ///< the key and checkpoint_every, as a run file has them; from_json reads it back
     weights::LoraSettings lora() const;
 };
+
+/// A linear layer of a model that gets factors.
+struct AdaptedModule {
+    std::string name;
+    std::int64_t out;
+    std::int64_t in;
+    weights::LoraScale scale;
+};
+
+/// Those of the settings, in the order of weights::linear_modules.
+/// @throws InputError for a target that the model does not have, or a rank that is larger than both sides of a layer:
+///         no update of it needs that many
+std::vector<AdaptedModule> adapted_modules(weights::ModelConfig const& config, weights::LoraSettings const& settings);
+
+/// Whether the factors, and what a training keeps beside them, fit into a machine's memory.
+/// @param device  where it computes, as cpu or cuda:0
+/// @param memory  bytes that the machine has
+/// @throws InputError as adapted_modules, and when they do not
+void check_memory(Options const& options, weights::ModelConfig const& config, std::string_view device,
+                  std::uint64_t memory);
 
 /// The learning rate of step `step` (from 0) of `steps`, after transformers' get_*_schedule and
 /// get_*_schedule_with_warmup.

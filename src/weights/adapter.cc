@@ -280,6 +280,10 @@ void check_fits(Adapter const& adapter, ModelConfig const& config) {
     check_each_fits(adapter.modules, adapter.settings.base_model_name_or_path, config, AdapterUse::run);
 }
 
+void check_fits(AdapterFile const& adapter, ModelConfig const& config) {
+    check_each_fits(adapter.modules(), adapter.settings().base_model_name_or_path, config, AdapterUse::run);
+}
+
 void check_folds(AdapterFile const& adapter, ModelConfig const& config) {
     check_each_fits(adapter.modules(), adapter.settings().base_model_name_or_path, config, AdapterUse::fold);
 }

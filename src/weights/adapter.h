@@ -123,6 +123,7 @@ void write_adapter(std::filesystem::path const& folder, Adapter const& adapter,
 /// Whether the adapter can be applied to a model that runs: to the linear layers of its blocks.
 /// @throws InputError naming the first module of the adapter that the model lacks or has in another shape
 void check_fits(Adapter const& adapter, ModelConfig const& config);
+void check_fits(AdapterFile const& adapter, ModelConfig const& config);  ///< likewise, without reading its values
 
 /// Whether the adapter can be added to the model's weights: those layers and lm_head, unless that is tied to the
 /// embedding. @throws InputError as check_fits

@@ -106,11 +106,12 @@ std::optional<Texts::WholeSplit> Texts::whole_split() const {
     return WholeSplit{source->splits.front(), first != nullptr ? first->n : 0};
 }
 
-TextReader::TextReader(std::vector<std::filesystem::path> const& descriptions, std::filesystem::path root)
-    : catalogue_{descriptions}, root_{std::move(root)} {}
+TextReader::TextReader(std::vector<std::filesystem::path> const& descriptions, std::filesystem::path root,
+                       std::string how_to_name_root)
+    : catalogue_{descriptions}, root_{std::move(root)}, how_to_name_root_{std::move(how_to_name_root)} {}
 
 std::filesystem::path TextReader::root() const {
-    return corpus::root_or_default(root_);
+    return corpus::root_or_default(root_, how_to_name_root_);
 }
 
 DatasetSource TextReader::hashed(DatasetRef const& ref, FileHash const& hash) {

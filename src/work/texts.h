@@ -191,7 +191,9 @@ class TextReader {
 public:
     /// @param descriptions  folders of data set descriptions
     /// @param root          data root; empty: the environment variable SAMNER_DATA, looked at when a data set is read
-    TextReader(std::vector<std::filesystem::path> const& descriptions, std::filesystem::path root);
+    /// @param how_to_name_root  for who has named none
+    TextReader(std::vector<std::filesystem::path> const& descriptions, std::filesystem::path root,
+               std::string how_to_name_root = "set `data` in the run file");
 
     corpus::Catalogue const& catalogue() const { return catalogue_; }
     /// @throws InputError when there is none
@@ -220,6 +222,7 @@ private:
 
     corpus::Catalogue catalogue_;
     std::filesystem::path root_;
+    std::string how_to_name_root_;
     std::map<std::string, std::vector<corpus::Sentence>> kept_;  ///< by a source's key
     std::map<std::string, corpus::Dataset> file_datasets_;       ///< of user's files, by the same
     std::map<std::string, std::string> hashes_;                  ///< of data sets' splits, by "id/split"

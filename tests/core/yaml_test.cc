@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "core/error.h"
 
 namespace samner {
@@ -75,6 +77,78 @@ TEST(YamlOverride, SetsNestedKeysAndRefusesWhatIsNoAssignment) {
     EXPECT_EQ(root["infer"]["slots"].as<int>(), 4);
     EXPECT_THROW(set_yaml(root, "train"), InputError);
     EXPECT_THROW(set_yaml(root, "train.r.x=1"), InputError);
+}
+
+/// A document with two settings of the command line, one of them in a map that it makes.
+YamlMap with_settings() {
+    auto root = parse_yaml("train: {r: 8, other: 1}\nname: x\n", "run.yaml");
+    std::vector<YamlSetting> settings;
+    for (auto const* word : {"train.r=[a, b]", "infer.slots=many"}) settings.push_back(set_yaml(root, word));
+    return {root, "run.yaml", {}, settings};
+}
+
+TEST(YamlOverride, IsNamedInMessagesInPlaceOfTheFile) {
+    auto map = with_settings();
+    EXPECT_THAT([&] { map.map("train").require<std::int64_t>("r"); },
+                ThrowsMessage<InputError>(HasSubstr("train.r is not a single value (command line: train.r=[a, b])")));
+    EXPECT_THAT([&] { map.map("infer").require<std::int64_t>("slots"); },
+                ThrowsMessage<InputError>(HasSubstr("infer.slots is 'many' (command line: infer.slots=many)")));
+    EXPECT_THAT([&] { map.map("infer").finish(); },
+                ThrowsMessage<InputError>(HasSubstr("unknown key infer.slots (command line: infer.slots=many)")));
+    EXPECT_THAT([&] { map.map("infer").require<std::string>("fold"); },
+                ThrowsMessage<InputError>(HasSubstr("infer.fold is missing (command line: infer.slots=many)")));
+    EXPECT_EQ(map.map("train").place("r"), "command line: train.r=[a, b]");
+    EXPECT_EQ(map.map("train").places().of("r.x"), "command line: train.r=[a, b]");
+}
+
+TEST(YamlOverride, LeavesThePlacesOfTheFileToWhatTheFileSays) {
+    auto map = with_settings();
+    EXPECT_EQ(map.map("train").place("other"), "run.yaml:1:22");
+    EXPECT_EQ(map.map("train").places().of("other"), "run.yaml:1:22");
+    EXPECT_EQ(map.map("train").place(), "run.yaml:1:8");
+    EXPECT_EQ(map.place("absent"), "run.yaml:1:1");
+    EXPECT_THAT([&] { map.require<std::int64_t>("name"); }, ThrowsMessage<InputError>(HasSubstr("(run.yaml:2:7)")));
+    YAML::Node root;
+    EXPECT_THAT([&] { set_yaml(root, "a=[1"); }, ThrowsMessage<InputError>(HasSubstr("(command line: a=[1")));
+}
+
+TEST(YamlMap, NamesTheKeyThatAnAliasStandsFor) {
+    std::vector<Key> const keys{{.name = "learning_rate", .help = "", .aliases = "rate lr"}, {.name = "r", .help = ""}};
+    YamlMap map{parse_yaml("lr: 1\n", "x"), "x", "train"};
+    map.has("r");
+    try {
+        map.finish(keys);
+        FAIL() << "accepted";
+    } catch (InputError const& error) {
+        EXPECT_EQ(error.remedy(), "did you mean train.learning_rate?");
+    }
+    EXPECT_EQ(known_as(keys, "rate"), "learning_rate");
+    EXPECT_EQ(known_as(keys, "at"), "");
+    EXPECT_EQ(known_as(keys, ""), "");
+}
+
+TEST(YamlMap, TakesAKeyThatIsNearToAMissingOneForIt) {
+    YamlMap map{parse_yaml("id: a\ndomian: b\n", "x"), "x"};
+    EXPECT_EQ(map.require<std::string>("id"), "a");
+    EXPECT_THAT([&] { map.require<std::string>("domain"); },
+                ThrowsMessage<InputError>(HasSubstr("unknown key domian (x:2:1)")));
+    try {
+        map.require<std::vector<std::string>>("types", "What is found. And more.");
+        FAIL() << "accepted";
+    } catch (InputError const& error) {
+        EXPECT_STREQ(error.what(), "types is missing (x:1:1)");
+        EXPECT_EQ(error.remedy(), "give it a list of texts, [a, b]: What is found");
+    }
+}
+
+TEST(DidYouMean, FindsASlipAndNoWordThatHasNothingInCommon) {
+    EXPECT_EQ(did_you_mean("rwos", {"rows", "let"}), "rows");
+    EXPECT_EQ(did_you_mean("row", {"rows", "let"}), "rows");
+    EXPECT_EQ(did_you_mean("rnu", {"plan", "run"}), "run");
+    EXPECT_EQ(did_you_mean("lr", {"r", "seed"}), std::nullopt);
+    EXPECT_EQ(did_you_mean("a", {"r"}), std::nullopt);
+    EXPECT_EQ(did_you_mean("bs", {"r", "as"}), "as");
+    EXPECT_EQ(did_you_mean("max", {"r", "mask"}), std::nullopt);
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "core/error.h"
 #include "core/file.h"
+#include "temporary_folder.h"
 
 namespace samner::plan {
 namespace {
@@ -44,7 +46,7 @@ TEST_F(ExperimentFile, TheDemoHasEightSystemsInTheOrderOfTheFile) {
 TEST_F(ExperimentFile, ErrorsNameTheLineAndColumnInTheFile) {
     EXPECT_THAT(error_of("experiment: x\ntargets: [a]\nrows:\n  r: \"merg(six)\"\n"), HasSubstr("x.yaml:4:7"));
     EXPECT_THAT(error_of("experiment: x\ntargets: [a, a]\nrows: {r: base}\n"), HasSubstr("target 'a' is named twice"));
-    EXPECT_THAT(error_of("experiment: x\ntargets: [a]\nrow: {r: base}\n"), HasSubstr("no rows"));
+    EXPECT_THAT(error_of("experiment: x\ntargets: [a]\nrow: {r: base}\n"), HasSubstr("did you mean rows?"));
     EXPECT_THAT(error_of("experiment: x\ntargets: [a]\nrows: {r: base}\naverag: mean\n"), HasSubstr("did you mean"));
     EXPECT_THAT(error_of("experiment: x\ntargets: {pooled: [a]}\nrows: {r: base}\n"), HasSubstr("not there yet"));
     EXPECT_THAT(error_of("experiment: x\ntargets: [a]\nfor: {i: [1, 2]}\nrows: {r: \"expert(pool(a, b), {i})\"}\n"),
@@ -80,6 +82,30 @@ TEST_F(ExperimentFile, TwoExperimentsOfOneNameAreAnError) {
     auto const first = write("1.yaml", "experiment: x\ntargets: [a]\nrows: {r: base}\n");
     auto const second = write("2.yaml", "experiment: x\ntargets: [a]\nrows: {r: base}\n");
     EXPECT_THROW(load_experiments({first, second}), InputError);
+}
+
+TEST(Experiment, TakesAMisspeltKeyForTheOneThatIsMissing) {
+    TemporaryFolder const folder;
+    auto const refusal = [&](std::string const& text) {
+        write_atomically(folder / "e.yaml", text);
+        try {
+            load_experiment(folder / "e.yaml");
+        } catch (InputError const& error) {
+            return describe(error);
+        }
+        return std::string{"accepted"};
+    };
+    std::string const rest = "let: {}\n";
+    for (auto const* rows : {"rwos", "row", "rowss"})
+        EXPECT_THAT(refusal(fmt::format("experiment: a\ntargets: [b]\n{}: {{base: base}}\n{}", rows, rest)),
+                    testing::AllOf(HasSubstr(fmt::format("unknown key {} (", rows)), HasSubstr("e.yaml:3:1"),
+                                   HasSubstr("did you mean rows?")));
+    EXPECT_THAT(refusal("experiment: a\ntarget: [b]\nrows: {base: base}\n"), HasSubstr("did you mean targets?"));
+    EXPECT_THAT(refusal("experimnt: a\ntargets: [b]\nrows: {base: base}\n"), HasSubstr("did you mean experiment?"));
+    EXPECT_THAT(refusal("experiment: a\nrows: {base: base}\n"), HasSubstr("targets is missing ("));
+    EXPECT_THAT(refusal("experiment: a\ntargets: b\nrows: {base: base}\n"), HasSubstr("e.yaml:2:10"));
+    EXPECT_THAT(refusal("experiment: a\ntargets: [b]\nrows: {}\n"), HasSubstr("the experiment has no rows"));
+    EXPECT_THAT(refusal("targets: [b]\nrows: {base: base}\n"), HasSubstr("give it a text: The name under which"));
 }
 
 }  // namespace

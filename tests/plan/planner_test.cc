@@ -473,7 +473,8 @@ TEST_F(Planning, ReadsAFrozenConfigurationBack) {
 TEST_F(Planning, RefusesARunFileWithUnknownKeysOrValuesOutOfRange) {
     EXPECT_THAT([&] { run({"merge.densty=0.5"}); }, ThrowsMessage<InputError>(HasSubstr("unknown key merge.densty")));
     EXPECT_THROW(run({"merge.density=0"}), InputError);
-    EXPECT_THAT([&] { run({"merge.sign=totl"}); }, ThrowsMessage<InputError>(HasSubstr("sign is 'totl' (merge, ")));
+    EXPECT_THAT([&] { run({"merge.sign=totl"}); },
+                ThrowsMessage<InputError>(HasSubstr("sign is 'totl' (command line: merge.sign=totl)")));
     EXPECT_THAT([&] { run({"merge.density=much"}); }, ThrowsMessage<InputError>(HasSubstr("'density' is \"much\"")));
     EXPECT_THAT([&] { run({"merge.space=delta"}); }, ThrowsMessage<InputError>(HasSubstr("merge.space is 'delta'")));
     EXPECT_THROW(run({"merge=5"}), InputError);
@@ -491,6 +492,108 @@ TEST_F(Planning, RefusesARunFileWithUnknownKeysOrValuesOutOfRange) {
     EXPECT_THROW(run({"experts.stem.datasets=[':train']"}), InputError);
     EXPECT_THROW(run({"experts.stem.datasets=['wlpc:train+train']"}), InputError);
     EXPECT_THROW(run({"experts.stem.datasets=['wlpc:train', 'wlpc:dev']"}), InputError);
+}
+
+/// What a run file is refused with: message and remedy.
+std::string refusal(std::string const& text, std::vector<std::string> const& settings = {}) {
+    try {
+        parse_run_file(text, "run.yaml", settings);
+    } catch (InputError const& error) {
+        return describe(error);
+    }
+    return "accepted";
+}
+
+std::string refusal_of_setting(std::string const& setting) {
+    return refusal(run_text, {setting});
+}
+
+TEST_F(Planning, NamesTheWordOfTheCommandLineWhereItIsWrong) {
+    for (auto const* setting : {"merge.density=2",
+                                "merge.sign=totl",
+                                "merge.densty=1",
+                                "merge=5",
+                                "merge.space=delta",
+                                "train.r=0",
+                                "train.r=abc",
+                                "train.lr=1",
+                                "train=3",
+                                "train.max_steps=0",
+                                "train.dtype=bf16",
+                                "train.rank_pattern={q_proj: 0}",
+                                "infer.num_slots=0",
+                                "infer.num_slots=x",
+                                "infer.slots=1",
+                                "infer.fold=yes",
+                                "experts.zoo={}",
+                                "experts.zoo.samples=3",
+                                "experts.zoo={datasets: ncbi}",
+                                "experts.stem.datasets=[]",
+                                "experts.stem.datasets=[a, a]",
+                                "experts.stem.samples=0",
+                                "targets.x={}",
+                                "targets.science.sentences=-1",
+                                "seeds=[-1]",
+                                "prompt.parts={source: 2}",
+                                "prompt.parts.mask=2",
+                                "prompt.parts=x",
+                                "prompt.layout=x",
+                                "dtype=fp8",
+                                "keep_empty=2",
+                                "samples_between=[3, 1]",
+                                "trian.r=1",
+                                "max_steps=1"}) {
+        EXPECT_THAT(refusal_of_setting(setting), HasSubstr(fmt::format("(command line: {})", setting)));
+    }
+}
+
+TEST_F(Planning, NamesTheLineOfTheRunFileThatIsWrongNotThatOfItsMap) {
+    auto const head = std::string{"base: b\nencoder: e\n"};
+    for (auto const& [section, place] : std::map<std::string, std::string>{
+             {"train:\n  seed: 1\n  r: 0\n", "r is 0 (run.yaml:5:6)"},
+             {"train:\n  seed: 1\n  r: abc\n", "(run.yaml:5:6)"},
+             {"train:\n  seed: 1\n  lr: 1\n", "unknown training option lr (run.yaml:5:7)"},
+             {"train:\n  seed: 1\n  rank_pattern: {q_proj: 0}\n", "(run.yaml:5:17)"},
+             {"train:\n  seed: 1\n  dtype: bf16\n", "(run.yaml:5:10)"},
+             {"merge:\n  sign: total\n  density: 2\n", "(run.yaml:5:12)"},
+             {"infer:\n  fold: auto\n  num_slots: 0\n", "(run.yaml:5:14)"},
+             {"prompt:\n  parts:\n    source: 1\n    mask: 2\n", "(run.yaml:6:11)"},
+             {"experts:\n  a:\n    samples: 1\n    datasets: [x, x]\n", "(run.yaml:6:15)"}}) {
+        EXPECT_THAT(refusal(head + section), HasSubstr(place)) << section;
+    }
+}
+
+TEST_F(Planning, TellsWhichKeyIsMeant) {
+    for (auto const& [setting, remedy] :
+         std::map<std::string, std::string>{{"train.lr=1", "did you mean learning_rate?"},
+                                            {"train.epochs=1", "did you mean num_train_epochs?"},
+                                            {"train.bs=1", "did you mean batch_size?"},
+                                            {"train.alpha=1", "did you mean lora_alpha?"},
+                                            {"train.dropout=1", "did you mean lora_dropout?"},
+                                            {"train.rank=1", "did you mean r?"},
+                                            {"infer.max_tokens=1", "did you mean infer.max_new_tokens?"},
+                                            {"max_steps=1", "did you mean train.max_steps?"},
+                                            {"lr=1", "did you mean train.learning_rate?"},
+                                            {"density=1", "did you mean merge.density?"},
+                                            {"num_slots=1", "did you mean infer.num_slots?"},
+                                            {"layout=short", "did you mean prompt.layout?"},
+                                            {"seed=1", "did you mean seeds?"},
+                                            {"model=x", "did you mean base?"},
+                                            {"target.x=1", "did you mean targets?"},
+                                            {"experts.zoo.adaptor=x", "did you mean experts.zoo.adapter?"},
+                                            {"experts.zoo.dataset=[x]", "did you mean experts.zoo.datasets?"}}) {
+        EXPECT_THAT(refusal_of_setting(setting), HasSubstr(remedy)) << setting;
+    }
+    EXPECT_THAT(refusal("bas: b\nencoder: e\n"), HasSubstr("unknown key bas (run.yaml:1:1) — did you mean base?"));
+    EXPECT_THAT(refusal("encoder: e\n"), HasSubstr("give it a text: The base model"));
+}
+
+TEST_F(Planning, TellsAnExpertWithoutDataWhatItNeeds) {
+    for (auto const* expert : {"{}", "{samples: 3}"})
+        EXPECT_THAT(refusal_of_setting(fmt::format("experts.zoo={}", expert)),
+                    testing::AllOf(HasSubstr("expert 'zoo' has neither datasets nor adapter"),
+                                   HasSubstr("name the data sets")));
+    EXPECT_THAT(refusal_of_setting("experts.stem.datasets=wlpc"), HasSubstr("give it a list of texts"));
 }
 
 TEST_F(Planning, NamesDataSetsWithTheirSplits) {

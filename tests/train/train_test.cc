@@ -1,9 +1,13 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <set>
+#include <sstream>
 
 #include "core/error.h"
 #include "core/parallel.h"
@@ -416,6 +420,82 @@ TEST(TrainingData, WithoutAnAnswerTokenIsAnError) {
     std::vector<Example> const examples{{{1, 2, 3}, {-100, -100, -100}}};
     EXPECT_THROW(train(language_model, *ops, {}, examples, weights::read_adapter(golden("training/llama-tiny/init"))),
                  InputError);
+}
+
+std::string refusal(Json const& settings) {
+    try {
+        Options::from_json(settings, "run.yaml");
+    } catch (InputError const& error) {
+        return describe(error);
+    }
+    return "accepted";
+}
+
+TEST(TrainOptions, TrainAsManyStepsAsAskedForAndRefuseAnyOtherNumber) {
+    for (std::int64_t const steps : {0, -2, -5}) {
+        EXPECT_EQ(refusal({{"max_steps", steps}}),
+                  fmt::format("max_steps is {} (run.yaml) — give it -1, or 1 or more", steps));
+    }
+    EXPECT_EQ(count_steps(Options::from_json({{"max_steps", 7}}, "run.yaml"), 1000), 7);
+    EXPECT_EQ(count_steps(Options::from_json({{"max_steps", -1}, {"batch_size", 10}}, "run.yaml"), 1000), 300);
+    for (double const epochs : {0.0, -1.0, 1e300})  // 1e300 is more steps than can be counted
+        EXPECT_THAT(refusal({{"num_train_epochs", epochs}}), testing::HasSubstr("num_train_epochs is"));
+}
+
+TEST(TrainOptions, RefuseScalesWithWhichNothingIsLearnt) {
+    EXPECT_THAT(refusal({{"lora_alpha", 0}}), testing::HasSubstr("lora_alpha is 0"));
+    EXPECT_THAT(refusal({{"alpha_pattern", {{"q_proj", 0}}}}), testing::HasSubstr("alpha_pattern.q_proj is 0"));
+}
+
+TEST(TrainOptions, NameTheKeyThatAUsualNameStandsFor) {
+    for (auto const& [name, key] : std::map<std::string, std::string>{{"lr", "learning_rate"},
+                                                                      {"epochs", "num_train_epochs"},
+                                                                      {"bs", "batch_size"},
+                                                                      {"alpha", "lora_alpha"},
+                                                                      {"dropout", "lora_dropout"},
+                                                                      {"rank", "r"},
+                                                                      {"steps", "max_steps"}}) {
+        EXPECT_EQ(refusal({{name, 1}}),
+                  fmt::format("unknown training option {} (run.yaml) — did you mean {}?", name, key));
+    }
+    EXPECT_EQ(refusal({{"r", "abc"}}), "'r' is \"abc\" (run.yaml) — give it a whole number");
+}
+
+TEST(TrainOptions, HaveAliasesThatAreNoKeysAndStandForOneEach) {
+    std::set<std::string> seen;
+    for (auto const& key : Options::help()) seen.emplace(key.name);
+    for (auto const& key : Options::help()) {
+        std::istringstream words{std::string{key.aliases}};
+        for (std::string word; words >> word;) EXPECT_TRUE(seen.insert(word).second) << word;
+    }
+}
+
+TEST(AdaptedModules, RefuseARankThatNoUpdateOfALayerNeeds) {
+    auto const config = weights::read_config(golden("models/llama-tiny"));
+    auto const side = std::max(config.hidden_size, config.intermediate_size);
+    Options options;
+    options.target_modules.names = {"down_proj"};
+    options.r = static_cast<std::int32_t>(side);
+    EXPECT_EQ(adapted_modules(config, options.lora()).size(), static_cast<std::size_t>(config.num_layers));
+    options.r += 1;
+    EXPECT_THAT([&] { adapted_modules(config, options.lora()); },
+                testing::ThrowsMessage<InputError>(testing::HasSubstr(fmt::format("is {}", options.r))));
+    options.r = 4;
+    options.rank_pattern = {{"down_proj", 100'000}};
+    EXPECT_THROW(adapted_modules(config, options.lora()), InputError);
+}
+
+TEST(AdaptedModules, RefuseATrainingThatTheMemoryCannotHold) {
+    auto const config = weights::read_config(golden("models/llama-tiny"));
+    Options options;
+    options.r = 4;
+    options.target_modules.names = {"down_proj"};
+    auto const numbers = config.num_layers * 4 * (config.hidden_size + config.intermediate_size);
+    auto const bytes = static_cast<std::uint64_t>(numbers) * 4 * 5;
+    EXPECT_NO_THROW(check_memory(options, config, "cpu", bytes));
+    EXPECT_THAT([&] { check_memory(options, config, "cpu", bytes - 1); },
+                testing::ThrowsMessage<InputError>(testing::HasSubstr("r = 4")));
+    EXPECT_NO_THROW(check_memory(options, config, "cuda:0", bytes - 1));
 }
 
 }  // namespace
