@@ -1,15 +1,74 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <malloc.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "app/verbs.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/stop.h"
+#include "core/yaml.h"
 
 namespace samner::app {
 namespace {
+
+std::vector<std::string> verbs_of(CLI::App const& app) {
+    std::vector<std::string> names;
+    for (auto const* verb : app.get_subcommands({})) names.push_back(verb->get_name());
+    return names;
+}
+
+/// `samner` and the verbs that lead to one.
+std::string command_of(CLI::App const& app) {
+    return app.get_parent() == nullptr ? app.get_name() : command_of(*app.get_parent()) + " " + app.get_name();
+}
+
+/// @throws InputError where a verb has to stand and there is none, or one that is not known
+/// @param words  behind `app`
+void check_verb(CLI::App const& app, std::span<char* const> words) {
+    auto const known = verbs_of(app);
+    if (known.empty()) return;
+    auto const command = command_of(app);
+    if (words.empty())
+        throw InputError{fmt::format("{} is given no verb (command line)", command),
+                         fmt::format("name one of {}; {} --help tells of them", fmt::join(known, ", "), command)};
+    std::string const word{words.front()};
+    if (word.starts_with('-')) return;
+    if (std::ranges::find(known, word) != known.end()) return check_verb(*app.get_subcommand(word), words.subspan(1));
+    auto const near = did_you_mean(word, known);
+    throw InputError{fmt::format("'{}' is no verb of {} (command line)", word, command),
+                     word == "help" ? fmt::format("did you mean {} --help?", command)
+                     : near         ? fmt::format("did you mean {}?", *near)
+                                    : fmt::format("name one of {}", fmt::join(known, ", "))};
+}
+
+/// The verb that was given, or the program itself.
+CLI::App const& last_verb(CLI::App const& app) {
+    auto const verbs = app.get_subcommands();
+    return verbs.empty() ? app : last_verb(*verbs.front());
+}
+
+/// What is wrong with a command line that cannot be read, and what to do. One option that is misspelt can leave another
+/// one missing.
+InputError as_input_error(CLI::App const& app, CLI::ParseError const& error) {
+    auto const& verb = last_verb(app);
+    std::vector<std::string> known;
+    for (auto const* option : verb.get_options())
+        for (auto const& name : option->get_lnames()) known.push_back("--" + name);
+    for (auto const& word : verb.remaining()) {
+        auto const name = word.substr(0, word.find('='));
+        if (!name.starts_with("--")) continue;
+        if (auto const near = did_you_mean(name, known))
+            return InputError{fmt::format("{} is no option of {} (command line)", name, command_of(verb)),
+                              fmt::format("did you mean {}?", *near)};
+    }
+    return InputError{fmt::format("{} (command line)", error.what()), fmt::format("see {} --help", command_of(verb))};
+}
 
 int run(int argc, char** argv) {
     CLI::App app{
@@ -29,14 +88,13 @@ int run(int argc, char** argv) {
     add_data_verbs(app, code);
     add_model_verbs(app);
     add_doctor_verb(app, code);
+    check_verb(app, std::span{argv, static_cast<std::size_t>(argc)}.subspan(1));
     try {
         app.parse(argc, argv);
         return static_cast<int>(code);
     } catch (CLI::ParseError const& error) {
         if (error.get_exit_code() == 0) return app.exit(error);
-        fmt::print(stderr, "error: {} (command line) — see samner{} --help\n", error.what(),
-                   app.get_subcommands().empty() ? "" : " " + app.get_subcommands().front()->get_name());
-        return static_cast<int>(ExitCode::bad_input);
+        throw as_input_error(app, error);
     }
 }
 

@@ -204,7 +204,7 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
     verb->add_option("--report", options->report,
                      "JSON file: sparsity, sign conflicts, cosines and norms of each module");
     verb->add_option("-n", options->ranks, "start this many ranks with mpirun, each for a share of the merge")
-        ->check(CLI::PositiveNumber);
+        ->check(at_least(1));
     verb->add_option("--threads", options->threads, "threads a rank; 0: its share of the processors")
         ->capture_default_str();
     verb->add_option("--out", options->out, "PEFT folder to write; with --space delta a model folder")->required();

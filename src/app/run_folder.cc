@@ -412,13 +412,23 @@ void RunFolder::sync() {
     ended_.clear();
 }
 
-std::string RunFolder::publish() {
+void Published::attempt(std::function<void()> const& write) {
+    try {
+        write();
+    } catch (std::exception const& error) {
+        if (failure) spdlog::error("{}", describe(error));
+        if (!failure) failure = std::current_exception();
+    }
+}
+
+Published RunFolder::publish() {
     sync();
     lease_.check();
     display_.set_phase("writing the results");
-    write_plan();
-    link_by_name(folder_, plan_);
-    return write_results(folder_, plan_, artifacts_, records_, frozen_, provenance_, folder_ / "report.html");
+    auto published = write_results(folder_, plan_, artifacts_, records_, frozen_, provenance_, folder_ / "report.html");
+    published.attempt([&] { write_plan(); });
+    published.attempt([&] { link_by_name(folder_, plan_); });
+    return published;
 }
 
 store::Replay read_journal(fs::path const& folder) {
@@ -477,15 +487,16 @@ std::string plan_as_json(plan::Plan const& plan, work::Rates const& rates) {
     return json.dump(1) + "\n";
 }
 
-std::string write_results(fs::path const& folder, plan::Plan const& plan, store::Artifacts const& artifacts,
-                          report::Records const& records, std::string const& frozen, Provenance const& provenance,
-                          fs::path const& report) {
+Published write_results(fs::path const& folder, plan::Plan const& plan, store::Artifacts const& artifacts,
+                        report::Records const& records, std::string const& frozen, Provenance const& provenance,
+                        fs::path const& report) {
     auto const& run = plan.run();
     auto const view = report::view_of(plan, records, artifacts, {run.datasets.begin(), run.datasets.end()}, run.data,
                                       frozen, provenance);
-    store::write_results(folder / "results.h5", report::tables_of(view));
-    write_atomically(report, report::page_of(view));
-    return report::text_of(view);
+    Published published{report::text_of(view)};
+    published.attempt([&] { store::write_results(folder / "results.h5", report::tables_of(view)); });
+    published.attempt([&] { write_atomically(report, report::page_of(view)); });
+    return published;
 }
 
 }  // namespace samner::app

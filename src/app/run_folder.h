@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -55,6 +56,15 @@ std::vector<std::string> check_run_folder(std::filesystem::path const& folder, s
 /// @throws InputError when the folder has results of its own elsewhere, or its store is gone
 void check_store(std::filesystem::path const& run, std::filesystem::path const& store);
 
+/// What a run has come to. The grids are there whatever becomes of its files.
+struct Published {
+    std::string grids;                ///< as text
+    std::exception_ptr failure = {};  ///< the first of what went wrong with a file; the others are logged
+
+    /// Does what writes a file; where that fails, the others can be written all the same.
+    void attempt(std::function<void()> const& write);
+};
+
 /// A run folder that this process (rank 0) holds and writes to, as source and recorder of the scheduler.
 class RunFolder : public sched::JobSource, public sched::Recorder {
 public:
@@ -103,8 +113,8 @@ public:
     void progress(sched::Progress const& progress) override;
     void tick() override { display_.tick(); }
 
-    /// Writes results.h5 and report.html. @return the grids as text
-    std::string publish();
+    /// Writes results.h5 and report.html, and the plan and the names of what is there.
+    Published publish();
 
 private:
     void say_what_is_there() const;
@@ -144,9 +154,9 @@ std::string plan_as_json(plan::Plan const& plan, work::Rates const& rates);
 /// The rates that a run has measured, and guesses for the rest.
 work::Rates rates_of(plan::Plan const& plan, report::Records const& records);
 
-/// Scores what a run folder holds and writes results.h5 and, to `report`, the page. @return the grids as text
-std::string write_results(std::filesystem::path const& folder, plan::Plan const& plan,
-                          store::Artifacts const& artifacts, report::Records const& records, std::string const& frozen,
-                          Provenance const& provenance, std::filesystem::path const& report);
+/// Scores what a run folder holds and writes results.h5 and, to `report`, the page.
+Published write_results(std::filesystem::path const& folder, plan::Plan const& plan, store::Artifacts const& artifacts,
+                        report::Records const& records, std::string const& frozen, Provenance const& provenance,
+                        std::filesystem::path const& report);
 
 }  // namespace samner::app

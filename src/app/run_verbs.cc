@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <exception>
 #include <functional>
 #include <map>
 #include <memory>
@@ -22,12 +23,15 @@
 #include "core/file.h"
 #include "core/hash_memory.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/parallel.h"
 #include "plan/run_file.h"
 #include "sched/run.h"
 #include "task/agreement.h"
 #include "task/executor.h"
 #include "task/inputs.h"
+#include "train/options.h"
+#include "weights/checkpoint.h"
 
 namespace samner::app {
 namespace {
@@ -72,6 +76,11 @@ fs::path run_file_of(fs::path const& experiment) {
     return fs::path{"configs/runs"} / experiment.filename();
 }
 
+/// Whether the run file has experts that may have to be trained.
+bool trains(plan::RunFile const& run) {
+    return std::ranges::any_of(run.experts, [](auto const& expert) { return expert.second.adapter.empty(); });
+}
+
 Setup set_up(Options const& options) {
     std::vector<fs::path> files;
     std::vector<std::string> settings;
@@ -82,15 +91,20 @@ Setup set_up(Options const& options) {
             files.emplace_back(word);
         }
     }
-    if (files.empty()) throw InputError{"no experiment file", "name one, for example experiments/demo.yaml"};
+    if (files.empty())
+        throw InputError{"no experiment file (command line)", "name one, for example experiments/tiny.yaml"};
+    for (auto const& file : files) {
+        if (fs::exists(file)) continue;
+        throw InputError{fmt::format("there is no experiment file '{}' (command line)", file.string()),
+                         "name one that is there; what sets a key of the run file is one word, key=value"};
+    }
     Setup setup;
     setup.experiments = plan::load_experiments(files);
     if (!options.only.empty()) {
-        for (auto const& name : options.only) {
-            if (std::ranges::find(setup.experiments, name, &plan::Experiment::name) == setup.experiments.end()) {
-                throw InputError{fmt::format("--only names '{}', which none of the experiments is", name)};
-            }
-        }
+        std::vector<std::string> known;
+        for (auto const& experiment : setup.experiments) known.push_back(experiment.name);
+        for (auto const& name : options.only)
+            if (std::ranges::find(known, name) == known.end()) refuse_name(name, known, "--only", "command line");
         std::erase_if(setup.experiments, [&](plan::Experiment const& experiment) {
             return std::ranges::find(options.only, experiment.name) == options.only.end();
         });
@@ -101,6 +115,8 @@ Setup set_up(Options const& options) {
                          "name one with --config, such as configs/runs/tiny.yaml"};
     setup.run = plan::load_run_file(config, settings);
     if (!options.store.empty()) setup.run.store = options.store.string();
+    if (trains(setup.run))
+        train::adapted_modules(weights::Checkpoint::open(setup.run.base).config(), setup.run.train.lora());
     HashMemory hashes{HashMemory::default_file()};
     setup.inputs = task::examine_inputs(setup.experiments, setup.run, hashes.hasher());
     setup.hashing = hashes.cost();
@@ -274,6 +290,8 @@ ExitCode run_on_ranks(Options const& options, comm::Session& session) {
     task::on_all(&ranks, [&] {
         auto run = plan::parse_run_file(beginning.run, "run file of rank 0");
         run.device = comm::device_of_rank(run.device, session.local_rank());
+        if (beginning.training)
+            train::check_memory(run.train, weights::Checkpoint::open(run.base).config(), run.device, machine_memory());
         fs::create_directories(options.out / "logs");
         fs::create_directories(checkpoint_folder(options.out));
         start_logging(session.rank(), options.out / "logs" / fmt::format("rank-{}.log", session.rank()));
@@ -293,18 +311,21 @@ ExitCode run_on_ranks(Options const& options, comm::Session& session) {
     bool failed = outcome.failed > 0;
     task::on_all(&ranks, [&] {
         if (!leads) return;
-        auto const grids = folder->publish();
+        auto const published = folder->publish();
         failed = std::ranges::any_of(folder->plan().cells(),
                                      [](plan::Cell const& cell) { return cell.status != plan::Cell::Status::done; });
-        folder->display().end(outcome.stop_signal != 0 ? RunDisplay::End::stopped
-                              : failed                 ? RunDisplay::End::failed
-                                                       : RunDisplay::End::done,
+        folder->display().end(outcome.stop_signal != 0      ? RunDisplay::End::stopped
+                              : failed || published.failure ? RunDisplay::End::failed
+                                                            : RunDisplay::End::done,
                               outcome.stop_signal != 0 ? signal_name(outcome.stop_signal) : "");
         if (outcome.stop_signal == 0) {
-            fmt::print("{}results: {}\nreport:  {}\n", grids, (options.out / "results.h5").string(),
-                       (options.out / "report.html").string());
+            fmt::print("{}", published.grids);
+            if (!published.failure)
+                fmt::print("results: {}\nreport:  {}\n", (options.out / "results.h5").string(),
+                           (options.out / "report.html").string());
             std::fflush(stdout);
         }
+        if (published.failure) std::rethrow_exception(published.failure);
     });
     if (leads && folder->expired() > 0) {
         spdlog::warn("{} tasks were done here that another run had claimed before it died", folder->expired());
@@ -379,7 +400,7 @@ void add_run_verbs(CLI::App& app, ExitCode& code) {
     add_setup_options(*run, *options);
     run->add_option("--out", options->out, "run folder")->required();
     run->add_option("--store", options->store, "folder of results that several runs share; default RUN/artifacts");
-    run->add_option("-n", options->ranks, "start this many ranks with mpirun")->check(CLI::PositiveNumber);
+    run->add_option("-n", options->ranks, "start this many ranks with mpirun")->check(at_least(1));
     run->add_flag("--dry-run", options->dry_run, "check everything, print the plan, run nothing");
     run->add_flag("--frozen", options->frozen, "refuse a run folder of another experiment or other settings");
     run->add_flag("--retry-failed", options->retry_failed, "do failed tasks of an earlier attempt again");

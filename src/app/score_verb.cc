@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "app/shared_options.h"
 #include "app/verbs.h"
 #include "core/json.h"
 #include "corpus/dataset.h"
@@ -310,7 +311,7 @@ void add_score_verb(CLI::App& app) {
     verb->add_option("--format", options->format, "of completions: json, json_map, enumeration or sentences")
         ->capture_default_str();
     verb->add_option("--resamples", options->bootstrap.resamples, "of the bootstrap; 0: no intervals")
-        ->check(CLI::NonNegativeNumber)
+        ->check(at_least(0))
         ->capture_default_str();
     verb->add_option("--confidence", options->bootstrap.confidence, "of the intervals")->capture_default_str();
     verb->add_option("--seed", options->bootstrap.seed, "of the bootstrap")->capture_default_str();

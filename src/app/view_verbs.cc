@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <exception>
 #include <map>
 #include <memory>
 #include <string>
@@ -77,8 +78,11 @@ private:
 void report_verb(fs::path const& folder, fs::path const& out) {
     Present const run{folder};
     auto const report = out.empty() ? folder / "report.html" : out;
-    fmt::print("{}", write_results(folder, run.plan, run.artifacts, run.records, read_text(folder / "experiment.yaml"),
-                                   provenance_in(run.replay), report));
+    auto const published = write_results(folder, run.plan, run.artifacts, run.records,
+                                         read_text(folder / "experiment.yaml"), provenance_in(run.replay), report);
+    fmt::print("{}", published.grids);
+    std::fflush(stdout);
+    if (published.failure) std::rethrow_exception(published.failure);
     fmt::print("results: {}\nreport:  {}\n", (folder / "results.h5").string(), report.string());
 }
 

@@ -115,6 +115,25 @@ TEST_F(TinyRun, DoesNothingTwiceWhenCalledAgain) {
     for (auto const& [key, count] : before) EXPECT_EQ(count, 1) << key;
 }
 
+TEST_F(TinyRun, ShowsTheGridAlsoWhereItsFilesCannotBeWritten) {
+    auto const run = *folder / "unwritable";
+    fs::copy(reference(), run, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+    fs::remove(run / "results.h5");
+    fs::create_directories(run / "results.h5/in the way");  // no file can take the place of a folder
+    fs::remove(run / "report.html");
+    for (auto const& command :
+         {fmt::format("{} --out {}", experiment, run.string()),
+          fmt::format("{} --out {} -n 2", experiment, run.string()), fmt::format("report {}", run.string())}) {
+        auto const result = run_command(fmt::format("{} {} 2>/dev/null", SAMNER_BINARY, command));
+        EXPECT_EQ(result.code, 74) << result.output;
+        EXPECT_THAT(result.output, HasSubstr(grid));
+        EXPECT_EQ(result.output.find("results:"), std::string::npos) << result.output;
+        EXPECT_TRUE(fs::exists(run / "report.html")) << "one file does not depend on the other";
+        EXPECT_THAT(samner_command(command).output, HasSubstr("results.h5"));
+        fs::remove(run / "report.html");
+    }
+}
+
 TEST_F(TinyRun, StopsCleanlyOnASignalAndGoesOnWhereItStopped) {
     auto const run = *folder / "stopped";
     auto const command = fmt::format("{} --out {} -n 2", experiment, run.string());
