@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <regex>
 #include <set>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "app/verbs.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/hash.h"
 #include "core/json.h"
 #include "store/artifacts.h"
 #include "store/claims.h"
@@ -31,6 +33,7 @@ struct Options {
 
 /// A run that uses a store, and the keys of what it needs.
 struct User {
+    std::string id;
     fs::path folder;
     bool there = true;
     bool live = false;
@@ -45,8 +48,8 @@ struct Unneeded {
 };
 
 fs::path store_of(fs::path const& path) {
-    if (fs::exists(path / "journal")) return path / "artifacts";
-    if (fs::is_directory(path / ".records") || fs::is_directory(path / ".runs")) return path;
+    if (fs::exists(path / "journal") && fs::is_directory(path / "artifacts")) return path / "artifacts";
+    if (fs::is_directory(path / ".runs")) return path;
     throw InputError{fmt::format("'{}' is neither a run folder nor a store", path.string()),
                      "name a folder with a journal, or one that runs were given as --store"};
 }
@@ -62,6 +65,10 @@ std::set<std::string> needed_by(fs::path const& run, bool only_present) {
                                      run.string(), replay.problems.size()),
                          "restore the journal, or keep this store as it is"};
     }
+    if (replay.records.empty()) {
+        throw InputError{fmt::format("the journal of '{}' is empty: what the run needs is not known", run.string()),
+                         "restore the journal, or run it once more"};
+    }
     std::set<std::string> keys;
     for (auto const& record : replay.records) {
         if (only_present && record.value("kind", Json{}) == "experiment") keys.clear();
@@ -75,9 +82,19 @@ std::set<std::string> needed_by(fs::path const& run, bool only_present) {
                          "run it once more, or leave out --only-present"};
     }
     auto const plan = parse_json(read_text(file), file.string());
+    if (plan.value("experiment", Json{}) != sha256(read_text(run / "experiment.yaml"))) {
+        throw InputError{fmt::format("'{}' is not the plan of its present experiment", file.string()),
+                         "run it once more, or leave out --only-present"};
+    }
     for (auto const& task : member<Json>(plan, "tasks", file.string()))
         keys.insert(member<std::string>(task, "key", file.string()));
     return keys;
+}
+
+/// Whether a file is one that a run's writer left unfinished: KEY.RUN-EPOCH-RANK-N.partial.
+bool is_partial(std::string const& name) {
+    static std::regex const pattern{R"([0-9a-f]{64}\.[0-9a-z.-]+-[0-9]+-[0-9]+(\.partial)+)"};
+    return std::regex_match(name, pattern);
 }
 
 /// Whether a file of a store is a task's result.
@@ -87,24 +104,24 @@ bool is_key(std::string const& name) {
 
 std::vector<User> users_of(fs::path const& store, Options const& options) {
     std::vector<User> users;
-    auto const add = [&](fs::path const& folder, bool live) {
+    auto const named = fs::exists(options.path / "journal") ? fs::canonical(options.path) : fs::path{};
+    /// @param id  that the folder has to have; empty: any
+    auto const add = [&](fs::path folder, std::string const& id, bool live) {
+        if (!id.empty() && !named.empty() && store::run_id(named) == id) folder = named;  // it was moved
         auto& user = users.emplace_back();
+        user.id = id;
         user.folder = folder;
         user.live = live;
-        user.there = fs::exists(folder / "journal");
+        user.there = fs::exists(folder / "journal") && (id.empty() || store::run_id(folder) == id);
         if (user.there) user.keys = needed_by(folder, options.only_present);
     };
     auto const live = [](fs::path const& held) {
         auto const holder = store::last_holder(held);
         return holder && holder->alive;
     };
-    for (auto const& run : store::runs_of(store)) add(run.folder, live(run.home));
+    for (auto const& run : store::runs_of(store)) add(run.folder, run.id, live(run.home));
     // A run folder from before stores knew their runs.
-    auto const known = [&](fs::path const& folder) {
-        return std::ranges::any_of(users, [&](User const& user) { return user.folder == fs::canonical(folder); });
-    };
-    if (fs::exists(options.path / "journal") && !known(options.path))
-        add(fs::canonical(options.path), live(options.path));
+    if (!named.empty() && std::ranges::find(users, named, &User::folder) == users.end()) add(named, {}, live(named));
     return users;
 }
 
@@ -134,7 +151,7 @@ void gc_verb(Options const& options) {
     std::size_t kept_count = 0;
     for (auto const& entry : fs::directory_iterator{root}) {
         auto const name = entry.path().filename().string();
-        bool const partial = name.ends_with(".partial");
+        bool const partial = is_partial(name);
         if (!partial && !is_key(name)) continue;  // not samner's
         auto const bytes = store::bytes_of(entry.path());
         if (needed.contains(name)) {
@@ -167,15 +184,23 @@ void gc_verb(Options const& options) {
         throw InputError{fmt::format("the run folder '{}' is not there: nothing was removed", missing->folder.string()),
                          "mount it, or keep nothing for such runs with --forget-missing"};
     }
+    if (users.empty() && !unneeded.empty()) {
+        throw InputError{fmt::format("'{}' knows of no run: nothing was removed", root.string()),
+                         "call a run that uses it once more, so that it does"};
+    }
     for (auto const& one : unneeded) {
+        lease->check();  // when this was suspended, runs may have begun
         auto const name = one.path.filename().string();
-        if (name.ends_with(".partial")) {
+        if (is_partial(name)) {
             fs::remove_all(one.path);
         } else {
             artifacts.discard(name);
         }
     }
-    if (options.forget_missing) store::forget_missing_runs(root);
+    for (auto const& run : store::runs_of(root)) {
+        auto const user = std::ranges::find(users, run.id, &User::id);
+        if (user != users.end() && !user->there) store::forget(run);
+    }
     fmt::print("removed {} results, {}\n", unneeded.size(), size_text(static_cast<double>(freed)));
 }
 

@@ -10,6 +10,7 @@
 #include "app/by_name.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/hash.h"
 #include "report/page.h"
 #include "report/tables.h"
 #include "report/text.h"
@@ -29,19 +30,6 @@ fs::path created(fs::path const& folder) {
     return folder;
 }
 
-/// Makes the experiment that of the folder. @return as check_run_folder
-std::vector<std::string> adopt(fs::path const& folder, std::string const& frozen, Change change) {
-    auto differing = check_run_folder(folder, frozen, change);
-    auto const path = folder / "experiment.yaml";
-    if (fs::exists(path) && differing.empty()) return differing;
-    try {
-        write_atomically(path, frozen);
-    } catch (StorageError const& error) {
-        throw InputError{fmt::format("the run folder is not writable: {}", error.what()), error.remedy()};
-    }
-    return differing;
-}
-
 Json json_of(Provenance const& provenance) {
     auto json = Json::object();
     for (auto const& [name, text] : provenance) json[name] = text;
@@ -49,10 +37,21 @@ Json json_of(Provenance const& provenance) {
 }
 
 /// RUN/artifacts: a folder, or a link to the store that is given. Both are made where they are not there.
-fs::path opened_store(fs::path const& run, fs::path const& store) {
+fs::path opened_store(fs::path const& run, RunFolder::Options const& options) {
     auto const own = run / "artifacts";
+    auto const& store = options.store;
     try {
         check_store(run, store);
+        bool const moves = !store.empty() && fs::is_symlink(own) &&
+                           !(fs::exists(store) && fs::is_directory(own) && fs::equivalent(own, store));
+        if (moves && !options.move_store) {
+            throw InputError{fmt::format("the run in '{}' uses the store '{}', and the run file names '{}'",
+                                         run.string(), fs::read_symlink(own).string(), store.string()),
+                             "say --store which of them it is to be"};
+        }
+        if (moves)
+            spdlog::warn("the store is '{}' from now on; it was '{}', and what is there is not used", store.string(),
+                         fs::read_symlink(own).string());
         fs::create_directories(store.empty() ? own : store);
         if (store.empty() || (fs::is_directory(own) && fs::equivalent(own, store))) return own;
         if (fs::is_directory(own) && !fs::is_symlink(own)) fs::remove(own);  // an empty one
@@ -67,20 +66,36 @@ fs::path opened_store(fs::path const& run, fs::path const& store) {
     }
 }
 
+/// A record with a digest over all of it.
+std::string sealed_record(Json record) {
+    record.erase("digest");
+    record["digest"] = sha256(canonical(record));
+    return to_text(record, 1) + "\n";
+}
+
+bool is_whole(Json record) {
+    auto const digest = record.value("digest", Json{});
+    record.erase("digest");
+    return digest == sha256(canonical(record));
+}
+
 /// What a store says of a task that is done. @param verify  whether its artifact is read, or only has to be there
 /// @return nothing when it is not done there, or what is there is damaged
-std::optional<work::TaskRecord> stored_record(store::Artifacts const& artifacts, std::string const& key, bool verify) {
+std::optional<work::TaskRecord> stored_record(store::Artifacts const& artifacts, std::string const& key,
+                                              work::Task const& task, bool verify) {
     auto const text = artifacts.record(key);
     if (!text) return std::nullopt;
     try {
         auto const json = parse_json(*text, "store");
+        if (!is_whole(json)) throw InputError{"its digest is another one"};
         auto record = work::from_journal(json);
-        if (!record || !record->ok || record->key != key) return std::nullopt;
+        if (!record || !record->ok || record->key != key || record->kind != work::kind_of(task)) return std::nullopt;
         if (verify ? !artifacts.verify(key, record->sha256) : !artifacts.has(key)) return std::nullopt;
         record->reused = json.value("run", Json{}) != artifacts.writer().run;
         return record;
     } catch (InputError const& error) {
-        spdlog::debug("the store's record of {} is left out: {}", key.substr(0, 12), error.what());
+        spdlog::warn("the store's record of {} ({}) cannot be used: {}", work::label_of(task), key.substr(0, 12),
+                     error.what());
         return std::nullopt;
     }
 }
@@ -100,6 +115,8 @@ bool uses_base(work::Task const& task) {
 
 void check_store(fs::path const& run, fs::path const& store) {
     auto const own = run / "artifacts";
+    if (!store.empty() && fs::exists(store) && !fs::is_directory(store))
+        throw InputError{fmt::format("the store '{}' is no folder", store.string()), "name another with --store"};
     if (store.empty()) {
         if (!fs::is_symlink(own) || fs::is_directory(own)) return;
         throw InputError{fmt::format("'{}' is a link to a store that is not there: '{}'", own.string(),
@@ -110,11 +127,12 @@ void check_store(fs::path const& run, fs::path const& store) {
     if (fs::exists(store) && fs::equivalent(own, store)) return;
     throw InputError{
         fmt::format("'{}' holds results of its own, and '{}' is to be its store", own.string(), store.string()),
-        fmt::format("let the other run use these (--store {}), or move them to a new store first: mv {} {}",
-                    own.string(), own.string(), store.string())};
+        fmt::format("let the other runs use these (--store {}), or name another --out", own.string())};
 }
 
 std::vector<std::string> check_run_folder(fs::path const& folder, std::string const& frozen, Change change) {
+    if (fs::exists(folder) && !fs::is_directory(folder))
+        throw InputError{fmt::format("'{}' is no folder", folder.string()), "name another --out"};
     auto const path = folder / "experiment.yaml";
     if (!fs::exists(path)) {
         if (fs::exists(folder / "journal"))
@@ -145,7 +163,7 @@ std::vector<std::string> settle_known(plan::Plan& plan, report::Records& records
         bool const done = own != records.end() && own->second.ok;
         if (done && is_there(own->second)) return plan.finished(key, *own->second.result);
         if (settling.from_store) {
-            if (auto record = stored_record(settling.artifacts, key, settling.verify)) {
+            if (auto record = stored_record(settling.artifacts, key, plan.task(key).task, settling.verify)) {
                 auto const& kept = records[key] = std::move(*record);
                 plan.finished(key, *kept.result);
                 if (settling.reused) settling.reused(kept);
@@ -176,15 +194,15 @@ RunFolder::RunFolder(fs::path const& folder, plan::Plan plan, std::string frozen
       retry_failed_{options.retry_failed},
       provenance_{std::move(provenance)},
       lease_{folder_},
-      changed_{adopt(folder_, frozen_, options.change)},
-      claims_{opened_store(folder_, options.store), folder_},
+      changed_{check_run_folder(folder_, frozen_, options.change)},
+      claims_{opened_store(folder_, options), folder_},
       display_{{folder_, lease_.epoch(), [this] { lease_.check(); }, options.ranks}},
       artifacts_{folder_ / "artifacts", writer_of_ranks()},
       journal_{folder_ / "journal", lease_.epoch(), [this] { lease_.check(); }},
       records_{work::task_records(journal_.history().records)} {
     artifacts_.remove_partials();
     journal_.append({{"kind", "provenance"}, {"provenance", json_of(provenance_)}});
-    if (!changed_.empty() || records_.empty()) journal_.append({{"kind", "experiment"}, {"text", frozen_}});
+    adopt();
     say_what_is_there();
     rates_ = rates_of(plan_, records_);
     // What a killed rank left behind, and checkpoints of trainings that are done.
@@ -197,6 +215,15 @@ RunFolder::RunFolder(fs::path const& folder, plan::Plan plan, std::string frozen
             left.push_back(entry.path());
     }
     for (auto const& path : left) fs::remove(path);
+}
+
+/// Makes the experiment that of the folder: in the journal first, which is the truth.
+void RunFolder::adopt() {
+    auto const path = folder_ / "experiment.yaml";
+    if (!changed_.empty() || records_.empty() || !fs::exists(path))
+        journal_.append({{"kind", "experiment"}, {"text", frozen_}});
+    journal_.sync();
+    if (!fs::exists(path) || read_text(path) != frozen_) write_atomically(path, frozen_);
 }
 
 store::Artifacts::Options RunFolder::writer_of_ranks() const {
@@ -294,7 +321,7 @@ std::vector<sched::Job> RunFolder::take_new() {
 }
 
 void RunFolder::write_plan() const {
-    write_atomically(folder_ / "plan.json", plan_as_json(plan_, rates_of(plan_, records_)));
+    write_atomically(folder_ / "plan.json", plan_as_json(plan_, rates_of(plan_, records_), sha256(frozen_)));
 }
 
 void RunFolder::finished(sched::JobResult const& result) {
@@ -337,7 +364,8 @@ void RunFolder::ended(sched::Job const& job, sched::JobResult const& result) {
         json["run"] = claims_.run_id();
         json["identity"] = work::identity_of(plan_.task(record.key).task);
         json["provenance"] = json_of(provenance_);
-        artifacts_.write_record(record.key, to_text(json, 1) + "\n");
+        artifacts_.trust(record.key, record.sha256);
+        artifacts_.write_record(record.key, sealed_record(json));
         ended_.push_back(result.key);
         auto const ranks = result.team.empty() ? fmt::format("rank {}", result.rank)
                                                : fmt::format("ranks {}", fmt::join(result.team, " "));
@@ -370,19 +398,31 @@ bool RunFolder::claim(sched::Job const& job) {
         spdlog::warn("{} is done here: the run in '{}' had claimed it, and died", job.label, answer.dead.string());
         journal_.append({{"kind", "expired"}, {"key", job.key}, {"claimed_by", answer.dead.string()}});
     }
-    if (stored_record(artifacts_, job.key, true)) {  // another run has done it since it was looked for
+    if (stored_record(artifacts_, job.key, plan_.task(job.key).task,
+                      true)) {  // another run has done it since it was looked for
         claims_.release(job.key);
         elsewhere_.insert(job.key);
         return false;
     }
+    require_inputs(job);
     artifacts_.discard(job.key);
     return true;
+}
+
+/// What a task reads is what its input left: a file that was altered since must not become part of results.
+void RunFolder::require_inputs(sched::Job const& job) {
+    for (auto const& before : plan_.task(job.key).after) {
+        if (artifacts_.still(before, records_.at(before).sha256)) continue;
+        throw StorageError{fmt::format("the artifact of {} ('{}') was altered while this run was under way",
+                                       work::label_of(plan_.task(before).task), artifacts_.path(before).string()),
+                           "run the same command again: it is made anew, and then what depends on it"};
+    }
 }
 
 RunFolder::Elsewhere RunFolder::look_elsewhere() {
     Elsewhere news;
     for (auto const& key : elsewhere_) {
-        if (auto record = stored_record(artifacts_, key, true)) {
+        if (auto record = stored_record(artifacts_, key, plan_.task(key).task, true)) {
             keep(*record);
             records_[key] = std::move(*record);
             plan_.finished(key, *records_.at(key).result);
@@ -453,7 +493,7 @@ work::Rates rates_of(plan::Plan const& plan, report::Records const& records) {
     return rates;
 }
 
-std::string plan_as_json(plan::Plan const& plan, work::Rates const& rates) {
+std::string plan_as_json(plan::Plan const& plan, work::Rates const& rates, std::string const& experiment) {
     auto list = Json::array();
     for (auto const& [key, planned] : plan.tasks()) {
         auto const& [task, after] = planned;
@@ -475,15 +515,16 @@ std::string plan_as_json(plan::Plan const& plan, work::Rates const& rates) {
                         {"measured", rates.measured(kind)}});
     }
     auto const sums = plan.totals();
-    Json const json{{"tasks", list},
-                    {"warnings", plan::warnings(plan.experiments(), plan.run(), plan.inputs())},
-                    {"passes_asked", sums.passes_asked},
-                    {"passes_run", sums.passes_run},
-                    {"passes_most", sums.passes_most},
-                    {"sentences_asked", sums.sentences_asked},
-                    {"sentences_run", sums.sentences_run},
-                    {"sentences_most", sums.sentences_most},
-                    {"cells_open", sums.open}};
+    Json json{{"tasks", list},
+              {"warnings", plan::warnings(plan.experiments(), plan.run(), plan.inputs())},
+              {"passes_asked", sums.passes_asked},
+              {"passes_run", sums.passes_run},
+              {"passes_most", sums.passes_most},
+              {"sentences_asked", sums.sentences_asked},
+              {"sentences_run", sums.sentences_run},
+              {"sentences_most", sums.sentences_most},
+              {"cells_open", sums.open}};
+    if (!experiment.empty()) json["experiment"] = experiment;
     return json.dump(1) + "\n";
 }
 

@@ -72,6 +72,7 @@ public:
         bool retry_failed = false;
         Change change = Change::allowed;
         std::filesystem::path store = {};  ///< empty: RUN/artifacts, or what that is a link to
+        bool move_store = true;            ///< a run that uses another store uses this from now on, else it is refused
         int ranks = 1;
     };
     /// Creates the folder or opens an earlier run. Where the experiment has changed, what it asks for that is there is
@@ -117,7 +118,9 @@ public:
     Published publish();
 
 private:
+    void adopt();
     void say_what_is_there() const;
+    void require_inputs(sched::Job const& job);
     void expect(std::string const& key);
     sched::Job job_of(std::string const& key) const;
     void keep(work::TaskRecord const& record);
@@ -149,7 +152,8 @@ private:
 store::Replay read_journal(std::filesystem::path const& folder);
 
 /// The tasks of a plan with their states and costs, as one JSON document (`samner plan --json`).
-std::string plan_as_json(plan::Plan const& plan, work::Rates const& rates);
+/// @param experiment  SHA-256 of what runs (plan::frozen); empty: left out
+std::string plan_as_json(plan::Plan const& plan, work::Rates const& rates, std::string const& experiment = {});
 
 /// The rates that a run has measured, and guesses for the rest.
 work::Rates rates_of(plan::Plan const& plan, report::Records const& records);

@@ -278,6 +278,7 @@ ExitCode run_on_ranks(Options const& options, comm::Session& session) {
                                                  RunFolder::Options{.retry_failed = options.retry_failed,
                                                                     .change = change_of(options),
                                                                     .store = setup.run.store,
+                                                                    .move_store = !options.store.empty(),
                                                                     .ranks = session.size()},
                                                  provenance_of(setup.inputs.arithmetic, session.size(), num_threads()));
             auto const needs = folder->needs();
@@ -351,14 +352,18 @@ void plan_verb(Options const& options) {
         auto const changed = check_run_folder(options.out, setup.frozen, change_of(options));
         if (!changed.empty() && !options.json)
             fmt::print("the experiment differs from that of {}: {}\n", options.out.string(), fmt::join(changed, ", "));
-        if (auto const holder = store::last_holder(options.out); holder && holder->alive && !options.json)
-            fmt::print("process {} on {} runs in {} now\n", holder->pid, holder->host, options.out.string());
+        if (auto const holder = store::last_holder(options.out); holder && holder->alive) {
+            auto const what =
+                fmt::format("process {} on {} runs in '{}' now", holder->pid, holder->host, options.out.string());
+            if (options.dry_run) throw RunInUseError{what, "wait for that run, or stop it"};
+            if (!options.json) fmt::print("{}\n", what);
+        }
     }
     if (!options.out.empty() && fs::exists(options.out / "journal"))
         records = work::task_records(read_journal(options.out).records);
-    auto const store = given.empty() ? options.out / "artifacts" : given;
+    auto const store = given.empty() && !options.out.empty() ? options.out / "artifacts" : given;
     std::optional<store::Artifacts> artifacts;
-    if (fs::is_directory(store)) {
+    if (!store.empty() && fs::is_directory(store)) {
         artifacts.emplace(store);
         settle_known(plan, records, {.artifacts = *artifacts, .retry_failed = options.retry_failed});
     }

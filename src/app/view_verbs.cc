@@ -71,6 +71,7 @@ private:
     static store::Replay checked(fs::path const& folder) {
         if (!fs::exists(folder / "experiment.yaml"))
             throw InputError{fmt::format("'{}' is no run folder: it has no experiment.yaml", folder.string())};
+        check_store(folder, {});
         return read_journal(folder);
     }
 };

@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -40,6 +42,25 @@ bool rename_new(fs::path const& from, fs::path const& to) {
     }
     if (errno == EEXIST || errno == ENOTEMPTY) return false;
     throw storage_error("rename to", to);
+}
+
+/// Names, sizes and times of an artifact's files.
+std::string stamp_of(fs::path const& path) {
+    std::vector<std::string> lines;
+    auto const add = [&](fs::path const& file) {
+        struct stat status {};
+        if (::stat(file.c_str(), &status) != 0) return;
+        lines.push_back(fmt::format("{} {} {} {}.{}\n", file.string(), status.st_ino, status.st_size,
+                                    status.st_mtim.tv_sec, status.st_mtim.tv_nsec));
+    };
+    std::error_code ignored;
+    if (fs::is_directory(path)) {
+        for (auto const& entry : fs::recursive_directory_iterator{path, ignored}) add(entry.path());
+    } else {
+        add(path);
+    }
+    std::ranges::sort(lines);
+    return fmt::format("{}", fmt::join(lines, ""));
 }
 
 }  // namespace
@@ -162,7 +183,7 @@ void Artifacts::write_record(std::string const& key, std::string const& text) co
 
 std::optional<std::string> Artifacts::record(std::string const& key) const {
     auto const file = record_path(key);
-    if (!fs::exists(file)) return std::nullopt;
+    if (!fs::is_regular_file(file)) return std::nullopt;
     return read_text(file);
 }
 
@@ -177,13 +198,30 @@ std::vector<std::string> Artifacts::recorded() const {
 }
 
 bool Artifacts::verify(std::string const& key, std::string const& sha256) const {
-    return has(key) && content_hash(path(key)) == sha256;
+    try {
+        auto const stamp = stamp_of(path(key)) + sha256;
+        bool const right = has(key) && content_hash(path(key)) == sha256;
+        if (right) stamps_[key] = stamp;
+        return right;
+    } catch (InputError const& error) {
+        spdlog::warn("{}", error.what());  // links and devices are no artifact
+        return false;
+    }
+}
+
+void Artifacts::trust(std::string const& key, std::string const& sha256) const {
+    stamps_[key] = stamp_of(path(key)) + sha256;
+}
+
+bool Artifacts::still(std::string const& key, std::string const& sha256) const {
+    auto const known = stamps_.find(key);
+    return (known != stamps_.end() && known->second == stamp_of(path(key)) + sha256) || verify(key, sha256);
 }
 
 void Artifacts::discard(std::string const& key) const {
     check_fence();
     std::error_code ignored;
-    fs::remove(record_path(key), ignored);  // first: what has no record does not count
+    fs::remove_all(record_path(key), ignored);  // first: what has no record does not count
     auto const target = path(key);
     auto const aside = partial_of(target);
     fs::rename(target, aside, ignored);  // whole until it is gone: others may look at it

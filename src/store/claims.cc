@@ -23,8 +23,8 @@ std::string new_id() {
     return fmt::format("{:012x}", bits & 0xFFFFFFFFFFFFU);
 }
 
-std::string trimmed(std::string text) {
-    while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+std::string without_line_end(std::string text) {
+    if (text.ends_with('\n')) text.pop_back();
     return text;
 }
 
@@ -36,13 +36,6 @@ fs::path id_file(fs::path const& run) {
     return run / ".lease" / "run-id";
 }
 
-/// The id of a run folder; empty when it has none.
-std::string id_of(fs::path const& run) {
-    if (!fs::exists(id_file(run))) return {};
-    auto const id = trimmed(read_text(id_file(run)));
-    return is_id(id) ? id : std::string{};
-}
-
 fs::path home_of(fs::path const& store, std::string const& id) {
     return store / ".runs" / id;
 }
@@ -50,15 +43,15 @@ fs::path home_of(fs::path const& store, std::string const& id) {
 /// The run folder that a store knows under an id; empty when it knows none.
 fs::path known_folder(fs::path const& home) {
     auto const file = home / "folder";
-    return fs::exists(file) ? fs::path{trimmed(read_text(file))} : fs::path{};
+    return fs::is_regular_file(file) ? fs::path{without_line_end(read_text(file))} : fs::path{};
 }
 
 /// A run folder's id in a store, made when there is none. A copy of a run folder is another run.
 std::string id_in(fs::path const& store, fs::path const& run) {
-    auto id = id_of(run);
+    auto id = run_id(run);
     if (!id.empty()) {
         auto const known = known_folder(home_of(store, id));
-        bool const copied = !known.empty() && known != run && id_of(known) == id;
+        bool const copied = !known.empty() && known != run && run_id(known) == id;
         if (!copied) return id;
     }
     id = new_id();
@@ -68,21 +61,25 @@ std::string id_in(fs::path const& store, fs::path const& run) {
 
 }  // namespace
 
+std::string run_id(fs::path const& run) {
+    if (!fs::is_regular_file(id_file(run))) return {};
+    auto const id = without_line_end(read_text(id_file(run)));
+    return is_id(id) ? id : std::string{};
+}
+
 std::vector<KnownRun> runs_of(fs::path const& store) {
     std::vector<KnownRun> runs;
     if (!fs::exists(store / ".runs")) return runs;
     for (auto const& entry : fs::directory_iterator{store / ".runs"}) {
-        if (auto const folder = known_folder(entry.path()); !folder.empty())
-            runs.push_back({entry.path().filename().string(), folder, entry.path()});
+        if (is_id(entry.path().filename().string()))
+            runs.push_back({entry.path().filename().string(), known_folder(entry.path()), entry.path()});
     }
     std::ranges::sort(runs, {}, &KnownRun::id);
     return runs;
 }
 
-void forget_missing_runs(fs::path const& store) {
-    for (auto const& run : runs_of(store)) {
-        if (!fs::exists(run.folder)) fs::remove_all(run.home);
-    }
+void forget(KnownRun const& run) {
+    fs::remove_all(run.home);
 }
 
 fs::path removal_folder(fs::path const& store) {
@@ -108,6 +105,9 @@ Claims::Claims(fs::path store, fs::path const& run, LeaseOptions options)
                                             holder->pid, holder->host, store_.string()),
                                 "run this again when it has ended"};
         }
+        // One that fell silent may wake up: it has to find that it was taken over.
+        if (auto const holder = last_holder(removal_folder(store_)); holder && !holder->released)
+            Lease{removal_folder(store_)};
         for (auto const& entry : fs::directory_iterator{store_ / ".claims"}) {
             auto const claim = read(entry.path());
             if (claim && claim->run == run_.id) remove(entry.path(), *claim);
@@ -119,7 +119,7 @@ Claims::Claims(fs::path store, fs::path const& run, LeaseOptions options)
 }
 
 Claims::~Claims() {
-    for (auto const& key : held_) ::unlink(path(key).c_str());
+    for (auto const& key : held_) withdraw(key);
 }
 
 fs::path Claims::path(std::string const& key) const {
@@ -138,7 +138,8 @@ std::optional<Claims::Claim> Claims::read(fs::path const& path) const {
         }
         return claim;
     } catch (std::exception const&) {
-        return std::nullopt;  // it was withdrawn in this moment
+        if (fs::exists(fs::symlink_status(path))) return Claim{};  // something else: nobody's claim
+        return std::nullopt;                                       // it was withdrawn in this moment
     }
 }
 
@@ -155,10 +156,19 @@ bool Claims::is_alive(Claim const& claim) {
     return seen.alive;
 }
 
+std::string Claims::own_text() const {
+    return to_text(Json{{"run", run_.id}, {"epoch", lease_->epoch()}, {"folder", run_.folder.string()}}) + "\n";
+}
+
+/// Removes the claim of this session: after it was taken over, that of its successor may stand there.
+void Claims::withdraw(std::string const& key) const {
+    auto const claim = read(path(key));
+    if (claim && claim->text == own_text()) ::unlink(path(key).c_str());
+}
+
 /// @return false where there is a claim
 bool Claims::create(fs::path const& path) const {
-    Json const json{{"run", run_.id}, {"epoch", lease_->epoch()}, {"folder", run_.folder.string()}};
-    auto const text = to_text(json) + "\n";
+    auto const text = own_text();
     // Whole when it appears. Where the file system has no links, the name may be there for a moment without contents.
     auto const draft = path.parent_path() / fmt::format(".{}.{}", path.filename().string(), run_.id);
     int const file = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -187,7 +197,8 @@ void Claims::remove(fs::path const& path, Claim const& dead) const {
     auto const taken = read(aside);
     // What was taken away in error is given back; where a third run has claimed meanwhile, two do the task.
     if (taken && taken->text != dead.text) static_cast<void>(::link(aside.c_str(), path.c_str()));
-    ::unlink(aside.c_str());
+    std::error_code ignored;
+    fs::remove_all(aside, ignored);
 }
 
 Claims::Answer Claims::take(std::string const& key) {
@@ -211,7 +222,7 @@ Claims::Answer Claims::take(std::string const& key) {
 }
 
 void Claims::release(std::string const& key) {
-    if (std::erase(held_, key) > 0) ::unlink(path(key).c_str());
+    if (std::erase(held_, key) > 0) withdraw(key);
 }
 
 bool Claims::is_free(std::string const& key) {

@@ -13,18 +13,21 @@
 
 namespace samner::store {
 
+/// A run folder's id, which it keeps when it is moved; empty when it has none.
+std::string run_id(std::filesystem::path const& run);
+
 /// A run that a store knows of.
 struct KnownRun {
     std::string id;                ///< a plain name
-    std::filesystem::path folder;  ///< the run folder, absolute, as that run saw it
+    std::filesystem::path folder;  ///< the run folder, absolute, as that run saw it; empty when that cannot be read
     std::filesystem::path home;    ///< what the store keeps of it: STORE/.runs/ID, with its lease
 };
 
 /// All runs that have used a store, in the order of their ids.
 std::vector<KnownRun> runs_of(std::filesystem::path const& store);
 
-/// Forgets the runs whose folders are not there.
-void forget_missing_runs(std::filesystem::path const& store);
+/// Makes a store forget a run.
+void forget(KnownRun const& run);
 
 /// The folder whose lease is held by who removes things from a store: while it is held, no run begins.
 std::filesystem::path removal_folder(std::filesystem::path const& store);
@@ -66,7 +69,9 @@ private:
     std::filesystem::path path(std::string const& key) const;
     std::optional<Claim> read(std::filesystem::path const& path) const;
     bool is_alive(Claim const& claim);
+    std::string own_text() const;
     bool create(std::filesystem::path const& path) const;
+    void withdraw(std::string const& key) const;
     void remove(std::filesystem::path const& path, Claim const& dead) const;
 
     std::filesystem::path store_;

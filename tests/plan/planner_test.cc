@@ -940,14 +940,14 @@ TEST(PaperConfigurations, PlanTheirTables) {
         std::string file, run;
         int rows, trained;
     };
-    // Trained: the six experts, and where a row has it the unified model.
+    // Trained: the six experts, and where a row has it the unified model; by similarity alone nobody knows yet.
     for (auto const& table :
          {Table{"table01", "paper", 2, 7}, Table{"table02", "paper", 5, 6}, Table{"table03", "paper", 4, 6},
           Table{"table04", "paper", 2, 6}, Table{"table06", "paper", 3, 6}, Table{"table07", "paper", 4, 6},
           Table{"table08", "paper", 3, 7}, Table{"table09", "paper", 6, 5}, Table{"table13", "paper", 8, 7},
           Table{"table14", "paper", 3, 7}, Table{"table15", "paper", 4, 6}, Table{"figure03", "paper", 7, 6},
-          Table{"figure04", "paper", 5, 6}, Table{"figure09", "paper", 6, 6}, Table{"figure10", "paper", 6, 6},
-          Table{"figure11", "paper", 5, 6}, Table{"figure12", "paper", 5, 6}, Table{"table04_nine", "paper_nine", 1, 9},
+          Table{"figure04", "paper", 5, 6}, Table{"figure09", "paper", 6, 0}, Table{"figure10", "paper", 6, 6},
+          Table{"figure11", "paper", 5, 0}, Table{"figure12", "paper", 5, 6}, Table{"table04_nine", "paper_nine", 1, 9},
           Table{"table10", "paper_languages", 7, 6}}) {
         auto const run = load_run_file(source / "configs/runs" / (table.run + ".yaml"), {});
         Plan plan{

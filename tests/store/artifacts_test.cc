@@ -128,6 +128,20 @@ TEST(Artifacts, DiscardedOnesGoWithTheirRecords) {
     EXPECT_NE(artifacts.commit("key", folder_of("whole")), "");
 }
 
+TEST(Artifacts, AreFoundAlteredWhenTheirFilesHaveChangedSinceTheyWereTrusted) {
+    TemporaryFolder const folder;
+    Artifacts const artifacts{folder / "artifacts"};
+    auto const hash = artifacts.commit("key", folder_of("whole"));
+    artifacts.trust("key", hash);
+    EXPECT_TRUE(artifacts.still("key", hash));
+    write(artifacts.path("key") / "file", "altered");
+    EXPECT_FALSE(artifacts.still("key", hash));
+    write(artifacts.path("key") / "file", "whole");
+    EXPECT_TRUE(artifacts.still("key", hash)) << "it is read again";
+    fs::create_symlink("file", artifacts.path("key") / "link");
+    EXPECT_FALSE(artifacts.verify("key", hash)) << "and ends no run";
+}
+
 TEST(Artifacts, PartialsOfAnEarlierSessionAreRemovedAndThoseOfOtherRunsAreNot) {
     TemporaryFolder const folder;
     auto const root = folder / "artifacts";

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/error.h"
 #include "core/file.h"
 #include "temporary_folder.h"
 
@@ -130,6 +131,38 @@ TEST_F(SharedStore, KnowsACopyOfARunFolderAsAnotherRunAndAMovedOneAsTheSame) {
     for (auto const& one : known) {
         EXPECT_EQ(one.folder, fs::canonical(folder / (one.id == id ? "moved" : "copy")));
     }
+}
+
+TEST_F(SharedStore, LeavesTheClaimsOfASessionThatHasTakenOverAlone) {
+    auto first = std::make_unique<Claims>(store(), run("a"));
+    EXPECT_TRUE(first->take("key").ours);
+    EXPECT_TRUE(first->take("other").ours);
+    Claims second{store(), run("a")};  // it fell silent, and the run was started again
+    EXPECT_TRUE(second.take("key").ours);
+    first->release("key");
+    first.reset();
+    EXPECT_FALSE((Claims{store(), run("b")}.is_free("key")));
+}
+
+TEST_F(SharedStore, IsNotUsedWhileSomethingIsRemovedFromItAndTellsWhoFellSilentOverThat) {
+    {
+        Lease const removal{removal_folder(store())};
+        EXPECT_THROW((Claims{store(), run("a")}), RunInUseError);
+    }
+    EXPECT_NO_THROW((Claims{store(), run("a")}));
+    Lease const silent{removal_folder(store())};
+    fs::last_write_time(removal_folder(store()) / ".lease/epoch-2",
+                        fs::file_time_type::clock::now() - std::chrono::hours{1});
+    Claims const a{store(), run("a")};
+    EXPECT_THROW(silent.check(), RunInUseError);
+}
+
+TEST_F(SharedStore, TakesWhatIsNoClaimForNone) {
+    Claims a{store(), run("a")};
+    fs::create_directories(store() / ".claims/folder/with");
+    write_atomically(store() / ".claims/types", "{\"run\": 5}\n");
+    EXPECT_TRUE(a.take("folder").ours);
+    EXPECT_TRUE(a.take("types").ours);
 }
 
 TEST_F(SharedStore, TakesAClaimThatNobodyFinishedWritingForNone) {
