@@ -128,7 +128,9 @@ std::vector<User> users_of(fs::path const& store, Options const& options) {
 std::string label_in(store::Artifacts const& artifacts, std::string const& key) {
     auto const text = artifacts.record(key);
     auto const json = text ? Json::parse(*text, nullptr, false) : Json{};
-    return json.is_object() ? json.value("label", "unknown") : "without a record";
+    if (!json.is_object()) return "without a record";
+    auto const label = json.value("label", Json{});
+    return label.is_string() ? label.get<std::string>() : "unknown";
 }
 
 void gc_verb(Options const& options) {

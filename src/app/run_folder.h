@@ -59,6 +59,7 @@ void check_store(std::filesystem::path const& run, std::filesystem::path const& 
 /// What a run has come to. The grids are there whatever becomes of its files.
 struct Published {
     std::string grids;                ///< as text
+    bool complete = true;             ///< every cell has a number
     std::exception_ptr failure = {};  ///< the first of what went wrong with a file; the others are logged
 
     /// Does what writes a file; where that fails, the others can be written all the same.

@@ -313,8 +313,7 @@ ExitCode run_on_ranks(Options const& options, comm::Session& session) {
     task::on_all(&ranks, [&] {
         if (!leads) return;
         auto const published = folder->publish();
-        failed = std::ranges::any_of(folder->plan().cells(),
-                                     [](plan::Cell const& cell) { return cell.status != plan::Cell::Status::done; });
+        failed = !published.complete;
         folder->display().end(outcome.stop_signal != 0      ? RunDisplay::End::stopped
                               : failed || published.failure ? RunDisplay::End::failed
                                                             : RunDisplay::End::done,

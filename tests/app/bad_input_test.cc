@@ -162,7 +162,7 @@ TEST_F(Selection, ChecksItsSettingsBeforeItSamples) {
                                     at("absent"), at("near.st"))),
                 HasSubstr("absent"));
     EXPECT_THAT(refusal(experts(), fmt::format(" --in {} --types animal", at("none.jsonl"))),
-                HasSubstr("has no sentences"));
+                HasSubstr("no texts to choose experts by"));
 }
 
 TEST_F(Selection, AsksForDomainsAndEncoderTogether) {

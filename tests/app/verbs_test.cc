@@ -38,6 +38,12 @@ protected:
     std::string const llama = golden("models/llama-tiny").string();
     std::string const tiny = "tests/data/tiny";
     std::string const smollm2 = ".deps/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
+
+    /// At path("expert").
+    void train_an_expert() {
+        succeed(fmt::format("train --model {} --data {} --out {} r=2 max_steps=1", tiny,
+                            in("examples.jsonl", "{\"prompt\": \"a\", \"answer\": \" b\"}\n"), path("expert")));
+    }
 };
 
 TEST_F(Verbs, ModelLogitsEqualTransformersAlsoWithAnAdapter) {
@@ -499,9 +505,11 @@ TEST_F(Verbs, OfEmptyInputGiveEmptyOutputAndAWarning) {
 }
 
 TEST_F(Verbs, RefuseToTrainOnNothingOrToChooseByNothing) {
+    train_an_expert();
     auto const empty = in("empty.jsonl", "");
-    for (auto const& verb : {fmt::format("train --model {} --data {} --out {}", tiny, empty, path("adapter")),
-                             fmt::format("select --model {} --in {} --types a --experts x -m 1", tiny, empty)}) {
+    for (auto const& verb :
+         {fmt::format("train --model {} --data {} --out {}", tiny, empty, path("adapter")),
+          fmt::format("select --model {} --in {} --types a --experts {} -m 1", tiny, empty, path("expert"))}) {
         auto const result = samner_command(verb);
         EXPECT_EQ(result.code, 2) << verb << result.output;
         EXPECT_THAT(result.output, ContainsRegex("error: no (training examples|texts)")) << verb;
@@ -523,15 +531,17 @@ TEST_F(Verbs, WarnOfAnEmptySplitOfADataSet) {
 }
 
 TEST_F(Verbs, RefuseAnIdThatStandsTwice) {
+    train_an_expert();
     auto const texts = in("texts.jsonl", "{\"id\": 1, \"text\": \"a\"}\n{\"id\": \"1\", \"text\": \"b\"}\n");
     auto const prompts = in("prompts.jsonl", "{\"id\": 1, \"prompt\": \"a\"}\n{\"id\": 1, \"prompt\": \"b\"}\n");
     auto const ids = in("ids.jsonl", "{\"id\": 1, \"ids\": [1]}\n{\"id\": 1, \"ids\": [2]}\n");
-    for (auto const& verb : {fmt::format("predict --model {} --in {} --types a --out {}", tiny, texts, path("out")),
-                             fmt::format("select --model {} --in {} --types a --experts x -m 1", tiny, texts),
-                             fmt::format("encode --encoder .deps/minilm --in {} --out {}", texts, path("out")),
-                             fmt::format("model tokenize {} --in {} --out {}", tiny, texts, path("out")),
-                             fmt::format("model logits {} --in {} --out {}", llama, ids, path("out")),
-                             fmt::format("generate --model {} --in {} --out {}", tiny, prompts, path("out"))}) {
+    for (auto const& verb :
+         {fmt::format("predict --model {} --in {} --types a --out {}", tiny, texts, path("out")),
+          fmt::format("select --model {} --in {} --types a --experts {} -m 1", tiny, texts, path("expert")),
+          fmt::format("encode --encoder .deps/minilm --in {} --out {}", texts, path("out")),
+          fmt::format("model tokenize {} --in {} --out {}", tiny, texts, path("out")),
+          fmt::format("model logits {} --in {} --out {}", llama, ids, path("out")),
+          fmt::format("generate --model {} --in {} --out {}", tiny, prompts, path("out"))}) {
         auto const result = samner_command(verb);
         EXPECT_EQ(result.code, 2) << verb << result.output;
         EXPECT_THAT(result.output, ContainsRegex("id 1 stands twice .*jsonl:2, first .*jsonl:1")) << verb;
@@ -541,8 +551,7 @@ TEST_F(Verbs, RefuseAnIdThatStandsTwice) {
 
 TEST_F(Verbs, SelectWarnsOfASampleThatIsLargerThanItsTexts) {
     auto const texts = in("texts.jsonl", "{\"id\": 1, \"text\": \"The cat saw a dog .\"}\n");
-    succeed(fmt::format("train --model {} --data {} --out {} r=2 max_steps=1", tiny,
-                        in("examples.jsonl", "{\"prompt\": \"a\", \"answer\": \" b\"}\n"), path("expert")));
+    train_an_expert();
     auto const result = samner_command(fmt::format(
         "select --model {} --in {} --types a --experts {} -m 1 -k 10 --max-new-tokens 2", tiny, texts, path("expert")));
     EXPECT_EQ(result.code, 0) << result.output;

@@ -963,6 +963,19 @@ TEST(PaperConfigurations, PlanTheirTables) {
 }
 
 /// The quotas that Table 11's sizes follow from.
+TEST(PaperConfigurations, PlanWhatGoesBeyondThePaper) {
+    fs::path const source = SAMNER_SOURCE_DIR;
+    corpus::Catalogue const catalogue{{source / "configs/data"}};
+    auto const run = load_run_file(source / "configs/runs/paper.yaml", {});
+    std::map<std::string, std::size_t> rows;
+    for (auto const& entry : fs::directory_iterator{source / "experiments/beyond"}) {
+        Plan const plan{{load_experiment(entry.path())}, run, inputs_of(run, catalogue)};
+        rows[entry.path().stem()] = plan.cells().size() / run.targets.size();
+        EXPECT_GT(plan.totals().open, 0) << entry.path();
+    }
+    EXPECT_EQ(rows, (std::map<std::string, std::size_t>{{"density", 9}, {"methods", 14}, {"sentences", 4}}));
+}
+
 TEST(PaperConfigurations, AskForThePapersSizes) {
     fs::path const source = SAMNER_SOURCE_DIR;
     auto const run = load_run_file(source / "configs/runs/paper.yaml", {});
