@@ -203,7 +203,7 @@ RunFolder::RunFolder(fs::path const& folder, plan::Plan plan, std::string frozen
     artifacts_.remove_partials();
     journal_.append({{"kind", "provenance"}, {"provenance", json_of(provenance_)}});
     adopt();
-    say_what_is_there();
+    look_ahead();
     rates_ = rates_of(plan_, records_);
     // What a killed rank left behind, and checkpoints of trainings that are done.
     std::vector<fs::path> left;
@@ -230,7 +230,8 @@ store::Artifacts::Options RunFolder::writer_of_ranks() const {
     return {{claims_.run_id(), lease_.epoch(), 0}, lease_.fence(), plan_.run().exact()};
 }
 
-void RunFolder::say_what_is_there() const {
+/// Settles a copy of the plan by what records say, which is cheap, tells of it and finds what the rest asks for.
+void RunFolder::look_ahead() {
     auto plan = plan_;
     auto records = records_;
     auto const left =
@@ -245,6 +246,14 @@ void RunFolder::say_what_is_there() const {
     } else if (there > 0) {
         spdlog::info("{}", counts);
     }
+    for (auto const& key : left) {
+        auto const& task = plan.task(key).task;
+        needs_.base = needs_.base || uses_base(task);
+        needs_.training = needs_.training || std::holds_alternative<work::Train>(task);
+    }
+    needs_.base = needs_.base || std::ranges::any_of(plan.cells(), [](plan::Cell const& cell) {
+                      return cell.status == plan::Cell::Status::pending && cell.answer.open();
+                  });
 }
 
 RunFolder::~RunFolder() {
@@ -253,22 +262,6 @@ RunFolder::~RunFolder() {
     } catch (std::exception const& error) {
         spdlog::warn("the last tasks that ended are not in the journal, and will be done again: {}", describe(error));
     }
-}
-
-RunFolder::Needs RunFolder::needs() const {
-    auto plan = plan_;
-    auto records = records_;
-    Needs needs;
-    for (auto const& key :
-         settle_known(plan, records, {.artifacts = artifacts_, .verify = false, .retry_failed = retry_failed_})) {
-        auto const& task = plan.task(key).task;
-        needs.base = needs.base || uses_base(task);
-        needs.training = needs.training || std::holds_alternative<work::Train>(task);
-    }
-    needs.base = needs.base || std::ranges::any_of(plan.cells(), [](plan::Cell const& cell) {
-                     return cell.status == plan::Cell::Status::pending && cell.answer.open();
-                 });
-    return needs;
 }
 
 sched::Job RunFolder::job_of(std::string const& key) const {

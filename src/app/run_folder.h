@@ -102,7 +102,7 @@ public:
         bool base = false;      ///< a task computes with it, or will when a selection is known
         bool training = false;  ///< one trains
     };
-    Needs needs() const;
+    Needs const& needs() const { return needs_; }
 
     std::vector<sched::Job> take_new() override;
     void finished(sched::JobResult const& result) override;
@@ -120,7 +120,7 @@ public:
 
 private:
     void adopt();
-    void say_what_is_there() const;
+    void look_ahead();
     void require_inputs(sched::Job const& job);
     void expect(std::string const& key);
     sched::Job job_of(std::string const& key) const;
@@ -143,9 +143,10 @@ private:
     std::vector<std::string> ended_;              ///< keys of tasks done since the last sync
     std::set<std::string> elsewhere_;             ///< keys of tasks that other runs do
     std::set<std::filesystem::path> neighbours_;  ///< run folders of these runs
-    bool planned_ = false;                        ///< plan.json holds the tasks that were known at the start
-    bool waits_ = false;                          ///< all that is left is done by other runs
-    std::size_t expired_ = 0;                     ///< claims of runs that died, whose work is repeated
+    Needs needs_;
+    bool planned_ = false;     ///< plan.json holds the tasks that were known at the start
+    bool waits_ = false;       ///< all that is left is done by other runs
+    std::size_t expired_ = 0;  ///< claims of runs that died, whose work is repeated
 };
 
 /// A run folder's journal; warns of what of it cannot be used.
