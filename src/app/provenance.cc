@@ -1,14 +1,10 @@
 #include "app/provenance.h"
 
-#include <fmt/chrono.h>
-#include <fmt/format.h>
-#include <unistd.h>
-
-#include <chrono>
 #include <fstream>
 
 #include "app/commit.h"
 #include "comm/comm.h"
+#include "core/host.h"
 #include "kernel/isa.h"
 #include "model/ops.h"
 #include "store/results.h"
@@ -26,20 +22,13 @@ std::string processor() {
     return "unknown";
 }
 
-std::string host() {
-    char name[256] = {};
-    ::gethostname(name, sizeof name - 1);
-    return name;
-}
-
 }  // namespace
 
 Provenance provenance_of(work::Arithmetic const& arithmetic, int ranks, int threads) {
-    auto const now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
     return {{"version", SAMNER_VERSION},
             {"commit", SAMNER_COMMIT},
-            {"date", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(now)))},
-            {"host", host()},
+            {"date", utc_now()},
+            {"host", host_name()},
             {"ranks", std::to_string(ranks)},
             {"threads_a_rank", std::to_string(threads)},
             {"device", arithmetic.device},

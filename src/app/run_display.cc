@@ -1,17 +1,16 @@
 #include "app/run_display.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <chrono>
-#include <ctime>
 #include <fstream>
 #include <utility>
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/host.h"
 #include "core/log.h"
 #include "core/stop.h"
 
@@ -27,17 +26,6 @@ constexpr auto between_log_lines = 30s;
 
 double seconds_now() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-/// The present time as `2025-01-31T12:00:00Z`.
-std::string time_text() {
-    return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
-}
-
-std::string host_name() {
-    char name[256] = {};
-    ::gethostname(name, sizeof name - 1);
-    return name;
 }
 
 /// A file that appears whole, but maybe not after a crash of the machine: nothing waits for the disk.
@@ -65,7 +53,7 @@ RunDisplay::RunDisplay(Run run)
     : run_{std::move(run)},
       progress_{run_.ranks, seconds_now},
       host_{host_name()},
-      since_{time_text()},
+      since_{utc_now()},
       logged_{Clock::now()} {
     write();
 }
@@ -122,7 +110,7 @@ Json RunDisplay::document() const {
     json["epoch"] = run_.epoch;
     json["ranks"] = run_.ranks;
     json["since"] = since_;
-    json["at"] = time_text();
+    json["at"] = utc_now();
     return json;
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/differences.h"
 #include "core/error.h"
 
 namespace samner::app {
@@ -18,32 +19,12 @@ std::string dotted(std::string const& path) {
     return text;
 }
 
-std::vector<std::string> differences(Json const& one, Json const& other) {
-    std::vector<std::string> paths;
-    for (auto const& [path, value] : one.items()) {
-        if (!other.contains(path) || other.at(path) != value) paths.push_back(path);
-    }
-    for (auto const& [path, value] : other.items()) {
-        if (!one.contains(path)) paths.push_back(path);
-    }
-    return paths;
-}
-
-std::string joined(std::vector<std::string> words) {
-    constexpr std::size_t shown = 4;
-    if (words.size() > shown) {
-        auto const more = words.size() - shown;
-        words.resize(shown);
-        words.push_back(fmt::format("{} more", more));
-    }
-    return fmt::format("{}", fmt::join(words, ", "));
-}
-
 }  // namespace
 
 Why::Why(plan::Plan const& plan, report::Records const& records, store::Artifacts const* artifacts)
     : plan_{plan}, records_{records} {
-    if (!artifacts) return;
+    bool const done = std::ranges::all_of(plan.tasks(), [&](auto const& task) { return plan.is_done(task.first); });
+    if (!artifacts || done) return;
     for (auto const& key : artifacts->recorded()) {
         auto const text = artifacts->record(key);
         auto const json = text ? Json::parse(*text, nullptr, false) : Json{};
@@ -71,7 +52,7 @@ Why::Nearest Why::nearest_to(work::Task const& task) const {
     if (found == known_.end()) return nearest;
     auto const identity = work::identity_of(task).flatten();
     for (auto const& known : found->second) {
-        auto differing = differences(identity, known.identity);
+        auto differing = differing_members(identity, known.identity);
         if (nearest.task && differing.size() >= nearest.differing.size()) continue;
         nearest = {&known, std::move(differing)};
     }
@@ -89,7 +70,8 @@ std::string Why::reason_of(std::string const& key) const {
     if (!nearest.task) return "is the first of its kind";
     std::vector<std::string> names;
     for (auto const& path : nearest.differing) names.push_back(dotted(path));
-    return "is new: differs from what is there in " + joined(names);
+    constexpr std::size_t shown = 4;
+    return fmt::format("is new: differs from what is there in {}", fmt::join(first_of(std::move(names), shown), ", "));
 }
 
 std::string Why::value_text(Json const& identity, std::string const& path) const {

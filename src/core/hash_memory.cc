@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <charconv>
@@ -21,27 +20,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-using Stamp = HashMemory::Stamp;
 using Entries = HashMemory::Entries;
 
 constexpr std::size_t hash_digits = 64;
 constexpr std::size_t check_digits = 16;
 
-std::int64_t nanoseconds(timespec const& time) {
-    return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
-
-std::optional<Stamp> stamp_of(fs::path const& path) {
-    struct stat status {};
-    if (::stat(path.c_str(), &status) != 0) return std::nullopt;
-    return Stamp{status.st_ino, static_cast<std::uint64_t>(status.st_size), nanoseconds(status.st_mtim),
-                 nanoseconds(status.st_ctim)};
-}
-
 std::int64_t now() {
     timespec time{};
     ::clock_gettime(CLOCK_REALTIME, &time);
-    return nanoseconds(time);
+    return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
 /// A line of the file: what it says, led by the beginning of the SHA-256 of that.
@@ -131,7 +118,7 @@ std::string HashMemory::hash(fs::path const& path) {
     auto const started = now();
     std::error_code error;
     auto const name = fs::canonical(path, error).string();
-    auto const stamp = stamp_of(path);
+    auto const stamp = FileStamp::of(path);
     if (!known_) known_ = read_entries(file_);
     std::string sha256;
     auto const known = known_->find(name);
@@ -142,7 +129,7 @@ std::string HashMemory::hash(fs::path const& path) {
         sha256 = sha256_file(path);
         if (stamp) cost_.hashed += stamp->size;
         // A clock that is behind that of a network file system makes more files recent, not fewer.
-        bool const settled = stamp && stamp_of(path) == stamp &&
+        bool const settled = stamp && FileStamp::of(path) == stamp &&
                              std::max(stamp->modified, stamp->changed) <= started - options_.settled.count();
         bool const one_line = name.find('\n') == std::string::npos;
         if (!error && settled && one_line) fresh_[name] = (*known_)[name] = {*stamp, sha256};

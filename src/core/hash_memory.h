@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "core/file_stamp.h"
 #include "core/hash.h"
 
 namespace samner {
@@ -55,17 +56,8 @@ public:
     };
     Cost const& cost() const { return cost_; }
 
-    /// A state of a file: inode, size and times in nanoseconds.
-    struct Stamp {
-        std::uint64_t inode = 0;
-        std::uint64_t size = 0;
-        std::int64_t modified = 0;
-        std::int64_t changed = 0;  ///< its status
-
-        friend bool operator==(Stamp const&, Stamp const&) = default;
-    };
     struct Entry {
-        Stamp stamp;
+        FileStamp stamp;
         std::string sha256;
         std::uint64_t age = 0;  ///< position in the file: the oldest has the smallest
     };

@@ -8,6 +8,7 @@
 #include <functional>
 #include <set>
 
+#include "core/differences.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/precision.h"
@@ -76,7 +77,7 @@ std::vector<Key> keys_of_sections(std::deque<std::string>& names) {
     return keys;
 }
 
-void flatten(Json const& value, std::string const& path, std::map<std::string, std::string>& out) {
+void flatten(Json const& value, std::string const& path, Json& out) {
     if (value.is_object()) {
         for (auto const& [key, item] : value.items()) flatten(item, path.empty() ? key : path + "." + key, out);
     } else {
@@ -443,26 +444,13 @@ Frozen load_frozen(std::filesystem::path const& path) {
 }
 
 std::vector<std::string> differences(std::string const& frozen, std::string const& other) {
-    std::map<std::string, std::string> ours;
-    std::map<std::string, std::string> theirs;
-    flatten(to_json(parse_yaml(frozen, "frozen configuration")), "", ours);
-    flatten(to_json(parse_yaml(other, "frozen configuration")), "", theirs);
-    std::vector<std::string> names;
-    auto const compare = [&](auto const& a, auto const& b) {
-        for (auto const& [key, value] : a) {
-            auto const found = b.find(key);
-            bool const differs = found == b.end() || found->second != value;
-            if (differs && std::ranges::find(names, key) == names.end()) names.push_back(key);
-        }
+    auto const settings = [](std::string const& text) {
+        auto flat = Json::object();
+        flatten(to_json(parse_yaml(text, "frozen configuration")), "", flat);
+        return flat;
     };
-    compare(ours, theirs);
-    compare(theirs, ours);
-    if (constexpr std::size_t shown = 5; names.size() > shown) {
-        auto const more = names.size() - shown;
-        names.resize(shown);
-        names.push_back(fmt::format("{} more", more));
-    }
-    return names;
+    constexpr std::size_t shown = 5;
+    return first_of(differing_members(settings(frozen), settings(other)), shown);
 }
 
 void check_names(std::vector<Experiment> const& experiments, RunFile const& run) {

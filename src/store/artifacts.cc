@@ -1,22 +1,16 @@
 #include "store/artifacts.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <charconv>
-#include <cstdio>
-#include <fstream>
 
 #include "core/error.h"
 #include "core/file.h"
 #include "core/hash.h"
+#include "store/rename_new.h"
 
 namespace samner::store {
 namespace {
@@ -30,37 +24,16 @@ void sync_tree(fs::path const& path) {
     sync_to_disk(path);
 }
 
-/// Renames to a name that nothing has. @return whether it did; else something is there
-bool rename_new(fs::path const& from, fs::path const& to) {
-    if (fs::is_directory(from)) {  // rename(2) replaces no folder that has contents
-        if (::rename(from.c_str(), to.c_str()) == 0) return true;
-    } else if (::link(from.c_str(), to.c_str()) == 0) {
-        ::unlink(from.c_str());
-        return true;
-    } else if (errno != EEXIST) {  // a file system without links
-        if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
-    }
-    if (errno == EEXIST || errno == ENOTEMPTY) return false;
-    throw storage_error("rename to", to);
-}
-
-/// Names, sizes and times of an artifact's files.
-std::string stamp_of(fs::path const& path) {
-    std::vector<std::string> lines;
+/// What is known of an artifact's files without reading them.
+std::map<std::string, FileStamp> stamps_of(fs::path const& path) {
+    std::map<std::string, FileStamp> stamps;
     auto const add = [&](fs::path const& file) {
-        struct stat status {};
-        if (::stat(file.c_str(), &status) != 0) return;
-        lines.push_back(fmt::format("{} {} {} {}.{}\n", file.string(), status.st_ino, status.st_size,
-                                    status.st_mtim.tv_sec, status.st_mtim.tv_nsec));
+        if (auto const stamp = FileStamp::of(file)) stamps.emplace(file.string(), *stamp);
     };
     std::error_code ignored;
-    if (fs::is_directory(path)) {
-        for (auto const& entry : fs::recursive_directory_iterator{path, ignored}) add(entry.path());
-    } else {
-        add(path);
-    }
-    std::ranges::sort(lines);
-    return fmt::format("{}", fmt::join(lines, ""));
+    add(path);
+    for (auto const& entry : fs::recursive_directory_iterator{path, ignored}) add(entry.path());
+    return stamps;
 }
 
 }  // namespace
@@ -163,22 +136,9 @@ fs::path Artifacts::record_path(std::string const& key) const {
 
 void Artifacts::write_record(std::string const& key, std::string const& text) const {
     auto const target = record_path(key);
-    auto const partial = partial_of(target);
-    std::error_code error;
-    fs::create_directories(target.parent_path(), error);
-    std::ofstream file{partial, std::ios::binary};
-    file << text << std::flush;
-    bool const written = file.good();
-    std::error_code ignored;
-    try {
-        if (!written) throw storage_error("write", target);
-        check_fence();
-        rename_new(partial, target);
-    } catch (...) {
-        fs::remove(partial, ignored);
-        throw;
-    }
-    fs::remove(partial, ignored);
+    std::error_code shown_when_written;
+    fs::create_directories(target.parent_path(), shown_when_written);
+    write_new(target, partial_of(target), text, [this] { check_fence(); });
 }
 
 std::optional<std::string> Artifacts::record(std::string const& key) const {
@@ -199,9 +159,9 @@ std::vector<std::string> Artifacts::recorded() const {
 
 bool Artifacts::verify(std::string const& key, std::string const& sha256) const {
     try {
-        auto const stamp = stamp_of(path(key)) + sha256;
+        Seen seen{sha256, stamps_of(path(key))};
         bool const right = has(key) && content_hash(path(key)) == sha256;
-        if (right) stamps_[key] = stamp;
+        if (right) right_[key] = std::move(seen);
         return right;
     } catch (InputError const& error) {
         spdlog::warn("{}", error.what());  // links and devices are no artifact
@@ -210,12 +170,12 @@ bool Artifacts::verify(std::string const& key, std::string const& sha256) const 
 }
 
 void Artifacts::trust(std::string const& key, std::string const& sha256) const {
-    stamps_[key] = stamp_of(path(key)) + sha256;
+    right_[key] = {sha256, stamps_of(path(key))};
 }
 
 bool Artifacts::still(std::string const& key, std::string const& sha256) const {
-    auto const known = stamps_.find(key);
-    return (known != stamps_.end() && known->second == stamp_of(path(key)) + sha256) || verify(key, sha256);
+    auto const known = right_.find(key);
+    return (known != right_.end() && known->second == Seen{sha256, stamps_of(path(key))}) || verify(key, sha256);
 }
 
 void Artifacts::discard(std::string const& key) const {

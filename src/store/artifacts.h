@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/file_stamp.h"
 #include "store/lease.h"
 
 namespace samner::store {
@@ -78,7 +79,13 @@ private:
 
     std::filesystem::path root_;
     Options options_;
-    mutable std::map<std::string, std::string> stamps_;  ///< of those that were found right, by key
+    struct Seen {
+        std::string sha256;
+        std::map<std::string, FileStamp> stamps;  ///< of its files
+
+        friend bool operator==(Seen const&, Seen const&) = default;
+    };
+    mutable std::map<std::string, Seen> right_;  ///< artifacts that were found right, by key
 };
 
 /// Bytes of a file, or of all files of a folder. @throws std::filesystem::filesystem_error

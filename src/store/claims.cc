@@ -1,15 +1,14 @@
 #include "store/claims.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <random>
 
 #include "core/error.h"
 #include "core/file.h"
+#include "store/rename_new.h"
 
 namespace samner::store {
 namespace {
@@ -168,26 +167,8 @@ void Claims::withdraw(std::string const& key) const {
 
 /// @return false where there is a claim
 bool Claims::create(fs::path const& path) const {
-    auto const text = own_text();
-    // Whole when it appears. Where the file system has no links, the name may be there for a moment without contents.
     auto const draft = path.parent_path() / fmt::format(".{}.{}", path.filename().string(), run_.id);
-    int const file = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (file < 0) throw storage_error("create", draft);
-    bool const good = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-    bool const closed = ::close(file) == 0;
-    bool const linked = good && closed && ::link(draft.c_str(), path.c_str()) == 0;
-    auto const reason = errno;
-    auto const failure = storage_error("write", draft);
-    ::unlink(draft.c_str());
-    if (!good || !closed) throw failure;
-    if (linked) return true;
-    if (reason == EEXIST) return false;
-    int const claim = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (claim < 0 && errno == EEXIST) return false;
-    if (claim < 0 || ::write(claim, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-        throw storage_error("write", path);
-    ::close(claim);
-    return true;
+    return write_new(path, draft, own_text());
 }
 
 /// Removes a dead run's claim, unless it is another one by now.
@@ -196,7 +177,7 @@ void Claims::remove(fs::path const& path, Claim const& dead) const {
     if (::rename(path.c_str(), aside.c_str()) != 0) return;  // another run was faster
     auto const taken = read(aside);
     // What was taken away in error is given back; where a third run has claimed meanwhile, two do the task.
-    if (taken && taken->text != dead.text) static_cast<void>(::link(aside.c_str(), path.c_str()));
+    if (taken && taken->text != dead.text) rename_new(aside, path);
     std::error_code ignored;
     fs::remove_all(aside, ignored);
 }

@@ -16,6 +16,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/host.h"
 #include "core/json.h"
 
 namespace samner::store {
@@ -46,10 +47,8 @@ std::string start_of(long pid) {
 
 /// Names the machine's run and the process namespace: only under the same one do process numbers say anything.
 Json this_process() {
-    char host[256] = {};
-    ::gethostname(host, sizeof host - 1);
     std::error_code ignored;
-    return {{"host", host},
+    return {{"host", host_name()},
             {"boot", first_line("/proc/sys/kernel/random/boot_id")},
             {"namespace", fs::read_symlink("/proc/self/ns/pid", ignored).string()},
             {"pid", ::getpid()},
@@ -68,9 +67,7 @@ void touch(fs::path const& path) {
 
 /// The file system's present time, so that clocks of nodes do not matter; this machine's where nothing may be written.
 std::chrono::nanoseconds now(fs::path const& folder) {
-    char host[256] = {};
-    ::gethostname(host, sizeof host - 1);
-    auto const probe = folder / fmt::format("probe-{}-{}", host, ::getpid());
+    auto const probe = folder / fmt::format("probe-{}-{}", host_name(), ::getpid());
     std::ofstream{probe}.put('\n');
     if (::access(probe.c_str(), F_OK) != 0) return std::chrono::system_clock::now().time_since_epoch();
     auto const time = touched(probe);
