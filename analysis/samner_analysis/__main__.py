@@ -1,0 +1,3 @@
+from samner_analysis.cli import main
+
+raise SystemExit(main())
