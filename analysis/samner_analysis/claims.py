@@ -440,9 +440,7 @@ def _stronger_singles(claim: dict, rows: Rows) -> Tested:
         raise Undecidable("both strategies chose the same experts on every target")
     left, right = ({target: its[target] for target in columns} for its in means.values())
     tested = _compare("picked by sampling - by similarity", left, right, {"over": "average", "sign": "+"})
-    return Tested(
-        tested.verdict, tested.by_numbers, tested.comparisons, tested.rule, (f"scores of {table}",)
-    )
+    return Tested(tested.verdict, tested.by_numbers, tested.comparisons, tested.rule, (f"scores of {table}",))
 
 
 def _unreadable(rows: Rows, system: str) -> float:

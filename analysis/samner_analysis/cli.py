@@ -25,16 +25,17 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="samner-analysis",
         description="Tables, figures and claims of 'Selecting and Merging' from samner's runs, beside the paper's.",
     )
-    parser.add_argument("runs", nargs="*", metavar="RUN", help="folder of a run, with results.h5")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write into; index.md links all")
-    parser.add_argument("--base", action="append", default=[], metavar="NAME=RUN",
-                        help="name of a run's base model; runs of one name are put together (default: the base's folder)")  # fmt: skip
-    parser.add_argument("--paper-base", action="append", default=[], metavar="RUN=ID",
-                        help="the paper's base beside which a run is shown: llama, qwen, or none for both (default: by the "
-                        "base's name)")  # fmt: skip
-    parser.add_argument("--table", action="append", default=[], metavar="ID=EXPERIMENT",
-                        help="read an experiment of the runs also as a table of the paper, such as table02=demo")  # fmt: skip
-    parser.add_argument("--paper", type=Path, metavar="DIR", help="the printed values (default: those of this package)")
+    add = parser.add_argument
+    add("runs", nargs="*", metavar="RUN", help="folder of a run, with results.h5")
+    add("--out", required=True, type=Path, metavar="DIR", help="folder to write into; index.md links all")
+    repeated = {"action": "append", "default": []}
+    name_help = "name of a run's base model; runs of one name are put together (default: the base's folder)"
+    add("--base", **repeated, metavar="NAME=RUN", help=name_help)
+    beside_help = "the paper's base to set a run beside: llama, qwen, or none for both (default: by the base's name)"
+    add("--paper-base", **repeated, metavar="RUN=ID", help=beside_help)
+    table_help = "read an experiment of the runs also as a table of the paper, such as table02=demo"
+    add("--table", **repeated, metavar="ID=EXPERIMENT", help=table_help)
+    add("--paper", type=Path, metavar="DIR", help="the printed values (default: those of this package)")
     return parser.parse_args(arguments)
 
 
@@ -82,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"error: cannot write: {error} — check free space and permissions, and give the command again", file=sys.stderr)
+        remedy = "check free space and permissions, and give the command again"
+        print(f"error: cannot write: {error} — {remedy}", file=sys.stderr)
         return 74
     return 0

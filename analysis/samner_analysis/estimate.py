@@ -49,12 +49,10 @@ class Estimate:
     def __sub__(self, other: Estimate) -> Estimate:
         """The difference of independent numbers: the sides of the intervals add up in squares."""
         value = self.value - other.value
-        return Estimate(
-            value, value - math.hypot(self.below, other.above), value + math.hypot(self.above, other.below)
-        )
+        return Estimate(value, value - math.hypot(self.below, other.above), value + math.hypot(self.above, other.below))
 
     def is_above(self, bound: float) -> bool | None:
-        """Whether it lies above the bound; None: the interval covers the bound. Without an interval the value decides."""
+        """Whether it lies above the bound; None: the interval covers it. Without an interval the value decides."""
         if not self.has_interval:
             return self.value > bound + ROUNDING
         if self.low > bound + ROUNDING:

@@ -20,6 +20,7 @@ from samner_analysis.series import POOLED, Series, series_of
 from samner_analysis.tables import sampled_rows
 
 CURVES = ("figure03", "figure04", "figure05", "figure09", "figure10", "figure11", "figure12")
+PRINTED = "paper (printed)"
 _COLOURS = matplotlib.colormaps["tab10"].colors
 _STYLE = {
     "svg.hashsalt": "samner",  # the same file from the same numbers
@@ -143,7 +144,7 @@ def draw_shares(bases: list[Base], paper: Paper, folder: Path) -> tuple[list[Pat
             sums = data.groupby("expert")["sampled"].sum()
             bars.append((base.name, {str(key): float(value) for key, value in (100 * sums / sums.sum()).items()}))
     remarks = [] if bars else ["no run has /data: the bars are the paper's printed values"]
-    bars.append(("paper (printed)", printed))
+    bars.append((PRINTED, printed))
     domains = list(dict.fromkeys(domain for _, shares in bars for domain in shares))
     title = "figure06: share of each domain in the training data"
     figure, (axes,) = _panels(1, title if len(bars) > 1 else f"{title} (printed values)", 6.5)
@@ -151,8 +152,8 @@ def draw_shares(bases: list[Base], paper: Paper, folder: Path) -> tuple[list[Pat
     for place, (name, shares) in enumerate(bars):
         xs = np.arange(len(domains)) + (place - (len(bars) - 1) / 2) * width
         heights = [shares.get(domain, 0.0) for domain in domains]
-        drawn = axes.bar(xs, heights, width, label=name, color="lightgrey" if name.startswith("paper") else colours[name],
-                         edgecolor="grey")  # fmt: skip
+        colour = "lightgrey" if name == PRINTED else colours[name]
+        drawn = axes.bar(xs, heights, width, label=name, color=colour, edgecolor="grey")
         axes.bar_label(drawn, fmt="%.1f", fontsize=7)
     axes.set_xticks(np.arange(len(domains)), [domain.replace("_", " ") for domain in domains], rotation=20)
     axes.set_ylabel("share of the sampled instances, percent")
@@ -195,9 +196,7 @@ def draw_similarity(bases: list[Base], paper: Paper, folder: Path) -> tuple[list
             remarks.append(f"{base.name}: {why}")
             continue
         by_similarity = selection[selection["strategy"] == "similarity"].dropna(subset=["similarity"])
-        points = {
-            target: here for target in scores if len(here := by_similarity[by_similarity["target"] == target])
-        }
+        points = {target: here for target in scores if len(here := by_similarity[by_similarity["target"] == target])}
         if points:
             panels.append((base, table, scores, points))
         else:

@@ -102,7 +102,9 @@ def read_paper(folder: Path) -> Paper:
         try:
             return yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         except (OSError, yaml.YAMLError) as error:
-            raise UserError(f"cannot read {path}: {error}", "name a folder like experiments/paper/values by --paper")
+            raise UserError(
+                f"cannot read {path}: {error}", "name a folder like experiments/paper/values by --paper"
+            ) from error
 
     def each(pattern: str) -> dict[str, dict]:
         return {path.stem: load(path) for path in sorted(folder.glob(pattern))}

@@ -127,9 +127,9 @@ def _write_claims(bases: list[Base], paper: Paper, out: Path) -> dict[str, list[
     table = claims_table(paper.claims, outcomes)
     table.notes = [
         *(f"{base.name}: {_counted(counts_of(outcomes, base))}" for base in bases),
-        "an interval decides where there is one: of a difference, of a mean, or of each column, made from those of /cells "
-        "as if all were independent (two rows of one target answer the same sentences, so that the intervals of their "
-        "differences are wider than they need be)",
+        "an interval decides where there is one: of a difference, of a mean, or of each column, made from those of "
+        "/cells as if all were independent (two rows of one target answer the same sentences, so that the intervals of "
+        "their differences are usually too wide)",
         "(no intervals): the values alone decide",
         "(k of n): columns whose values agree",
         "no correction is made for many columns or many rows: the best of several is best by chance at times",

@@ -194,9 +194,7 @@ def _intervals(cells: pd.DataFrame | None) -> dict[tuple[str, str, str], pd.Data
         return {}
     if "metric" in cells:
         cells = cells[cells["metric"] == "entity"]
-    frame = cells.assign(
-        trial=cells["trial"] if "trial" in cells else 0, **{name: 100 * cells[name] for name in ("f1", "low", "high")}
-    )
+    frame = cells.assign(trial=cells.get("trial", 0), **{name: 100 * cells[name] for name in ("f1", "low", "high")})
     return {key: rows for key, rows in frame.groupby(["experiment", "system", "target"])}
 
 
@@ -216,7 +214,7 @@ def read_run(path: str) -> Run:
     """Reads RUN/results.h5. Raises UserError when it is absent or no such file."""
     file_path = Path(path) if Path(path).is_file() else Path(path) / "results.h5"
     if not file_path.is_file():
-        raise UserError(f"{path} has no results.h5", f"name the folder of a run, or make the file by `samner report {path}`")
+        raise UserError(f"{path} has no results.h5", f"name a run's folder, or make the file by `samner report {path}`")
     try:
         with h5py.File(file_path, "r", locking=False) as file:
             cells, selection = _frame(file, "cells"), _frame(file, "selection")
@@ -233,7 +231,7 @@ def read_run(path: str) -> Run:
             }
             experts, data = _frame(file, "experts"), _frame(file, "data")
     except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"cannot read {file_path}: {error}", f"make it anew by `samner report {path}`")
+        raise UserError(f"cannot read {file_path}: {error}", f"make it anew by `samner report {path}`") from error
 
     try:
         config = yaml.safe_load(provenance.get("config", "")) or {}

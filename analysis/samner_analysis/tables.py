@@ -143,7 +143,9 @@ def _record(name: str, base: Base, system: str, target: str, score: Score | None
 def _records(name: str, base: Base, grid: Grid, system: str, targets: list[str]) -> list[dict]:
     scores = {target: grid.score(system, target) for target in targets}
     return [
-        _record(name, base, system, target, score, score.estimate) for target, score in scores.items() if score is not None
+        _record(name, base, system, target, score, score.estimate)
+        for target, score in scores.items()
+        if score is not None
     ]
 
 
@@ -166,16 +168,15 @@ def _difference(
                 complete = False
         cells.append(number(record["difference"], sign=True))
         records.append(record)
-    estimate, printed = (mean([e for e, _ in pairs]), sum(p for _, p in pairs) / len(pairs)) if pairs else (UNKNOWN, NAN)
+    estimate = mean([estimate for estimate, _ in pairs])
+    printed = math.fsum(value for _, value in pairs) / len(pairs) if pairs else NAN
     difference = estimate.value - printed if complete and pairs else NAN
     record = _record(name, base, system, AVERAGE, None, estimate if complete else UNKNOWN)
     records.append(record | {"paper_base": row.base, "paper": printed, "difference": difference})
     return [*cells, number(difference, sign=True)]
 
 
-def _notes(
-    name: str, bases: list[Base], printed: PrintedTable | None, targets: list[str], doubtful: bool
-) -> list[str]:
+def _notes(name: str, bases: list[Base], printed: PrintedTable | None, targets: list[str], doubtful: bool) -> list[str]:
     notes = [f"{base.name}: from {', '.join(base.grids[name].origins)}" for base in bases]
     scores = [score for base in bases for score in base.grids[name].scores.values() if score.estimate.known]
     if any(score.estimate.has_interval for score in scores):
@@ -272,7 +273,9 @@ def cost_table(bases: list[Base], paper: Paper) -> Compared:
         data = sampled_rows(base)
         instances = data["sampled"].sum() / 1000 if data is not None and len(data) else NAN
         for system in [*grid.systems, *(s for s in printed.systems if s not in grid.systems)]:
-            rows = [row for row in printed.rows_of(system, base.paper_bases) if id(row) not in shown or not row.published]
+            rows = [
+                row for row in printed.rows_of(system, base.paper_bases) if id(row) not in shown or not row.published
+            ]
             shown |= {id(row) for row in rows}
             if system not in grid.systems and not rows:
                 continue
@@ -284,7 +287,11 @@ def cost_table(bases: list[Base], paper: Paper) -> Compared:
                     [base.name, system, "run", number(instances, 1), number(passes, 1), NONE,
                      number(average.value) + interval(average)]
                 )  # fmt: skip
-                ours = {"training_instances_thousand": round(instances, 1), "inference_passes": passes, AVERAGE: average.value}
+                ours = {
+                    "training_instances_thousand": round(instances, 1),
+                    "inference_passes": passes,
+                    AVERAGE: average.value,
+                }
             for row in rows:
                 first = system not in grid.systems
                 text.rows.append(
@@ -303,8 +310,8 @@ def cost_table(bases: list[Base], paper: Paper) -> Compared:
                 ]  # fmt: skip
     text.notes = [
         "instances: sampled for all experts (/data); the unified model is trained on the same",
-        "passes: mean number of decoding passes of a cell (/cells, predictions); one where both strategies chose the same "
-        "experts",
+        "passes: mean number of decoding passes of a cell (/cells, predictions); one where both strategies chose the "
+        "same experts",
         "results.h5 has no sizes: no storage",
         *(f"{base.name}: from {', '.join(base.grids['table14'].origins)}" for base in bases if "table14" in base.grids),
     ]

@@ -56,7 +56,12 @@ def to_markdown(table: TextTable) -> str:
         return "| " + " | ".join(cells) + " |"
 
     align = ["---"] * table.labels + ["---:"] * (len(table.header) - table.labels)
-    lines = [f"# {escape_markdown(table.title)}", "", line([escape_markdown(cell) for cell in table.header]), line(align)]
+    lines = [
+        f"# {escape_markdown(table.title)}",
+        "",
+        line([escape_markdown(cell) for cell in table.header]),
+        line(align),
+    ]
     lines += [line([escape_markdown(cell) for cell in row]) for row in table.rows]
     if table.notes:
         lines += ["", *(f"- {escape_markdown(note)}" for note in table.notes)]
@@ -74,7 +79,12 @@ def to_latex(table: TextTable) -> str:
 
     numbers = len(table.header) - table.labels
     lines = [comment(table.title), comment("needs \\usepackage{booktabs}"), *map(comment, table.notes)]
-    lines += [f"\\begin{{tabular}}{{{'l' * table.labels}{'r' * numbers}}}", r"\toprule", line(table.header), r"\midrule"]
+    lines += [
+        f"\\begin{{tabular}}{{{'l' * table.labels}{'r' * numbers}}}",
+        r"\toprule",
+        line(table.header),
+        r"\midrule",
+    ]
     for place, row in enumerate(table.rows):
         if place and place in table.blocks:
             lines.append(r"\addlinespace")

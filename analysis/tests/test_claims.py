@@ -72,7 +72,19 @@ def test_an_absent_table_row_or_value_leaves_a_claim_undecided(verdict, results,
     assert why(results().grid("table01", rows(sam=60.0))) == "table01 has no row unified"
     some = rows(sam=60.0, unified=50.0)
     some["sam"]["movie"] = None
-    assert why(results().grid("table01", some, status={("sam", "movie"): "pending"})) == "sam has no value on movie (pending)"
+    assert (
+        why(results().grid("table01", some, status={("sam", "movie"): "pending"}))
+        == "sam has no value on movie (pending)"
+    )
+
+
+def test_a_system_is_not_compared_with_itself(paper, results, rows, tmp_path):
+    run = read_run(str(results().grid("table01", rows(sam=60.0, unified=50.0)).write(tmp_path)))
+    (base,) = join([run], {}, {}, {})
+    claim = {"id": "x", "kind": "ordering", "table": "table01", "left": "sam", "right": {"each_of": ["sam", "unified"]},
+             "over": "average", "sign": "+"}  # fmt: skip
+    outcome = claims.evaluate(claim, base, paper)
+    assert outcome.verdict == claims.HOLDS and [c.what for c in outcome.comparisons] == ["sam - unified"]
 
 
 def test_a_table_that_shows_the_same_stands_in(verdict, results, rows):
@@ -87,7 +99,9 @@ def test_fewer_targets_than_the_papers_are_told(verdict, results):
 
 def test_own_languages_play_no_part_even_when_they_are_computed(verdict, results):
     languages = ["de", "en", "es", "nl", "ru", "zh"]
-    made = {f"language_expert_{one}": {other: 99.0 if one == other else 50.0 for other in languages} for one in languages}
+    made = {
+        f"language_expert_{one}": {other: 99.0 if one == other else 50.0 for other in languages} for one in languages
+    }
     made["sam_language"] = dict.fromkeys(languages, 60.0)
     outcome = verdict("languages_sam_over_each_expert", results().grid("table10", made))
     assert outcome.verdict == claims.HOLDS and {c.columns for c in outcome.comparisons} == {5}
@@ -118,6 +132,12 @@ def test_trends_are_read_from_figures(verdict, results, id_, figure, axis, value
     assert outcome.verdict == (claims.HOLDS if holds else claims.FAILS), outcome
 
 
+def test_half_of_the_targets_are_not_most(verdict, results):
+    made = results().grid("figure03", {f"m={x}": {"ai": 50 - abs(x - 2), "music": 50 - x} for x in (1, 2, 3)})
+    outcome = verdict("best_number_of_experts", made)
+    assert outcome.verdict == claims.FAILS and [c.value > 0 for c in outcome.comparisons] == [True, False]
+
+
 def test_trends_within_the_intervals_are_undecided(verdict, results):
     made = results().grid("figure03", curve([50, 52, 55, 53, 51, 50]), half=4)
     outcome = verdict("three_experts_best_average", made)
@@ -126,8 +146,12 @@ def test_trends_within_the_intervals_are_undecided(verdict, results):
 
 def test_pooled_trends_have_to_hold_for_every_series(verdict, results):
     def pooled(sam):
-        points = {f"{name} n={x}": {"ai": 40.0, "pooled": 50.0 + x * (x < 4)} for name in ("a", "b") for x in (1, 2, 3, 4)}
-        return results().grid("figure05", {**points, **{f"sam n={x}": {"ai": 40.0, "pooled": y} for x, y in sam.items()}})
+        points = {
+            f"{name} n={x}": {"ai": 40.0, "pooled": 50.0 + x * (x < 4)} for name in ("a", "b") for x in (1, 2, 3, 4)
+        }
+        return results().grid(
+            "figure05", {**points, **{f"sam n={x}": {"ai": 40.0, "pooled": y} for x, y in sam.items()}}
+        )
 
     assert verdict("pooled_splits_help", pooled({1: 50.0, 2: 51.0, 3: 50.0})).verdict == claims.HOLDS
     assert verdict("pooled_splits_best_two_or_three", pooled({1: 50.0, 2: 51.0, 3: 50.0})).verdict == claims.HOLDS

@@ -42,7 +42,8 @@ def test_a_number_is_above_zero_when_its_interval_is(estimate, above):
 
 
 @pytest.mark.parametrize(
-    ("estimate", "within"), [(around(0.1, 0.2), True), (around(0.1, 1), None), (around(3, 1), False), (Estimate(0.6), False)]
+    ("estimate", "within"),
+    [(around(0.1, 0.2), True), (around(0.1, 1), None), (around(3, 1), False), (Estimate(0.6), False)],
 )
 def test_a_number_is_within_a_tolerance_when_its_interval_is(estimate, within):
     assert estimate.is_within(0, 0.5) is within
@@ -59,7 +60,8 @@ def test_several_seeds_have_mean_deviation_and_a_wider_interval(results, tmp_pat
     path = results().grid("table01", {"sam": {"ai": values}}, half=3, seeds=3).write(tmp_path)
     score = read_run(str(path)).grids["table01"].score("sam", "ai")
     assert (score.estimate.value, score.deviation, score.seeds) == pytest.approx((60, 2, 3))
-    assert score.estimate.above == pytest.approx(math.hypot(3, 4.303 * 2 / math.sqrt(3)), rel=1e-6)
+    half = math.hypot(3, 4.303 * 2 / math.sqrt(3))
+    assert (score.estimate.below, score.estimate.above) == pytest.approx((half, half), rel=1e-6)
 
 
 def test_trials_of_one_sentence_are_judged_by_their_spread(results, tmp_path):
@@ -70,7 +72,11 @@ def test_trials_of_one_sentence_are_judged_by_their_spread(results, tmp_path):
     made.cells = [{**row, "trial": i + 1, "f1": value / 100, "low": 0, "high": 1} for i, value in enumerate(trials)]
     score = read_run(str(made.write(tmp_path))).grids["table05"].score("sam_one_sample", "ai")
     assert score.trials == 5 and score.estimate.value == pytest.approx(60)
-    assert score.estimate.below == pytest.approx(half_width(trials)) == pytest.approx(2.776 * 15.8114 / math.sqrt(5), rel=1e-4)
+    assert (
+        score.estimate.below
+        == pytest.approx(half_width(trials))
+        == pytest.approx(2.776 * 15.8114 / math.sqrt(5), rel=1e-4)
+    )
 
 
 @pytest.mark.parametrize("state", ["pending", "failed", "empty_set", "excluded"])

@@ -19,7 +19,9 @@ def test_latex_takes_every_character_literally():
     assert escape_latex("a_b & 5 % {x} #1 $ ~ ^ \\ <>") == (
         r"a\_b \& 5 \% \{x\} \#1 \$ \textasciitilde{} \textasciicircum{} \textbackslash{} \textless{}\textgreater{}"
     )
-    table = TextTable("50 % of\nit", ["system", "F1 [%]"], [["expert_a", "1.0 ± 0.1"], ["[b]", "—"]], ["a\nnote"], 1, [1])
+    table = TextTable(
+        "50 % of\nit", ["system", "F1 [%]"], [["expert_a", "1.0 ± 0.1"], ["[b]", "—"]], ["a\nnote"], 1, [1]
+    )
     text = to_latex(table)
     assert r"expert\_a & 1.0 $\pm$ 0.1 \\" in text and r"{[}b{]} & --- \\" in text and r"F1 {[}\%{]}" in text
     assert all(line.startswith("%") for line in text.splitlines()[:3]) and r"\begin{tabular}{lr}" in text

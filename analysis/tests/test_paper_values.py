@@ -31,7 +31,9 @@ def test_bases_are_known_by_the_names_of_their_folders(bases):
 def test_every_difference_is_zero(paper, out):
     records = pd.read_csv(out / "comparison.csv")
     beside = records.dropna(subset=["paper", "run"])
-    odd = beside[(beside["difference"].abs() > 1e-9) & ~((beside["table"] == "table14") & (beside["target"] != "sampled"))]
+    odd = beside[
+        (beside["difference"].abs() > 1e-9) & ~((beside["table"] == "table14") & (beside["target"] != "sampled"))
+    ]
     assert odd.empty, odd
     # Table 14 prints its numbers rounded.
     costs = beside[beside["table"] == "table14"]
