@@ -179,7 +179,7 @@ def _difference(
 def _notes(name: str, bases: list[Base], printed: PrintedTable | None, targets: list[str], doubtful: bool) -> list[str]:
     notes = [f"{base.name}: from {', '.join(base.grids[name].origins)}" for base in bases]
     scores = [score for base in bases for score in base.grids[name].scores.values() if score.estimate.known]
-    if any(score.estimate.has_interval for score in scores):
+    if any(interval(score.estimate) for score in scores):
         notes.append("[low, high]: 95 % interval")
     seeds = {score.seeds for score in scores if score.seeds > 1}
     if seeds:
