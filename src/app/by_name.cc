@@ -27,6 +27,7 @@ public:
     void add(plan::Cell const& cell) const {
         auto folder = fs::path{folder_name(cell.experiment)} / folder_name(cell.system) / folder_name(cell.target);
         if (plan_.run().repeats.size() > 1) folder /= fmt::format("seed-{}", cell.repeat.label);
+        if (cell.trial > 0) folder /= fmt::format("trial-{}", cell.trial);
         int pass = 0;
         for (auto const& key : cell.answer.passes()) {
             link(folder, fmt::format("predictions-{}.jsonl", ++pass), key);

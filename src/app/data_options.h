@@ -14,8 +14,8 @@ namespace samner::app {
 struct DataOptions {
     std::filesystem::path root;
     std::vector<std::string> folders{"configs/data"};
-    std::vector<std::string> datasets;                               ///< empty: all
-    std::filesystem::path table = "experiments/paper/table11.yaml";  ///< the paper's Table 11, for stats
+    std::vector<std::string> datasets;                                      ///< empty: all
+    std::filesystem::path table = "experiments/paper/values/table11.yaml";  ///< the paper's Table 11, for stats
     bool json = false;
     corpus::FetchOptions fetch;
 

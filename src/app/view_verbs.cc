@@ -107,12 +107,14 @@ std::string lines_of(std::string const& key, Present const& run) {
 }
 
 std::string numbers_of(report::ScoredCell const& scored) {
-    if (scored.cell.status == plan::Cell::Status::failed) return "failed";
-    if (!scored.interval) return "not there yet";
-    return fmt::format("F1 {} ({} to {}), tp {}, fp {}, fn {}, {} sentences, {} unparsable",
-                       report::percent(scored.counts.f1()), report::percent(scored.interval->low),
-                       report::percent(scored.interval->high), scored.counts.true_positive,
-                       scored.counts.false_positive, scored.counts.false_negative, scored.sentences, scored.unparsable);
+    if (scored.status() == store::CellStatus::pending) return "not there yet";
+    if (scored.status() != store::CellStatus::done) return std::string{store::status_name(scored.status())};
+    auto const interval = scored.interval ? fmt::format(" ({} to {})", report::percent(scored.interval->low),
+                                                        report::percent(scored.interval->high))
+                                          : "";
+    return fmt::format("F1 {}{}, tp {}, fp {}, fn {}, {} sentences, {} unparsable", report::percent(scored.counts.f1()),
+                       interval, scored.counts.true_positive, scored.counts.false_positive,
+                       scored.counts.false_negative, scored.sentences, scored.unparsable);
 }
 
 /// Prints what the cells of a row are made of. @param row  [EXPERIMENT/]ROW @param target  empty: all
@@ -124,21 +126,23 @@ void show_verb(fs::path const& folder, std::string const& row, std::string const
     std::vector<std::string> known;
     bool found = false;
     for (auto const& experiment : run.plan.experiments()) {
-        for (auto const& [name, term] : experiment.rows) {
+        auto const columns = experiment.targets.columns();
+        for (auto const& [name, term, excluded] : experiment.rows) {
             auto const full = fmt::format("{}/{}", experiment.name, name);
             known.insert(known.end(), {full, name});
             if (row != full && row != name) continue;
             found = true;
-            if (!target.empty() && std::ranges::find(experiment.targets, target) == experiment.targets.end()) {
+            if (!target.empty() && std::ranges::find(columns, target) == columns.end()) {
                 throw InputError{fmt::format("{} has no target {}", full, target),
-                                 fmt::format("its targets: {}", fmt::join(experiment.targets, ", "))};
+                                 fmt::format("its targets: {}", fmt::join(columns, ", "))};
             }
             fmt::print("{}: {}\n", full, term->text());
             for (auto const& scored : view.cells) {
                 auto const& cell = scored.cell;
                 if (cell.experiment != experiment.name || cell.system != name) continue;
                 if (!target.empty() && cell.target != target) continue;
-                fmt::print("  {}, seed {}: {}\n", cell.target, cell.repeat.label, numbers_of(scored));
+                auto const trial = cell.trial > 0 ? fmt::format(", trial {}", cell.trial) : "";
+                fmt::print("  {}, seed {}{}: {}\n", cell.target, cell.repeat.label, trial, numbers_of(scored));
                 for (auto const& key : cell.answer.passes()) fmt::print("{}", lines_of(key, run));
             }
         }

@@ -13,6 +13,7 @@
 #include "core/hash.h"
 #include "core/json.h"
 #include "core/yaml.h"
+#include "corpus/slice.h"
 
 namespace samner::corpus {
 namespace {
@@ -380,8 +381,9 @@ Dataset const& Catalogue::at(std::string const& id) const {
 }
 
 std::vector<Sentence> read(Dataset const& dataset, std::string const& split, fs::path const& root) {
+    auto const slice = parse_slice(split);
     std::vector<Sentence> sentences;
-    for (auto const& file : files_of(dataset, split)) {
+    for (auto const& file : files_of(dataset, slice.split)) {
         auto const before = sentences.size();
         for (auto const& path : paths_of(dataset, file, root)) {
             auto part = read_file(dataset, file.repair, path);
@@ -390,10 +392,16 @@ std::vector<Sentence> read(Dataset const& dataset, std::string const& split, fs:
         }
         if (sentences.size() == before) {
             spdlog::warn("data set {}: '{}' has no sentences — bring the file of split {}, or take it out", dataset.id,
-                         (root / file.path).string(), split);
+                         (root / file.path).string(), slice.split);
         }
     }
-    for (std::size_t i = 0; i < sentences.size(); ++i) sentences[i].id = fmt::format("{}/{}/{}", dataset.id, split, i);
+    for (std::size_t i = 0; i < sentences.size(); ++i)
+        sentences[i].id = fmt::format("{}/{}/{}", dataset.id, slice.split, i);
+    if (!slice.whole()) {
+        auto const [begin, end] = slice.of(std::ssize(sentences));
+        sentences.erase(sentences.begin() + end, sentences.end());
+        sentences.erase(sentences.begin(), sentences.begin() + begin);
+    }
     warn_of_misplaced(sentences, fmt::format("{}/{}", dataset.id, split));
     return sentences;
 }
@@ -417,7 +425,9 @@ std::string split_hash(Dataset const& dataset, std::string const& split, fs::pat
     auto const* const conll = std::get_if<ConllLayout>(&dataset.layout);
     if (conll && !conll->comment_prefix.empty()) description["comments"] = "by columns";
     for (auto const& type : dataset.types) description["types"].push_back({type.label, type.name, type.definition});
-    for (auto const& file : files_of(dataset, split)) {
+    auto const slice = parse_slice(split);
+    if (!slice.whole()) description["slice"] = slice.text();
+    for (auto const& file : files_of(dataset, slice.split)) {
         for (auto const& path : paths_of(dataset, file, root))
             description["files"].push_back({hash(path), static_cast<int>(file.repair)});
     }

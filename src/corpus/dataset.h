@@ -73,6 +73,7 @@ private:
 };
 
 /// A split's sentences in the order of its files.
+/// @param split  its name, or a part of it as corpus/slice.h has it
 /// @param root  the folder that the files' paths are relative to
 /// @throws InputError for an unknown split, a missing file, a broken line (unless the data set skips them), or an
 ///     entity of a type that is not described

@@ -39,7 +39,7 @@ PrintedTable read_printed_table(fs::path const& path) {
     auto const root = read_yaml(path);
     YamlMap map{root, path.string()};
     PrintedTable table;
-    auto quotas = map.map("quotas");
+    auto quotas = map.map("recomputed").map("sampling_rule").map("quotas");
     for (auto const& domain : quotas.keys()) table.quotas[domain] = quotas.require<std::int64_t>(domain);
     for (auto const& node : map.node("rows")) {
         YamlMap row{node, path.string(), "rows"};
@@ -47,13 +47,11 @@ PrintedTable read_printed_table(fs::path const& path) {
                               row.require<std::int64_t>("types"), row.require<std::int64_t>("train"),
                               row.require<std::int64_t>("dev"), row.require<std::int64_t>("test"),
                               row.require<std::int64_t>("sampled")});
-        row.finish();
         if (!table.quotas.contains(table.rows.back().domain)) {
             throw InputError{fmt::format("no quota for the domain '{}' ({})", table.rows.back().domain, row.place()),
-                             "add it to quotas"};
+                             "add it to recomputed.sampling_rule.quotas"};
         }
     }
-    map.finish();
     return table;
 }
 

@@ -22,7 +22,7 @@ struct PrintedCounts {
     std::int64_t sampled = 0;  ///< instances used for training
 };
 
-/// The paper's Table 11, and the domains' sizes that it follows from (experiments/paper/table11.yaml).
+/// The paper's Table 11, and the domains' sizes that it follows from (experiments/paper/values/table11.yaml).
 struct PrintedTable {
     std::map<std::string, std::int64_t> quotas;  ///< by domain
     std::vector<PrintedCounts> rows;             ///< as printed, domain by domain

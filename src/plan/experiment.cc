@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <set>
+#include <sstream>
 #include <string_view>
+#include <utility>
 
 #include "core/yaml.h"
 
@@ -16,20 +19,39 @@ constexpr auto keys = std::to_array<Key>({
     {.name = "experiment",
      .help = "The name under which its results stand: without `/`, and not beginning with a dot.",
      .required = true},
+    {.name = "experiments",
+     .help = "In place of all other keys: a list of experiment files, which this one stands for."},
     {.name = "title", .help = "A line for people, above its table."},
     {.name = "include",
      .help = "List of files whose `let` counts here, too; relative to this file. They hold `include` and `let` only."},
     {.name = "let", .help = "Map of names to expressions and functions."},
-    {.name = "targets", .help = "List of targets of the run file: the columns.", .required = true},
+    {.name = "targets",
+     .help = "The columns: a list of targets of the run file, or one of `{one_sentence: {of: […], trials: 5}}` (of "
+             "each of them one sentence, drawn anew in every trial; the mean over trials), `{pooled: […]}` (all of "
+             "them as one data set, with a column of its own), `{domains: […]}` and `{languages: […]}` (the test sets "
+             "of experts of the run file).",
+     .required = true},
     {.name = "for", .help = "Map of variables to lists of values, which the rows go through in every combination."},
     {.name = "rows",
      .help = "Map of names to expressions that give a model or predictions.",
      .required = true,
      .aliases = "systems"},
-    {.name = "average", .help = "mean adds a column of unweighted means; none does not.", .range = "mean or none"},
-    {.name = "paper", .help = "Not there yet: printed values to show beside those of the run."},
-    {.name = "published", .help = "Not there yet: rows of values that are taken from the literature."},
-    {.name = "exclude", .help = "Not there yet: a condition for cells that are left out."},
+    {.name = "exclude",
+     .help = "A condition for cells that are left out, as `l == target`: variables of `for`, `target` and names, "
+             "compared by == or !=, joined by `and`. It counts for rows with all its variables."},
+    {.name = "average",
+     .help = "mean adds a column of unweighted means; none does not. That of pooled targets leaves out the column of "
+             "all of them.",
+     .range = "mean or none"},
+    {.name = "paper",
+     .help = "Printed values to show beside those of the run: `{table: 2, values: FILE}` or `{figure: 3, values: "
+             "FILE}`, relative to this file."},
+    {.name = "published",
+     .help = "List of systems whose values the file of `paper` copies from the literature: they stand above the rows "
+             "and are never computed."},
+    {.name = "shows",
+     .help = "data: no systems, and neither targets nor rows: the data that the run's experts are trained on.",
+     .range = "data"},
 });
 
 /// A key of the table: one that docs/experiments.md does not have cannot be read.
@@ -99,30 +121,166 @@ std::vector<std::map<std::string, std::string>> combinations(YamlMap loops) {
     return result;
 }
 
+/// `l == target and l != de`: each comparison has two operands.
+class Condition {
+public:
+    /// @throws InputError for another form
+    Condition(std::string const& text, std::string place) : place_{std::move(place)} {
+        std::istringstream words{text};
+        for (std::string joint = "and"; !joint.empty();) {
+            Comparison one;
+            std::string sign;
+            words >> one.left >> sign >> one.right;
+            if (joint != "and" || one.right.empty() || (sign != "==" && sign != "!="))
+                throw InputError{fmt::format("exclude is '{}' ({})", text, place_),
+                                 "write a condition such as l == target, joined by `and`"};
+            one.equal = sign == "==";
+            comparisons_.push_back(std::move(one));
+            joint.clear();
+            words >> joint;
+        }
+    }
+
+    /// The variables that it names.
+    std::set<std::string> variables(std::map<std::string, std::string> const& all) const {
+        std::set<std::string> named;
+        for (auto const& one : comparisons_)
+            for (auto const& word : {one.left, one.right})
+                if (all.contains(word)) named.insert(word);
+        return named;
+    }
+    bool holds(std::map<std::string, std::string> const& values) const {
+        auto const value = [&](std::string const& word) {
+            auto const found = values.find(word);
+            return found == values.end() ? word : found->second;
+        };
+        return std::ranges::all_of(
+            comparisons_, [&](Comparison const& one) { return (value(one.left) == value(one.right)) == one.equal; });
+    }
+    /// @throws InputError when it compares nothing that varies
+    void require_variables(std::map<std::string, std::string> const& all) const {
+        auto named = all;
+        named["target"];
+        if (variables(named).empty())
+            throw InputError{fmt::format("exclude names neither a variable of `for` nor target ({})", place_),
+                             "compare one of them"};
+    }
+
+private:
+    struct Comparison {
+        std::string left, right;
+        bool equal = true;
+    };
+    std::vector<Comparison> comparisons_;
+    std::string place_;
+};
+
 void add_rows(YamlMap& map, std::string const& file, Definitions const& definitions, Experiment& experiment) {
     auto const values = combinations(map.map(key("for")));
+    std::optional<Condition> exclude;
+    if (map.has(key("exclude"))) {
+        exclude.emplace(map.get<std::string>(key("exclude"), ""), map.place(std::string{key("exclude")}));
+        exclude->require_variables(values.front());
+    }
     auto rows = map.map(key("rows"));
     std::set<std::string> names;
     for (auto const& row : rows.keys()) {
         auto const node = rows.node(row);
+        auto const written = scalar(node, file);
         std::set<std::string> own;  // a row without the variables stands once
         for (auto const& value : values) {
             auto name = row;
-            auto text = scalar(node, file);
+            auto text = written;
+            std::set<std::string> used;
             for (auto const& [variable, replacement] : value) {
-                name = replace_all(name, "{" + variable + "}", replacement);
-                text = replace_all(text, "{" + variable + "}", replacement);
+                auto const braced = "{" + variable + "}";
+                if (row.find(braced) != std::string::npos || written.find(braced) != std::string::npos)
+                    used.insert(variable);
+                name = replace_all(name, braced, replacement);
+                text = replace_all(text, braced, replacement);
             }
             if (!own.insert(name + '\n' + text).second) continue;
             if (!names.insert(name).second)
                 throw InputError{fmt::format("row '{}' is named twice ({})", name, rows.place(node)),
                                  "let the name hold the variables that the expression holds"};
-            experiment.rows.push_back({name, definitions.check_row(parse_expression(text, place_of(node, file)))});
+            auto& made = experiment.rows.emplace_back();
+            made.name = name;
+            made.term = definitions.check_row(parse_expression(text, place_of(node, file)));
+            if (!exclude || !std::ranges::includes(used, exclude->variables(value))) continue;
+            for (auto const& column : experiment.targets.columns()) {
+                auto bound = value;
+                bound["target"] = column;
+                if (exclude->holds(bound)) made.excluded.insert(column);
+            }
         }
     }
     if (experiment.rows.empty())
         throw InputError{fmt::format("the experiment has no rows ({})", map.place()),
                          "name one and give it an expression, as in {base: base}"};
+}
+
+/// What `paper` names.
+PaperValues paper_of(YamlMap paper, std::filesystem::path const& path) {
+    std::string place;
+    for (auto const* const what : {"table", "figure"}) {
+        if (!paper.has(what)) continue;
+        if (!place.empty())
+            throw InputError{fmt::format("paper names a table and a figure ({})", paper.place()), "name one of them"};
+        place =
+            fmt::format("{}{} {}", static_cast<char>(std::toupper(*what)), what + 1, paper.get<std::string>(what, ""));
+    }
+    if (place.empty())
+        throw InputError{fmt::format("paper names neither a table nor a figure ({})", paper.place()),
+                         "write {table: 2, values: FILE}"};
+    auto const values = paper.require<std::string>("values", "the file of printed values");
+    paper.finish();
+    return read_paper_values((path.parent_path() / values).lexically_normal(), place);
+}
+
+void add_published(YamlMap& map, Experiment& experiment) {
+    auto const place = map.place(std::string{key("published")});
+    for (auto const& name : map.get<std::vector<std::string>>(key("published"), {})) {
+        if (!experiment.paper || !experiment.paper->published(name))
+            throw InputError{fmt::format("'{}' has no printed values ({})", name, place),
+                             "the file of `paper` needs a row with this system and the base n/a"};
+        if (std::ranges::find(experiment.published, name) != experiment.published.end() ||
+            std::ranges::find(experiment.rows, name, &Row::name) != experiment.rows.end())
+            throw InputError{fmt::format("row '{}' is named twice ({})", name, place), "choose another name"};
+        experiment.published.push_back(name);
+    }
+}
+
+Targets targets_of(YamlMap& map) {
+    auto const node = map.node(key("targets"));
+    if (!node.IsDefined())
+        throw InputError{fmt::format("targets is missing ({})", map.place()),
+                         "name targets of the run file, as in [science, politics]"};
+    try {
+        return Targets::from_json(to_json(node));
+    } catch (InputError const& error) {
+        throw InputError{fmt::format("{} ({})", error.what(), map.place(node)), error.remedy()};
+    }
+}
+
+/// The experiment files that a file stands for: itself, or those that it lists.
+void expand(std::filesystem::path const& path, std::vector<std::filesystem::path>& open,
+            std::vector<std::filesystem::path>& files) {
+    auto const real = std::filesystem::weakly_canonical(path);
+    if (std::ranges::find(open, real) != open.end())
+        throw InputError{fmt::format("'{}' lists itself", path.string()), "break the cycle"};
+    YamlMap map{read_yaml(path), path.string()};
+    if (!map.has(key("experiments"))) {
+        files.push_back(path);
+        return;
+    }
+    auto const listed = map.get<std::vector<std::string>>(key("experiments"), {});
+    for (auto const& other : map.keys())
+        if (other != key("experiments"))
+            throw InputError{fmt::format("'{}' of a file that lists experiments ({})", other, map.place(other)),
+                             "leave it out, or `experiments`"};
+    open.push_back(real);
+    for (auto const& name : listed) expand((path.parent_path() / name).lexically_normal(), open, files);
+    open.pop_back();
 }
 
 }  // namespace
@@ -143,22 +301,23 @@ Experiment load_experiment(std::filesystem::path const& path) {
         throw InputError{fmt::format("the experiment is named '{}' ({})", name, map.place(map.node(key("experiment")))),
                          "its results stand under its name: leave out / and do not begin with a dot"};
     experiment.title = map.get<std::string>(key("title"), "");
-    for (auto const* later : {key("paper"), key("published"), key("exclude")})
-        if (map.has(later))
-            throw InputError{fmt::format("'{}' is not there yet ({})", later, map.place(map.node(later))),
-                             "leave it out for now"};
-    auto const targets = map.node(key("targets"));
-    if (!targets.IsDefined())
-        throw InputError{fmt::format("targets is missing ({})", map.place()),
-                         "name targets of the run file, as in [science, politics]"};
-    if (!targets.IsSequence())
-        throw InputError{fmt::format("targets is not a list of ids ({})", map.place(targets)),
-                         "name targets of the run file, as in [science, politics]; other kinds are not there yet"};
-    experiment.targets = map.require<std::vector<std::string>>(key("targets"));
-    std::set<std::string> seen;
-    for (auto const& target : experiment.targets)
-        if (!seen.insert(target).second)
-            throw InputError{fmt::format("target '{}' is named twice ({})", target, map.place(targets))};
+    if (map.has(key("experiments")))
+        throw InputError{fmt::format("a file that lists experiments is no experiment ({})",
+                                     map.place(std::string{key("experiments")})),
+                         "name one of those that it lists"};
+    if (map.has(key("paper"))) experiment.paper = paper_of(map.map(key("paper")), path);
+    if (map.has(key("shows"))) {
+        auto const place = map.place(std::string{key("shows")});
+        if (auto const shows = map.get<std::string>(key("shows"), ""); shows != "data")
+            throw InputError{fmt::format("shows is '{}' ({})", shows, place), "use data, or leave it out"};
+        for (auto const* other : {key("targets"), key("rows"), key("for"), key("exclude"), key("published")})
+            if (map.has(other))
+                throw InputError{
+                    fmt::format("'{}' of an experiment that shows data ({})", other, map.place(std::string{other})),
+                    "leave it out"};
+        return experiment;
+    }
+    experiment.targets = targets_of(map);
     if (auto const average = map.get<std::string>(key("average"), "none"); average != "none" && average != "mean")
         throw InputError{fmt::format("average is '{}' ({})", average, map.place(map.node(key("average")))),
                          "use mean or none"};
@@ -171,13 +330,17 @@ Experiment load_experiment(std::filesystem::path const& path) {
     include(map, path, definitions, open, done);
     add_lets(map, definitions);
     add_rows(map, file, definitions, experiment);
+    add_published(map, experiment);
     return experiment;
 }
 
 std::vector<Experiment> load_experiments(std::vector<std::filesystem::path> const& paths) {
     std::vector<Experiment> result;
     std::map<std::string, std::string> names;
-    for (auto const& path : paths) {
+    std::vector<std::filesystem::path> files;
+    std::vector<std::filesystem::path> open;
+    for (auto const& path : paths) expand(path, open, files);
+    for (auto const& path : files) {
         result.push_back(load_experiment(path));
         auto const [other, fresh] = names.emplace(result.back().name, path.string());
         if (!fresh)

@@ -1,12 +1,33 @@
 #include "plan/graph.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "core/error.h"
 
 namespace samner::plan {
+
+std::vector<std::string> data_of_others(RunFile const& run, std::string const& expert,
+                                        std::set<std::string> const& pool) {
+    auto const ids_of = [&](std::string const& name) {
+        std::set<std::string> ids;
+        auto const found = run.experts.find(name);
+        if (found == run.experts.end() || !found->second.adapter.empty()) return ids;
+        for (auto const& ref : found->second.refs()) ids.insert(ref.id);
+        return ids;
+    };
+    auto const own = ids_of(expert);
+    std::set<std::string> left_out;
+    for (auto const& other : pool) {
+        auto const theirs = ids_of(other);
+        bool const narrower = !theirs.empty() && theirs.size() < own.size() && std::ranges::includes(own, theirs);
+        if (narrower) left_out.insert(theirs.begin(), theirs.end());
+    }
+    if (left_out.size() == own.size()) return {};  // nothing would be left of it
+    return {left_out.begin(), left_out.end()};
+}
 
 Graph::Graph(RunFile run, Inputs inputs) : run_{std::move(run)}, inputs_{std::move(inputs)} {}
 
@@ -32,38 +53,59 @@ work::Recipe Graph::recipe(std::vector<Expert> const& experts, Seeds const& seed
             auto const samples = run_.experts.at(share.expert).samples;
             auto& part = recipe.parts.emplace_back();
             part.expert = share.expert;
-            part.data = inputs_.experts.at(share.expert).sources;
+            if (!share.without.empty()) part.expert += fmt::format(" without {}", fmt::join(share.without, "+"));
+            part.data = sources(share);
             part.samples = samples;
             if (samples == 0) part.between = run_.samples_between;
-            if (expert.mixed())
-                part.cluster = work::OfCluster{{cluster(share.expert, share.clusters, seeds)}, share.cluster};
+            if (expert.mixed()) part.cluster = work::OfCluster{{cluster(share, seeds)}, share.cluster};
         }
     }
     return recipe;
 }
 
-std::int64_t Graph::expected_samples(work::Recipe const& recipe) const {
+std::int64_t Graph::expected_samples(std::vector<Expert> const& experts) const {
     std::int64_t all = 0;
-    for (auto const& part : recipe.parts) {
-        auto samples = part.samples;
-        if (samples == 0)
-            samples = std::clamp(inputs_.experts.at(part.expert).sentences, part.between.front(), part.between.back());
-        auto const* const clustered =
-            part.cluster ? &std::get<work::Cluster>(tasks_.at(part.cluster->labels.key).task) : nullptr;
-        all += clustered ? samples / clustered->clusters : samples;
+    for (auto const& expert : experts) {
+        for (auto const& share : expert.shares) {
+            auto samples = run_.experts.at(share.expert).samples;
+            auto const& between = run_.samples_between;
+            if (samples == 0)
+                samples = std::clamp(inputs_.experts.at(share.expert).sentences, between.front(), between.back());
+            all += samples / share.clusters;
+        }
     }
     return all;
 }
 
-std::string Graph::cluster(std::string const& expert, std::int64_t clusters, Seeds const& seeds) {
-    auto of = recipe({{expert, {{expert}}}}, seeds);
-    auto const texts = expected_samples(of);
+std::vector<work::DatasetSource> Graph::sources(Expert::Share const& share) const {
+    auto all = inputs_.experts.at(share.expert).sources;
+    std::erase_if(all, [&](work::DatasetSource const& source) {
+        return std::ranges::find(share.without, source.dataset) != share.without.end();
+    });
+    return all;
+}
+
+std::string Graph::cluster(Expert::Share const& share, Seeds const& seeds) {
+    Expert::Share whole{share.expert};
+    whole.without = share.without;
+    std::vector<Expert> const one{{share.expert, {whole}}};
+    auto of = recipe(one, seeds);
+    auto const texts = expected_samples(one);
     return add(work::Cluster{.encoder = inputs_.encoder,
                              .recipe = std::move(of),
-                             .clusters = clusters,
+                             .clusters = share.clusters,
                              .kmeans_seed = seeds.cluster,
                              .arithmetic = inputs_.of_encoder,
                              .texts = texts});
+}
+
+std::vector<Expert> Graph::set_apart(std::vector<Expert> pool) const {
+    std::set<std::string> names;
+    for (auto const& expert : pool)
+        for (auto const& share : expert.shares) names.insert(share.expert);
+    for (auto& expert : pool)
+        for (auto& share : expert.shares) share.without = data_of_others(run_, share.expert, names);
+    return pool;
 }
 
 Graph::Existing Graph::existing(Expert const& expert) const {
@@ -78,7 +120,7 @@ std::string Graph::train(std::vector<Expert> const& experts, Seeds const& seeds)
                 work::Import{.sha256 = found->adapter, .folder = expert->adapter, .expert = experts.front().name});
     }
     auto of = recipe(experts, seeds);
-    auto const samples = expected_samples(of);
+    auto const samples = expected_samples(experts);
     return add(work::Train{.base = inputs_.base,
                            .recipe = std::move(of),
                            .options = run_.train,
@@ -101,7 +143,7 @@ std::string Graph::encode(Expert const& expert, Seeds const& seeds) {
                                 .texts = found->sentences});
     }
     auto of = recipe({expert}, seeds);
-    auto const texts = expected_samples(of);
+    auto const texts = expected_samples({expert});
     return add(work::Encode{
         .encoder = inputs_.encoder, .of = std::move(of), .arithmetic = inputs_.of_encoder, .texts = texts});
 }

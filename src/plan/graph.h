@@ -43,6 +43,7 @@ struct Inputs {
     std::string encoder;  ///< hash of the encoder and its tokeniser
     std::map<std::string, Corpora> experts;
     std::map<std::string, Target> targets;
+    std::map<std::string, Target> domains = {};  ///< test sets of the experts that experiments have as targets
     int layers = 1;               ///< of the base model, whose adapters have work for that many merging ranks
     work::Arithmetic arithmetic;  ///< of the language model
     work::Arithmetic of_encoder = {};
@@ -54,7 +55,8 @@ struct Expert {
     struct Share {
         std::string expert;  ///< of the run file
         std::int64_t clusters = 1;
-        std::int64_t cluster = 0;  ///< which of them, from 0
+        std::int64_t cluster = 0;               ///< which of them, from 0
+        std::vector<std::string> without = {};  ///< ids of its data sets that another expert of the pool has for itself
 
         friend auto operator<=>(Share const&, Share const&) = default;
     };
@@ -62,6 +64,7 @@ struct Expert {
     std::vector<Share> shares;
 
     bool mixed() const { return shares.size() != 1 || name != shares.front().expert; }
+    friend bool operator==(Expert const&, Expert const&) = default;
 };
 
 /// What decodes: the base model, alone or with an adapter.
@@ -77,16 +80,24 @@ struct Chosen {
 
 /// On what, and with which seeds, an expression is evaluated.
 struct Context {
-    std::string target;  ///< its name in the run file
+    std::string target;  ///< its column
     work::Texts texts;   ///< all of it, or a part
     std::int64_t sentences = 0;
     Seeds seeds;
+    bool pooled = false;  ///< whether it is several targets as one
 };
 
 struct PlannedTask {
     work::Task task;
     std::vector<std::string> after;  ///< keys of the tasks that it waits for
 };
+
+/// The data sets of an expert that it does without, in a pool with another one that has just these for itself: finance
+/// with finer-ord takes that away from news with gmb-news and finer-ord (nine source domains, section 4.6). None where
+/// nothing would be left.
+/// @param pool  names of its experts in the run file
+std::vector<std::string> data_of_others(RunFile const& run, std::string const& expert,
+                                        std::set<std::string> const& pool);
 
 /// The tasks of a run, each once: equal work has equal keys. Knows what tasks are made of, and nothing of expressions.
 /// Nothing here touches files.
@@ -114,6 +125,9 @@ public:
                       std::vector<std::pair<std::string, double>> adapters, std::vector<std::string> names,
                       Seeds const& seeds);
 
+    /// A pool in which each data set has one expert: data_of_others is left out of each.
+    std::vector<Expert> set_apart(std::vector<Expert> pool) const;
+
     std::map<std::string, PlannedTask> const& tasks() const { return tasks_; }
     /// Tasks that became known since the last call.
     std::vector<std::string> take_new();
@@ -135,8 +149,10 @@ private:
     Existing existing(Expert const& expert) const;
     std::string add(work::Task task);
     work::Recipe recipe(std::vector<Expert> const& experts, Seeds const& seeds);
-    std::string cluster(std::string const& expert, std::int64_t clusters, Seeds const& seeds);
-    std::int64_t expected_samples(work::Recipe const& recipe) const;
+    std::string cluster(Expert::Share const& of, Seeds const& seeds);
+    /// The data sets of a share that are its own.
+    std::vector<work::DatasetSource> sources(Expert::Share const& share) const;
+    std::int64_t expected_samples(std::vector<Expert> const& experts) const;
     std::string infer(Model const& model, work::Texts texts, std::int64_t sentences,
                       std::optional<work::Sampling> sampling = {});
 

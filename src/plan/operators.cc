@@ -33,11 +33,16 @@ std::vector<std::string> names_of(std::vector<Expert> const& experts) {
     return names;
 }
 
+/// A pool, in which each data set has one expert.
+std::vector<Expert> pool_of(Term const& term, Planning const& planning) {
+    return planning.graph.set_apart(experts_of(term, planning.context.target));
+}
+
 /// A pool, with equal metrics, or a set.
 std::optional<std::vector<Chosen>> set_of(Term const& term, Planning const& planning) {
     if (term.type != Type::pool) return planned<PlanSet>(term)(term, planning);
     std::vector<Chosen> all;
-    for (auto& expert : experts_of(term, planning.context.target)) all.push_back({std::move(expert), 1.0});
+    for (auto& expert : pool_of(term, planning)) all.push_back({std::move(expert), 1.0});
     return all;
 }
 
@@ -45,16 +50,23 @@ std::optional<Model> model_of(Term const& term, Planning const& planning) {
     return planned<PlanModel>(term)(term, planning);
 }
 
+/// What an answer of a model that is not known yet waits for.
+std::string awaited(Term const& model, Planning const& planning, std::string const& how = {}) {
+    auto const& [target, texts, sentences, seeds, pooled] = planning.context;
+    return fmt::format("{} {} {} {}", model.text(), how, canonical(to_wire(texts)), canonical(to_wire(seeds)));
+}
+
 /// Predictions, or those of a model on the target.
 work::Answer answer_of(Term const& term, Planning const& planning) {
     if (term.type != Type::model) return planned<PlanAnswer>(term)(term, planning);
     auto const model = model_of(term, planning);
-    return work::Answer::stored(model ? planning.graph.infer(*model, planning.context) : std::string{});
+    if (!model) return work::Answer::awaiting(awaited(term, planning));
+    return work::Answer::stored(planning.graph.infer(*model, planning.context));
 }
 
 std::vector<work::Answer> answers_of_experts(Term const& pool, Planning const& planning) {
     std::vector<work::Answer> answers;
-    for (auto const& expert : experts_of(pool, planning.context.target)) {
+    for (auto const& expert : pool_of(pool, planning)) {
         Model const model{planning.graph.train({expert}, planning.context.seeds), expert.name};
         answers.push_back(work::Answer::stored(planning.graph.infer(model, planning.context)));
     }
@@ -150,7 +162,7 @@ std::optional<std::vector<Chosen>> selected(Planning const& planning, work::Metr
 
 std::optional<std::vector<Chosen>> plan_select(Term const& term, Planning const& planning) {
     auto const m = whole(*term.argument("m"), "m");
-    auto const experts = experts_of(*term.argument("pool"), planning.context.target);
+    auto const experts = pool_of(*term.argument("pool"), planning);
     if (m > std::ssize(experts)) {
         fail(fmt::format("m is {}, but the pool has {} experts for the target '{}'", m, experts.size(),
                          planning.context.target),
@@ -175,7 +187,7 @@ std::vector<Chosen> by_best_rank(std::vector<Chosen> const& first, std::vector<C
     std::vector<Chosen> all;
     auto const take = [&](std::vector<Chosen> const& from, std::size_t rank) {
         if (rank >= from.size()) return;
-        auto const known = [&](Chosen const& one) { return one.expert.name == from[rank].expert.name; };
+        auto const known = [&](Chosen const& one) { return one.expert == from[rank].expert; };
         if (std::ranges::none_of(all, known)) all.push_back(from[rank]);
     };
     for (std::size_t rank = 0; rank < std::max(first.size(), second.size()); ++rank) {
@@ -186,7 +198,7 @@ std::vector<Chosen> by_best_rank(std::vector<Chosen> const& first, std::vector<C
 }
 
 bool holds(std::vector<Chosen> const& set, Expert const& expert) {
-    return std::ranges::any_of(set, [&](Chosen const& one) { return one.expert.name == expert.name; });
+    return std::ranges::any_of(set, [&](Chosen const& one) { return one.expert == expert; });
 }
 
 std::optional<std::vector<Chosen>> plan_unite(Term const& term, Planning const& planning) {
@@ -205,12 +217,12 @@ void check_unite(Term const& term) {
 }
 
 /// The experts among which a set is chosen, each once.
-std::vector<Expert> candidates_of(Term const& term, std::string const& target) {
-    if (term.type == Type::pool) return experts_of(term, target);
-    if (auto const pool = term.argument("pool")) return candidates_of(*pool, target);
-    auto all = candidates_of(*term.argument("first"), target);
-    for (auto& expert : candidates_of(*term.argument("second"), target)) {
-        if (std::ranges::find(all, expert.name, &Expert::name) == all.end()) all.push_back(std::move(expert));
+std::vector<Expert> candidates_of(Term const& term, Planning const& planning) {
+    if (term.type == Type::pool) return pool_of(term, planning);
+    if (auto const pool = term.argument("pool")) return candidates_of(*pool, planning);
+    auto all = candidates_of(*term.argument("first"), planning);
+    for (auto& expert : candidates_of(*term.argument("second"), planning)) {
+        if (std::ranges::find(all, expert) == all.end()) all.push_back(std::move(expert));
     }
     return all;
 }
@@ -230,10 +242,10 @@ std::optional<std::vector<Chosen>> plan_intersect(Term const& term, Planning con
     auto both = by_best_rank(*first, *second);
     std::erase_if(both, [&](Chosen const& one) { return !holds(*first, one.expert) || !holds(*second, one.expert); });
     if (!both.empty()) return both;
+    if (term.argument("if_empty")->name == "none") throw EmptySet{};
     constexpr std::int64_t usual = 10;  // as select has it
     auto const sampled = most_sampled(term);
-    return selected(planning, work::Metric::fused, 1, sampled > 0 ? sampled : usual,
-                    candidates_of(term, planning.context.target));
+    return selected(planning, work::Metric::fused, 1, sampled > 0 ? sampled : usual, candidates_of(term, planning));
 }
 
 // merge
@@ -399,13 +411,13 @@ void check_merge(Term const& term) {
 // unified, expert, base
 
 std::optional<Model> plan_unified(Term const& term, Planning const& planning) {
-    auto experts = experts_of(*term.argument("pool"), planning.context.target);
+    auto experts = pool_of(*term.argument("pool"), planning);
     std::ranges::sort(experts, {}, &Expert::name);
     return Model{planning.graph.train(experts, planning.context.seeds), "unified"};
 }
 
 std::optional<Model> plan_expert(Term const& term, Planning const& planning) {
-    auto const experts = experts_of(*term.argument("pool"), planning.context.target);
+    auto const experts = pool_of(*term.argument("pool"), planning);
     auto const which = term.argument("which");
     auto const found =
         which->type == Type::number
@@ -459,7 +471,12 @@ std::vector<work::Answer> plan_sample(Term const& term, Planning const& planning
     std::vector<work::Answer> answers;
     for (std::int64_t i = 0; i < whole(*term.argument("n"), "n"); ++i) {
         work::Sampling const sampling{temperature, planning.context.seeds.sample, static_cast<std::uint64_t>(i)};
-        answers.push_back(work::Answer::stored(model ? planning.graph.infer(*model, planning.context, sampling) : ""));
+        if (model) {
+            answers.push_back(work::Answer::stored(planning.graph.infer(*model, planning.context, sampling)));
+        } else {
+            auto const how = fmt::format("answer {} at {}", i + 1, temperature);
+            answers.push_back(work::Answer::awaiting(awaited(*term.argument("model"), planning, how)));
+        }
     }
     return answers;
 }
@@ -472,7 +489,9 @@ void check_sample(Term const& term) {
 
 work::Answer plan_split(Term const& term, Planning const& planning) {
     auto const what = term.argument("what");
-    if (what->name == "pooled") fail("targets cannot be pooled yet", what->place, "split each target, or leave it out");
+    if (what->name == "pooled" && !planning.context.pooled)
+        fail(fmt::format("the target '{}' is not pooled", planning.context.target), what->place,
+             "split target, or give the experiment the targets {pooled: [...]}");
     auto const clusters = whole(*term.argument("clusters"), "split's number of clusters");
     auto const& system = *term.argument("system");
     if (clusters == 1) return answer_of(system, planning);
@@ -576,9 +595,9 @@ std::map<std::string, Operator, std::less<>> const& operators() {
                          {.name = "if_empty",
                           .types = {name},
                           .fallback = "fused",
-                          .choices = {"fused"},
+                          .choices = {"fused", "none"},
                           .help = "What stands in for an empty one: the first by the fused metric among the experts "
-                                  "that both were chosen from."}},
+                                  "that both were chosen from; or nothing, and the cell says so."}},
           .plan = plan_intersect}},
         {"merge",
          {.result = model,
@@ -653,7 +672,8 @@ std::map<std::string, Operator, std::less<>> const& operators() {
           .parameters = {{.name = "what",
                           .types = {name},
                           .choices = {"target", "pooled"},
-                          .help = "The sentences of the target; all targets together (pooled) are not there yet."},
+                          .help = "The sentences of the target; or of all targets together, where the experiment has "
+                                  "`targets: {pooled: [...]}`."},
                          {.name = "clusters", .types = {number}, .help = whole_number},
                          {.name = "system", .types = answers, .help = "What is done with a cluster as a target."}},
           .plan = plan_split,

@@ -61,8 +61,12 @@ std::vector<Expert> experts_of(Term const& pool, std::string const& target = {})
 /// @param settings  of the run file
 std::vector<std::string> excessive_merges(Term const& row, merge::Settings const& settings);
 
+/// What is thrown where a set is empty and the row has nothing that stands in for it.
+struct EmptySet {};
+
 /// The predictions that a row gives; open ones where a selection is not known. Adds the tasks that it needs.
 /// @throws InputError for what is not there yet or does not fit
+/// @throws EmptySet
 work::Answer plan_row(Term const& row, Planning const& planning);
 
 /// @throws InputError `WHAT (file:line:column) — REMEDY`

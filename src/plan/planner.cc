@@ -1,6 +1,7 @@
 #include "plan/planner.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <iterator>
@@ -20,12 +21,46 @@ void find_samples(Term const& term, std::map<std::int64_t, Place>& samples) {
     for (auto const& [parameter, argument] : term.arguments) find_samples(*argument, samples);
 }
 
+/// What is asked in a column of an experiment, and what of that is scored.
+struct Asked {
+    work::Texts texts;
+    std::int64_t sentences = 0;
+    std::optional<std::size_t> source = {};
+};
+
+Asked asked(Targets const& targets, std::string const& column, std::int64_t trial, Seeds const& seeds,
+            Inputs const& inputs) {
+    if (targets.of_experts()) {
+        auto const& domain = inputs.domains.at(column);
+        return {domain.texts, domain.sentences};
+    }
+    if (targets.kind != Targets::Kind::pooled) {
+        auto const& target = inputs.targets.at(column);
+        if (targets.kind == Targets::Kind::listed) return {target.texts, target.sentences};
+        // Repeats draw other sentences, too.
+        auto const number = seeds.sample * static_cast<std::uint64_t>(targets.trials) +
+                            static_cast<std::uint64_t>(std::max<std::int64_t>(trial, 1) - 1);
+        return {target.texts.with(work::OneSentence{number}), 1};
+    }
+    Asked pooled;
+    for (std::size_t i = 0; i < targets.names.size(); ++i) {
+        auto const& target = inputs.targets.at(targets.names[i]);
+        pooled.texts.sources.insert(pooled.texts.sources.end(), target.texts.sources.begin(),
+                                    target.texts.sources.end());
+        pooled.texts.views = target.texts.views;  // equal ones: check_names sees to it
+        pooled.sentences += target.sentences;
+        if (targets.names[i] == column) pooled.source = i;
+    }
+    return pooled;
+}
+
 /// Adds warnings of samples that are larger than a target of their experiment.
 void check_samples(Experiment const& experiment, Inputs const& inputs, std::vector<std::string>& found) {
     std::map<std::int64_t, Place> samples;
     for (auto const& row : experiment.rows) find_samples(*row.term, samples);
-    for (auto const& name : experiment.targets) {
-        auto const there = inputs.targets.at(name).sentences;
+    if (experiment.targets.kind == Targets::Kind::one_sentence) return;  // all that is there is what is asked for
+    for (auto const& name : experiment.targets.columns()) {
+        auto const there = asked(experiment.targets, name, 0, {}, inputs).sentences;
         for (auto const& [k, place] : samples) {
             if (k <= there) continue;
             found.push_back(fmt::format(
@@ -36,12 +71,40 @@ void check_samples(Experiment const& experiment, Inputs const& inputs, std::vect
     }
 }
 
+void find_pools(Term const& term, std::vector<Term const*>& pools) {
+    if (term.type == Type::pool) {
+        pools.push_back(&term);
+        return;
+    }
+    for (auto const& [parameter, argument] : term.arguments) find_pools(*argument, pools);
+}
+
+/// Notes the data that experts leave to others of their pool.
+void note_apart(Experiment const& experiment, RunFile const& run, std::vector<std::string>& found) {
+    std::vector<Term const*> pools;
+    for (auto const& row : experiment.rows) find_pools(*row.term, pools);
+    for (auto const* const pool : pools) {
+        std::set<std::string> names;
+        for (auto const& expert : experts_of(*pool))
+            for (auto const& share : expert.shares) names.insert(share.expert);
+        for (auto const& name : names) {
+            auto const others = data_of_others(run, name, names);
+            if (others.empty()) continue;
+            found.push_back(
+                fmt::format("in a pool with all its experts, '{}' is trained without {}, which is another's "
+                            "own ({}) — nothing is to be done about it",
+                            name, fmt::join(others, " and "), pool->place.text()));
+        }
+    }
+}
+
 }  // namespace
 
 std::vector<std::string> warnings(std::vector<Experiment> const& experiments, RunFile const& run,
                                   Inputs const& inputs) {
     std::vector<std::string> found;
-    for (auto const& [name, target] : run.targets) {
+    for (auto const& name : names_in(experiments).targets) {
+        auto const& target = run.targets.at(name);
         auto const there = inputs.targets.at(name).sentences;
         if (target.sentences <= there) continue;
         found.push_back(fmt::format(
@@ -51,6 +114,7 @@ std::vector<std::string> warnings(std::vector<Experiment> const& experiments, Ru
     }
     for (auto const& experiment : experiments) {
         check_samples(experiment, inputs, found);
+        note_apart(experiment, run, found);
         for (auto const& row : experiment.rows)
             std::ranges::move(excessive_merges(*row.term, run.merge), std::back_inserter(found));
     }
@@ -62,28 +126,43 @@ std::vector<std::string> warnings(std::vector<Experiment> const& experiments, Ru
 Plan::Plan(std::vector<Experiment> experiments, RunFile run, Inputs inputs)
     : experiments_{std::move(experiments)}, graph_{std::move(run), std::move(inputs)} {
     check_names(experiments_, graph_.run());
-    for (auto const& experiment : experiments_) {
-        for (auto const& row : experiment.rows) {
-            for (auto const& target : experiment.targets) {
-                for (auto const& repeat : graph_.run().repeats) {
-                    cells_.push_back({experiment.name, row.name, target, repeat, Cell::Status::pending, {}});
-                    terms_.push_back(row.term);
-                }
-            }
-        }
-    }
+    for (auto const& experiment : experiments_)
+        for (auto const& row : experiment.rows) add_cells(experiment, row);
     for (std::size_t cell = 0; cell < cells_.size(); ++cell) expand(cell);
 }
 
-Context Plan::context_of(Cell const& cell) const {
-    auto const& target = graph_.inputs().targets.at(cell.target);
-    return {cell.target, target.texts, target.sentences, cell.repeat.seeds};
+void Plan::add_cells(Experiment const& experiment, Row const& row) {
+    for (auto const& column : experiment.targets.columns()) {
+        for (auto const& repeat : graph_.run().repeats) {
+            for (auto const trial : experiment.targets.trial_numbers()) {
+                auto& cell = cells_.emplace_back(Cell{experiment.name, row.name, column, repeat, {}, {}});
+                auto of = asked(experiment.targets, column, trial, repeat.seeds, graph_.inputs());
+                cell.trial = trial;
+                cell.texts = std::move(of.texts);
+                cell.sentences = of.sentences;
+                cell.source = of.source;
+                if (row.excluded.contains(column)) cell.status = Cell::Status::excluded;
+                terms_.push_back(row.term);
+                pooled_.push_back(experiment.targets.kind == Targets::Kind::pooled);
+            }
+        }
+    }
 }
 
 void Plan::expand(std::size_t index) {
     auto& cell = cells_[index];
+    if (cell.status == Cell::Status::excluded) return;
     std::set<std::string> open;
-    cell.answer = plan_row(*terms_[index], {graph_, context_of(cell), open});
+    // Pooled targets are one, whichever of them is scored.
+    Context const context{pooled_[index] ? std::string{pooled_column} : cell.target, cell.texts, cell.sentences,
+                          cell.repeat.seeds, pooled_[index]};
+    try {
+        cell.answer = plan_row(*terms_[index], {graph_, context, open});
+    } catch (EmptySet) {
+        cell.answer = {};
+        cell.status = Cell::Status::empty_set;
+        return;
+    }
     for (auto const& selection : open) waiting_[selection].insert(index);
     cell.selections.insert(open.begin(), open.end());
     if (cell.answer.open()) return;
@@ -119,20 +198,28 @@ void Plan::failed(std::string const& key) {
     for (std::size_t cell = 0; cell < cells_.size(); ++cell) settle(cell);
     for (auto const& [selection, cells] : waiting_) {
         if (!is_lost(selection)) continue;
-        for (auto const cell : cells) cells_[cell].status = Cell::Status::failed;
+        for (auto const cell : cells) {
+            if (cells_[cell].status == Cell::Status::pending) cells_[cell].status = Cell::Status::failed;
+        }
     }
 }
 
 Plan::Totals Plan::totals() const {
     Totals totals;
+    std::map<std::string, std::int64_t> open;
     for (auto const& cell : cells_) {
-        auto const sentences = inputs().targets.at(cell.target).sentences;
+        // What is scored of pooled targets apart is asked once, for all of them; what is left out, never.
+        if (cell.source || cell.status == Cell::Status::excluded || cell.status == Cell::Status::empty_set) continue;
+        auto const sentences = cell.sentences;
         totals.passes_asked += cell.answer.passes_asked();
         totals.sentences_asked += cell.answer.sentences_asked(sentences);
         totals.open += cell.answer.open();
         if (cell.status != Cell::Status::pending) continue;
-        totals.passes_most += cell.answer.passes_open();
-        totals.sentences_most += cell.answer.sentences_open(sentences);
+        open.merge(cell.answer.passes_open(sentences));
+    }
+    for (auto const& [awaited, sentences] : open) {
+        ++totals.passes_most;
+        totals.sentences_most += sentences;
     }
     for (auto const& [key, planned] : tasks()) {
         auto const* const infer = std::get_if<work::Infer>(&planned.task);

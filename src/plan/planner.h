@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -14,7 +15,13 @@ namespace samner::plan {
 
 /// One value of a grid: a row of an experiment on a target in a repeat.
 struct Cell {
-    enum class Status { pending, done, failed };
+    enum class Status {
+        pending,
+        done,
+        failed,
+        excluded,   ///< the experiment leaves it out
+        empty_set,  ///< the row merges a set that turned out to be empty
+    };
     std::string experiment;
     std::string system;
     std::string target;
@@ -22,6 +29,11 @@ struct Cell {
     Status status = Status::pending;
     work::Answer answer;                    ///< open while a selection that it needs is
     std::set<std::string> selections = {};  ///< keys of the select tasks that it depends on, as far as they are known
+    std::int64_t trial = 0;                 ///< of one-sentence targets, from 1; 0: the target has no trials
+    work::Texts texts = {};                 ///< what the answer is of
+    std::int64_t sentences = 0;             ///< of them, expected
+    /// Where what is scored is one source of pooled texts, that source's number; nothing: all of them.
+    std::optional<std::size_t> source = {};
 };
 
 /// What users should know before they run this, each in the form WHAT (place) - REMEDY: targets that have fewer
@@ -65,12 +77,13 @@ public:
 private:
     void expand(std::size_t cell);
     void settle(std::size_t cell);
-    Context context_of(Cell const& cell) const;
+    void add_cells(Experiment const& experiment, Row const& row);
 
     std::vector<Experiment> experiments_;
     Graph graph_;
     std::vector<Cell> cells_;
     std::vector<Term::Ptr> terms_;                          ///< of the cells
+    std::vector<bool> pooled_;                              ///< likewise: whether their targets are pooled
     std::map<std::string, std::set<std::size_t>> waiting_;  ///< cells by the select task that they wait for
     std::map<std::string, std::set<std::size_t>> users_;    ///< cells by the tasks that they read
 };

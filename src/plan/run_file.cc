@@ -121,14 +121,18 @@ public:
     static Json of(T const& value) {
         return to_wire(value);
     }
+    /// Takes newer keys out of an object that have their usual values.
+    static auto leave_out_usual(Json& object) {
+        return [&object](Key const& key, auto const& usual, auto&&...) {
+            if (key.newer && object.at(std::string{key.name}) == of(usual)) object.erase(std::string{key.name});
+        };
+    }
     template <HasKeys T>
     static Json of(T const& value) {
         Json object;
         T::keys(value, Writer{object});
         T const usual{};
-        T::keys(usual, [&](Key const& key, auto const& other, auto&&...) {
-            if (key.newer && object.at(std::string{key.name}) == of(other)) object.erase(std::string{key.name});
-        });
+        T::keys(usual, leave_out_usual(object));
         return object;
     }
     template <class T>
@@ -139,10 +143,13 @@ public:
     }
     static Json of(ExpertRecipe const& expert) {
         Json object;
+        ExpertRecipe const usual;
         if (expert.adapter.empty()) {
             ExpertRecipe::keys(expert, Writer{object});
+            ExpertRecipe::keys(usual, leave_out_usual(object));
         } else {
             ExpertRecipe::existing_keys(expert, Writer{object});
+            ExpertRecipe::existing_keys(usual, leave_out_usual(object));
         }
         return object;
     }
@@ -285,6 +292,7 @@ private:
             demand(!recipe.adapter.empty(), map.place("adapter"), fmt::format("{}.adapter is empty", map.path()),
                    "name a PEFT folder");
             for (auto const& dataset : recipe.texts) work::parse_dataset_ref(dataset, "train", map.place("texts"));
+            for (auto const& dataset : recipe.test) work::parse_dataset_ref(dataset, "test", map.place("test"));
             map.finish();
             return;
         }
@@ -299,6 +307,7 @@ private:
             distinct.insert(work::parse_dataset_ref(dataset, "train", place).id);
         demand(distinct.size() == recipe.datasets.size(), place,
                fmt::format("expert '{}' names a data set twice", name), "name each once");
+        for (auto const& dataset : recipe.test) work::parse_dataset_ref(dataset, "test", map.place("test"));
         reader.check();
     }
     void read(Key const&, std::string const& name, train::Options& options) {
@@ -373,6 +382,14 @@ std::vector<work::DatasetRef> ExpertRecipe::refs() const {
     return refs;
 }
 
+std::vector<work::DatasetRef> ExpertRecipe::test_refs() const {
+    std::vector<work::DatasetRef> all;
+    for (auto const& dataset : test) all.push_back(work::parse_dataset_ref(dataset, "test", "run file"));
+    if (!all.empty()) return all;
+    for (auto const& ref : refs()) all.push_back({ref.id, {"test"}});
+    return all;
+}
+
 RunFile load_run_file(std::filesystem::path const& path, std::vector<std::string> const& overrides) {
     return parse_run_file(read_text(path), path.string(), overrides);
 }
@@ -396,6 +413,19 @@ RunFile parse_run_file(std::string const& text, std::string const& place, std::v
     return run;
 }
 
+namespace {
+
+/// YAML has no way to write null that is read as one here.
+Json without_nulls(Json value) {
+    if (value.is_object())
+        std::erase_if(value.get_ref<Json::object_t&>(), [](auto const& entry) { return entry.second.is_null(); });
+    if (value.is_structured())
+        for (auto& item : value) item = without_nulls(std::move(item));
+    return value;
+}
+
+}  // namespace
+
 std::string frozen(std::vector<Experiment> const& experiments, RunFile const& run, RunArithmetic const& arithmetic) {
     auto settings = Writer::of(run);
     settings.erase("threads");
@@ -407,9 +437,15 @@ std::string frozen(std::vector<Experiment> const& experiments, RunFile const& ru
     for (auto const& experiment : experiments) {
         auto& table = tables[experiment.name];
         table["title"] = experiment.title;
-        table["targets"] = experiment.targets;
+        if (experiment.paper) table["paper"] = without_nulls(to_wire(*experiment.paper));
+        if (experiment.shows_data()) continue;
+        table["targets"] = experiment.targets.to_json();
         table["average"] = experiment.average;
-        for (auto const& row : experiment.rows) table["rows"].push_back(Json{{row.name, row.term->text()}});
+        if (!experiment.published.empty()) table["published"] = experiment.published;
+        for (auto const& row : experiment.rows) {
+            table["rows"].push_back(Json{{row.name, row.term->text()}});
+            if (!row.excluded.empty()) table["excluded"][row.name] = row.excluded;
+        }
     }
     Json all{{"run", settings}, {"experiments", tables}};
     if (!arithmetic.model.exact() || !arithmetic.encoder.exact()) all["arithmetic"] = to_wire(arithmetic);
@@ -429,12 +465,24 @@ Frozen load_frozen(std::filesystem::path const& path) {
         auto& experiment = result.experiments.emplace_back();
         experiment.name = name;
         experiment.title = table.require<std::string>("title");
-        experiment.targets = table.require<std::vector<std::string>>("targets");
+        if (table.has("paper"))
+            experiment.paper = from_wire<PaperValues>(to_json(table.node("paper")), "paper", path.string());
+        if (!table.has("rows")) {
+            table.finish();
+            continue;
+        }
+        experiment.targets = Targets::from_json(to_json(table.node("targets")));
         experiment.average = table.require<bool>("average");
+        experiment.published = table.get<std::vector<std::string>>("published", {});
+        auto excluded = table.map("excluded");
         for (auto const& row : table.node("rows")) {
             for (auto const& entry : row) {
                 auto const expression = parse_expression(entry.second.Scalar(), {path.string(), 1, 1});
-                experiment.rows.push_back({entry.first.Scalar(), Definitions{}.check_row(expression)});
+                auto& made = experiment.rows.emplace_back();
+                made.name = entry.first.Scalar();
+                made.term = Definitions{}.check_row(expression);
+                auto const columns = excluded.get<std::vector<std::string>>(made.name, {});
+                made.excluded = {columns.begin(), columns.end()};
             }
         }
         table.finish();
@@ -453,14 +501,46 @@ std::vector<std::string> differences(std::string const& frozen, std::string cons
     return first_of(differing_members(settings(frozen), settings(other)), shown);
 }
 
+Named names_in(std::vector<Experiment> const& experiments) {
+    Named named;
+    for (auto const& experiment : experiments) {
+        auto& of_targets = experiment.targets.of_experts() ? named.experts : named.targets;
+        of_targets.insert(experiment.targets.names.begin(), experiment.targets.names.end());
+        for (auto const& row : experiment.rows)
+            visit_experts(*row.term, [&](Term const& name) { named.experts.insert(name.name); });
+    }
+    return named;
+}
+
+namespace {
+
+void check_targets(Experiment const& experiment, RunFile const& run) {
+    auto const& targets = experiment.targets;
+    for (auto const& name : targets.names) {
+        if (targets.of_experts()) {
+            if (!run.experts.contains(name))
+                throw InputError{fmt::format("experiment {} has the domain '{}', which the run file has no expert of",
+                                             experiment.name, name),
+                                 name_suggestion(name, keys_of(run.experts))};
+            continue;
+        }
+        if (!run.targets.contains(name))
+            throw InputError{
+                fmt::format("experiment {} has the target '{}', which the run file does not", experiment.name, name),
+                name_suggestion(name, keys_of(run.targets))};
+        auto const& first = targets.names.front();
+        if (targets.kind == Targets::Kind::pooled && run.targets.at(name).sentences != run.targets.at(first).sentences)
+            throw InputError{fmt::format("experiment {} pools the targets '{}' and '{}', which have other `sentences`",
+                                         experiment.name, first, name),
+                             "give all pooled targets the same number in the run file, or none"};
+    }
+}
+
+}  // namespace
+
 void check_names(std::vector<Experiment> const& experiments, RunFile const& run) {
     for (auto const& experiment : experiments) {
-        for (auto const& target : experiment.targets) {
-            if (run.targets.contains(target)) continue;
-            throw InputError{
-                fmt::format("experiment {} has the target '{}', which the run file does not", experiment.name, target),
-                name_suggestion(target, keys_of(run.targets))};
-        }
+        check_targets(experiment, run);
         for (auto const& row : experiment.rows) {
             visit_experts(*row.term, [&](Term const& name) {
                 if (run.experts.contains(name.name)) return;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,8 +38,12 @@ struct ExpertRecipe {
     std::string adapter = {};             ///< a PEFT folder; not empty: nothing is trained
     std::vector<std::string> texts = {};  ///< of such an expert: data sets whose texts stand for its domain
 
+    std::vector<std::string> test = {};  ///< data sets that its domain is tested on; empty: the test splits of `refs`
+
     /// Of the data sets that it is trained on, or whose texts stand for its domain.
     std::vector<work::DatasetRef> refs() const;
+    /// That its domain is tested on, where experiments have it as a target.
+    std::vector<work::DatasetRef> test_refs() const;
 
     /// The keys of an expert that is trained.
     template <class Self, class Visit>
@@ -56,6 +61,12 @@ struct ExpertRecipe {
                   .range = "1 or more, or auto",
                   .automatic = true},
               self.samples, positive);
+        visit(Key{.name = "test",
+                  .help =
+                      "Data sets on which the domain is tested, for `targets: {domains: […]}` and `{languages: […]}`; "
+                      "empty: the split test of each of `datasets`.",
+                  .newer = true},
+              self.test);
     }
     /// Those of one that exists.
     template <class Self, class Visit>
@@ -65,6 +76,8 @@ struct ExpertRecipe {
                   .help = "Data sets whose texts stand for the expert's domain. Selections need them, also those by "
                           "sampling, where ties go to the nearer domain."},
               self.texts);
+        visit(Key{.name = "test", .help = "As for an expert that is trained; empty: those of `texts`.", .newer = true},
+              self.test);
     }
 };
 
@@ -104,7 +117,8 @@ struct RunFile {
     std::vector<std::string> datasets{"configs/data"};  ///< folders of data set descriptions
     std::map<std::string, ExpertRecipe> experts;
     std::map<std::string, Target> targets;
-    train::Options train;  ///< its dtype is `dtype`
+    std::int64_t domain_sentences = 0;  ///< of each test set of a domain only the first so many; 0: all
+    train::Options train;               ///< its dtype is `dtype`
     work::TrainingPrompt prompt;
     struct Infer {
         std::int64_t max_new_tokens = 256;
@@ -172,6 +186,11 @@ struct RunFile {
         visit(Key{.name = "datasets", .help = "Folders of data set descriptions."}, self.datasets);
         visit(Key{.name = "experts", .help = "The experts that experiments can name."}, self.experts);
         visit(Key{.name = "targets", .help = "The targets that experiments can name."}, self.targets);
+        visit(Key{.name = "domain_sentences",
+                  .help = "Of each data set on which a domain is tested, only the first so many.",
+                  .range = "0 (all) or more",
+                  .newer = true},
+              self.domain_sentences, not_negative);
         visit(Key{.name = "device", .help = "Where models compute: cpu or cuda."}, self.device);
         visit(Key{.name = "dtype",
                   .help = "In which numbers they compute. bf16 needs half the memory and promises the "
@@ -253,7 +272,14 @@ Frozen load_frozen(std::filesystem::path const& path);
 /// Names of the settings in which two frozen texts differ; of more than five the first ones, and how many more.
 std::vector<std::string> differences(std::string const& frozen, std::string const& other);
 
-/// Checks that every expert and target that the experiments name is in the run file.
+/// The experts and targets of a run file that experiments name.
+struct Named {
+    std::set<std::string> experts;
+    std::set<std::string> targets;
+};
+Named names_in(std::vector<Experiment> const& experiments);
+
+/// Checks that every expert and target that the experiments name is in the run file, and that pooled targets can be.
 /// @throws InputError naming the row, with did-you-mean
 void check_names(std::vector<Experiment> const& experiments, RunFile const& run);
 

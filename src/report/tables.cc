@@ -16,18 +16,6 @@ namespace {
 
 constexpr auto missing = std::numeric_limits<double>::quiet_NaN();
 
-store::CellStatus status_of(plan::Cell const& cell) {
-    switch (cell.status) {
-        case plan::Cell::Status::done:
-            return store::CellStatus::done;
-        case plan::Cell::Status::failed:
-            return store::CellStatus::failed;
-        case plan::Cell::Status::pending:
-            return store::CellStatus::pending;
-    }
-    throw Error{"a cell without a status"};
-}
-
 double value_or_missing(std::map<std::string, double> const& values, std::string const& name) {
     auto const found = values.find(name);
     return found == values.end() ? missing : found->second;
@@ -53,6 +41,10 @@ store::Table cells_table(View const& view) {
              {"base", "", "base model", of([&](Scored) { return view.base; })},
              {"system", "", "row of the experiment", of([](Scored scored) { return scored.cell.system; })},
              {"target", "", "target domain", of([](Scored scored) { return scored.cell.target; })},
+             {"trial", "1", "trial of a one-sentence target, from 1; 0: no trials",
+              of([](Scored scored) { return scored.cell.trial; })},
+             {"status", "", "state of the cell",
+              of([](Scored scored) { return std::string{store::status_name(scored.status())}; })},
              {"metric", "", "how mentions are compared", of([](Scored) { return std::string{"entity"}; })},
              {"seed", "1", "seed of the repeat", of([](Scored scored) { return scored.cell.repeat.label; })},
              {"tp", "mentions", "true positives", of([](Scored scored) { return scored.counts.true_positive; })},
@@ -156,9 +148,18 @@ store::Grid grid_of(View const& view, Grid const& shown) {
     for (auto const& repeat : view.repeats) grid.seeds.push_back(repeat.label);
     for (std::size_t target = 0; target < shown.targets.size(); ++target) {
         for (auto const& row : shown.values) {
-            for (auto const cell : row[target].cells) {
-                grid.f1.push_back(view.cells[cell].f1().value_or(missing));
-                grid.status.push_back(status_of(view.cells[cell].cell));
+            auto const& value = row[target];
+            auto const trials = value.cells.size() / grid.seeds.size();
+            for (std::size_t seed = 0; seed < grid.seeds.size(); ++seed) {
+                double sum = value.cells.empty() ? value.mean : 0;
+                auto status = value.cells.empty() ? value.status : store::CellStatus::done;
+                for (std::size_t i = 0; i < trials; ++i) {
+                    auto const& scored = view.cells[value.cells[seed * trials + i]];
+                    sum += scored.f1().value_or(missing) / static_cast<double>(trials);
+                    if (status == store::CellStatus::done) status = scored.status();
+                }
+                grid.f1.push_back(sum);
+                grid.status.push_back(status);
             }
         }
     }

@@ -31,15 +31,17 @@ public:
         ScoredCell scored{cell};
         add_passes(scored);
         if (cell.status != plan::Cell::Status::done) return scored;
-        auto const& target = target_of(cell.target);
+        auto const& target = target_of(cell.texts);
         try {
             auto const predicted = work::evaluate(cell.answer, evidence(target));
-            for (std::size_t i = 0; i < target.gold.size(); ++i) {
+            auto const begin = cell.source ? target.begins.at(*cell.source) : 0;
+            auto const end = cell.source ? target.begins.at(*cell.source + 1) : target.gold.size();
+            for (auto i = begin; i < end; ++i) {
                 scored.by_sentence.push_back(score::count(target.gold[i], predicted[i]));
                 scored.counts += scored.by_sentence.back();
             }
-            scored.sentences = std::ssize(target.gold);
-            scored.interval = score::f1_interval(std::span{&scored.by_sentence, 1}, {});
+            scored.sentences = std::ssize(scored.by_sentence);
+            if (cell.trial == 0) scored.interval = score::f1_interval(std::span{&scored.by_sentence, 1}, {});
         } catch (std::exception const& error) {
             spdlog::warn("{}: no score of {} on {}, repeat {}: {}", cell.experiment, cell.system, cell.target,
                          cell.repeat.label, describe(error));
@@ -52,6 +54,7 @@ private:
     struct Target {
         std::vector<score::Mentions> gold;
         std::vector<std::vector<std::string> const*> types;
+        std::vector<std::size_t> begins;  ///< of each source, and the end
     };
 
     void add_passes(ScoredCell& scored) const {
@@ -69,12 +72,18 @@ private:
         }
     }
 
-    Target const& target_of(std::string const& name) {
+    Target const& target_of(work::Texts const& texts) {
+        auto const name = canonical(to_wire(texts));
         if (auto const found = targets_.find(name); found != targets_.end()) return found->second;
         Target target;
-        for (auto const& [sentence, dataset] : reader_.read(plan_.inputs().targets.at(name).texts)) {
+        for (auto const& [sentence, dataset] : reader_.read(texts)) {
             target.gold.push_back(prompt::gold(*sentence, *dataset));
             target.types.push_back(&types_of(*dataset));
+        }
+        target.begins.push_back(0);
+        if (texts.sources.size() > 1) {  // a target's views are of each source
+            for (auto const& source : texts.sources)
+                target.begins.push_back(target.begins.back() + reader_.read({{source}, texts.views}).size());
         }
         return targets_[name] = std::move(target);
     }
@@ -114,58 +123,117 @@ private:
     std::map<std::string, std::vector<std::int64_t>> labels_;
 };
 
-/// The counts of each sentence, summed over cells of one target.
-std::vector<score::Counts> pooled(std::vector<ScoredCell> const& cells, std::span<std::size_t const> repeats) {
-    auto sum = cells[repeats.front()].by_sentence;
-    for (auto const cell : repeats.subspan(1)) {
-        for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += cells[cell].by_sentence[i];
+/// The cells of a row on a target, as places in View::cells: of each repeat those of its trials.
+using Repeats = std::vector<std::vector<std::size_t>>;
+
+/// The counts of each sentence, summed over repeats on one target.
+std::vector<score::Counts> pooled(std::vector<ScoredCell> const& cells, Repeats const& repeats) {
+    auto sum = cells[repeats.front().front()].by_sentence;
+    for (auto const& repeat : std::span{repeats}.subspan(1)) {
+        for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += cells[repeat.front()].by_sentence[i];
     }
     return sum;
 }
 
-/// @param repeats_by_target  places in `cells`
-Value value_of(std::vector<ScoredCell> const& cells, std::vector<std::vector<std::size_t>> const& repeats_by_target) {
-    Value value;
+double mean_of(std::vector<double> const& values) {
     double sum = 0;
-    for (auto const& repeats : repeats_by_target) {
-        double of_target = 0;
-        for (auto const cell : repeats) {
-            of_target += cells[cell].f1().value_or(std::numeric_limits<double>::quiet_NaN());
-            value.counts += cells[cell].counts;
-            value.cells.push_back(cell);
+    for (auto const value : values) sum += value;
+    return sum / static_cast<double>(values.size());
+}
+
+/// Of a sample; 0 for one value.
+double deviation_of(std::vector<double> const& values) {
+    if (values.size() < 2) return 0;
+    auto const mean = mean_of(values);
+    double squares = 0;
+    for (auto const value : values) squares += (value - mean) * (value - mean);
+    return std::sqrt(squares / static_cast<double>(values.size() - 1));
+}
+
+/// Of one row on some targets, at least one, all with the same repeats.
+Value value_of(std::vector<ScoredCell> const& cells, std::vector<Repeats> const& targets) {
+    Value value;
+    std::vector<double> of_repeats(targets.front().size());
+    bool trials = false;
+    for (auto const& repeats : targets) {
+        for (std::size_t i = 0; i < repeats.size(); ++i) {
+            std::vector<double> of_trials;
+            for (auto const place : repeats[i]) {
+                auto const& scored = cells[place];
+                of_trials.push_back(scored.f1().value_or(std::numeric_limits<double>::quiet_NaN()));
+                value.counts += scored.counts;
+                value.cells.push_back(place);
+                if (value.status == store::CellStatus::done) value.status = scored.status();
+                trials = trials || scored.cell.trial > 0;
+            }
+            of_repeats[i] += mean_of(of_trials) / static_cast<double>(targets.size());
         }
-        sum += of_target / static_cast<double>(repeats.size());
     }
-    value.mean = sum / static_cast<double>(repeats_by_target.size());
+    value.mean = mean_of(of_repeats);
+    value.deviation = deviation_of(of_repeats);
+    if (std::isnan(value.mean) || trials) return value;
     if (value.cells.size() == 1) {
         value.interval = cells[value.cells.front()].interval;
-    } else if (!std::isnan(value.mean)) {
-        score::TargetCounts targets;
-        for (auto const& repeats : repeats_by_target) targets.push_back(pooled(cells, repeats));
-        value.interval = score::f1_interval(targets, {});
+    } else {
+        score::TargetCounts counts;
+        for (auto const& repeats : targets) counts.push_back(pooled(cells, repeats));
+        value.interval = score::f1_interval(counts, {});
     }
     return value;
 }
 
+/// A printed value, in percent.
+Value printed(std::optional<double> percent) {
+    Value value;
+    value.mean = percent ? *percent / 100 : std::numeric_limits<double>::quiet_NaN();
+    value.status = store::CellStatus::published;
+    return value;
+}
+
+void add_published(Grid& grid, plan::Experiment const& experiment) {
+    for (auto const& system : experiment.published) {
+        auto const& row = *experiment.paper->published(system);
+        grid.systems.push_back(system);
+        auto& values = grid.values.emplace_back();
+        for (auto const& target : grid.targets) {
+            auto const cell = row.cells.find(target);
+            values.push_back(printed(cell == row.cells.end() ? std::nullopt : std::optional{cell->second}));
+        }
+        if (experiment.average) grid.averages.push_back(printed(row.average));
+    }
+}
+
 std::vector<Grid> grids_of(plan::Plan const& plan, std::vector<ScoredCell> const& cells) {
-    std::map<std::tuple<std::string, std::string, std::string>, std::vector<std::size_t>> repeats;
-    for (std::size_t i = 0; i < cells.size(); ++i)
-        repeats[{cells[i].cell.experiment, cells[i].cell.system, cells[i].cell.target}].push_back(i);
+    std::map<std::tuple<std::string, std::string, std::string>, Repeats> places;
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+        auto const& cell = cells[i].cell;
+        auto& repeats = places[{cell.experiment, cell.system, cell.target}];
+        if (cell.trial <= 1) repeats.emplace_back();
+        repeats.back().push_back(i);
+    }
     std::vector<Grid> grids;
     for (auto const& experiment : plan.experiments()) {
+        if (experiment.shows_data()) continue;
         auto& grid = grids.emplace_back();
         grid.experiment = experiment.name;
         grid.title = experiment.title;
-        grid.targets = experiment.targets;
+        grid.targets = experiment.targets.columns();
+        grid.paper = experiment.paper;
+        add_published(grid, experiment);
         for (auto const& row : experiment.rows) {
             grid.systems.push_back(row.name);
             auto& values = grid.values.emplace_back();
-            std::vector<std::vector<std::size_t>> by_target;
-            for (auto const& target : experiment.targets) {
-                by_target.push_back(repeats.at({experiment.name, row.name, target}));
-                values.push_back(value_of(cells, {by_target.back()}));
+            std::vector<Repeats> averaged;
+            for (auto const& target : grid.targets) {
+                auto const& repeats = places.at({experiment.name, row.name, target});
+                values.push_back(value_of(cells, {repeats}));
+                bool const all =
+                    experiment.targets.kind == plan::Targets::Kind::pooled && target == plan::pooled_column;
+                if (!all && !row.excluded.contains(target)) averaged.push_back(repeats);
             }
-            if (experiment.average) grid.averages.push_back(value_of(cells, by_target));
+            if (!experiment.average) continue;
+            grid.averages.push_back(averaged.empty() ? Value{std::numeric_limits<double>::quiet_NaN()}
+                                                     : value_of(cells, averaged));
         }
     }
     return grids;
@@ -198,6 +266,22 @@ std::int64_t repeat_of(plan::Plan const& plan, work::Recipe const& recipe) {
 }
 
 }  // namespace
+
+store::CellStatus ScoredCell::status() const {
+    switch (cell.status) {
+        case plan::Cell::Status::done:
+            return store::CellStatus::done;
+        case plan::Cell::Status::failed:
+            return store::CellStatus::failed;
+        case plan::Cell::Status::excluded:
+            return store::CellStatus::excluded;
+        case plan::Cell::Status::empty_set:
+            return store::CellStatus::empty_set;
+        case plan::Cell::Status::pending:
+            return store::CellStatus::pending;
+    }
+    throw Error{"a cell without a status"};
+}
 
 std::optional<double> ScoredCell::f1() const {
     if (cell.status != plan::Cell::Status::done) return std::nullopt;

@@ -13,6 +13,7 @@
 #include "score/bootstrap.h"
 #include "score/score.h"
 #include "store/artifacts.h"
+#include "store/results.h"
 #include "work/result.h"
 #include "work/select.h"
 #include "work/train.h"
@@ -37,18 +38,22 @@ struct ScoredCell {
     double seconds = 0;
 
     std::optional<double> f1() const;  ///< in [0, 1]; nothing unless the cell is done
+    store::CellStatus status() const;
 };
 
-/// What a grid shows in one place: a row on one target, or its average over all of them.
+/// What a grid shows in one place: a row on one target, or its average over those that are not left out.
 struct Value {
-    double mean = 0;  ///< micro-F1 in [0, 1], the mean over repeats, then over targets; NaN where one is missing
-    score::Counts counts = {};  ///< summed over repeats and targets
+    /// Micro-F1 in [0, 1], the mean over trials, then over repeats, then over targets; NaN where one is missing.
+    double mean = 0;
+    store::CellStatus status = store::CellStatus::done;  ///< of its cells the first that is not done
+    double deviation = 0;                                ///< between repeats, of a sample (n - 1); 0 for one repeat
+    score::Counts counts = {};                           ///< summed over trials, repeats and targets
     /// Of the mean, 95 %, by drawing sentences (score::f1_interval); nothing where a cell is missing. A sentence's
     /// counts are summed over the repeats before it is drawn: the repeats answer the same sentences, and drawing for
     /// each on its own would give too narrow an interval. Its centre is thus the micro-F1 of summed counts, which is
-    /// that of the mean for one repeat and next to it for several.
+    /// that of the mean for one repeat and next to it for several. Trials on one sentence each have none.
     std::optional<score::Interval> interval = {};
-    std::vector<std::size_t> cells = {};  ///< places in View::cells, by target and repeat
+    std::vector<std::size_t> cells = {};  ///< places in View::cells, by target, repeat and trial; none: printed
 };
 
 /// An experiment's table.
@@ -56,9 +61,10 @@ struct Grid {
     std::string experiment;
     std::string title;
     std::vector<std::string> targets;
-    std::vector<std::string> systems;
-    std::vector<std::vector<Value>> values;  ///< shape [systems][targets]; each with a cell for each repeat
+    std::vector<std::string> systems;        ///< first those that are published, then the rows
+    std::vector<std::vector<Value>> values;  ///< shape [systems][targets]
     std::vector<Value> averages;             ///< shape [systems], unweighted; empty when the experiment asks for none
+    std::optional<plan::PaperValues> paper = {};  ///< printed beside it
 };
 
 /// A selection of experts that is done.

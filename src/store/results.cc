@@ -5,6 +5,7 @@
 #include <hdf5_hl.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <set>
 #include <utility>
@@ -218,9 +219,8 @@ void plan_grid(Grid const& grid, std::vector<Planned>& planned) {
                                      grid.experiment, grid.targets.size(), grid.systems.size(), grid.seeds.size(),
                                      grid.f1.size(), grid.status.size())};
     }
-    static std::vector<std::string> const names{"done", "pending", "failed", "excluded", "published", "empty_set"};
     std::vector<std::string> status;
-    for (auto const value : grid.status) status.push_back(names.at(static_cast<std::size_t>(value)));
+    for (auto const value : grid.status) status.emplace_back(status_name(value));
     auto const group = "/tables/" + grid.experiment + "/";
     std::vector<hsize_t> const shape{grid.targets.size(), grid.systems.size(), grid.seeds.size()};
     std::vector<std::string> const axes{group + "target", group + "system", group + "seed"};
@@ -313,6 +313,11 @@ void silence_hdf5() {
 }
 
 }  // namespace
+
+std::string_view status_name(CellStatus status) {
+    constexpr std::array<std::string_view, 6> names{"done", "pending", "failed", "excluded", "published", "empty_set"};
+    return names.at(static_cast<std::size_t>(status));
+}
 
 void write_results(fs::path const& path, Results const& results) {
     silence_hdf5();

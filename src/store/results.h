@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -10,6 +11,7 @@
 namespace samner::store {
 
 enum class CellStatus : std::int8_t { done, pending, failed, excluded, published, empty_set };
+std::string_view status_name(CellStatus status);
 
 /// The F1 values of one experiment.
 struct Grid {

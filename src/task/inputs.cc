@@ -26,6 +26,31 @@ std::string base_hash(Engine const& engine, std::vector<HashedFile>& files, File
     return sha256(weights + engine.tokenizer().hash());
 }
 
+/// What an expert's domain is tested on. @throws InputError also where it is trained on that
+plan::Inputs::Target test_sets(std::string const& name, plan::RunFile const& run, work::TextReader& reader,
+                               FileHash const& hash) {
+    auto const& expert = run.experts.at(name);
+    plan::Inputs::Target target;
+    if (run.domain_sentences > 0) target.texts.views.emplace_back(work::First{run.domain_sentences});
+    auto const trained_on = expert.adapter.empty() ? expert.refs() : std::vector<work::DatasetRef>{};
+    for (auto const& ref : expert.test_refs()) {
+        for (auto const& other : trained_on) {
+            auto const shared = std::ranges::find_first_of(ref.splits, other.splits);
+            if (ref.id == other.id && shared != ref.splits.end())
+                throw InputError{fmt::format("expert '{}' is trained and tested on {}:{}", name, ref.id, *shared),
+                                 fmt::format("name other parts, as {}:all[:80%] in experts.{}.datasets and "
+                                             "{}:all[80%:] in experts.{}.test",
+                                             ref.id, name, ref.id, name)};
+        }
+        target.texts.sources.emplace_back(reader.hashed(ref, hash));
+    }
+    target.sentences = std::ssize(reader.read(target.texts));
+    if (target.sentences == 0)
+        throw InputError{fmt::format("the domain '{}' has nothing to be tested on", name),
+                         fmt::format("name data sets in experts.{}.test", name)};
+    return target;
+}
+
 }  // namespace
 
 plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, plan::RunFile const& run,
@@ -47,7 +72,9 @@ plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, pl
     inputs.of_encoder = TextEncoder{run.encoder, run.device}.arithmetic();
     inputs.encoder = encoder_hash(run.encoder, noting(inputs.files.encoder, hash));
     work::TextReader reader{{run.datasets.begin(), run.datasets.end()}, run.data};
+    auto const named = plan::names_in(experiments);
     for (auto const& [name, expert] : run.experts) {
+        if (!named.experts.contains(name)) continue;
         auto& corpora = inputs.experts[name];
         if (!expert.adapter.empty()) {
             weights::check_fits(weights::read_adapter(expert.adapter), config);
@@ -60,12 +87,18 @@ plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, pl
         }
     }
     for (auto const& [name, given] : run.targets) {
+        if (!named.targets.contains(name)) continue;
         auto& target = inputs.targets[name];
         target.texts.sources.emplace_back(reader.hashed({given.dataset, {given.split}}, hash));
         if (given.sentences > 0) target.texts.views.emplace_back(work::First{given.sentences});
         target.sentences = std::ssize(reader.read(target.texts));
         if (target.sentences == 0)
             throw InputError{fmt::format("target '{}' has no sentences ({}/{})", name, given.dataset, given.split)};
+    }
+    for (auto const& experiment : experiments) {
+        if (!experiment.targets.of_experts()) continue;
+        for (auto const& name : experiment.targets.names)
+            if (!inputs.domains.contains(name)) inputs.domains[name] = test_sets(name, run, reader, hash);
     }
     return inputs;
 }

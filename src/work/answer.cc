@@ -123,40 +123,37 @@ std::int64_t Answer::passes_asked() const {
     return count;
 }
 
-std::int64_t Answer::passes_open() const {
-    std::int64_t count = kind == Kind::stored && key.empty() ? 1 : 0;
-    for (auto const& part : parts) count += part.passes_open();
-    return count;
-}
-
 namespace {
 
-/// Sums `of` over the parts with the sentences that each answers.
-template <class Of>
-std::int64_t sum_of_parts(Answer const& answer, std::int64_t sentences, Of const& of) {
+/// Visits each part with the sentences that it answers.
+template <class Visit>
+void visit_parts(Answer const& answer, std::int64_t sentences, Visit const& visit) {
     auto const shares = answer.kind == Answer::Kind::clusters ? std::ssize(answer.parts) : 1;
-    std::int64_t sum = 0;
     for (std::int64_t i = 0; auto const& part : answer.parts) {
-        sum += of(part, sentences / shares + (i < sentences % shares ? 1 : 0));
+        visit(part, sentences / shares + (i < sentences % shares ? 1 : 0));
         i += shares > 1;
     }
-    return sum;
 }
 
 }  // namespace
 
 std::int64_t Answer::sentences_asked(std::int64_t sentences) const {
     if (kind == Kind::stored) return sentences;
-    return sum_of_parts(*this, sentences, [](Answer const& part, std::int64_t n) { return part.sentences_asked(n); });
+    std::int64_t sum = 0;
+    visit_parts(*this, sentences, [&](Answer const& part, std::int64_t n) { sum += part.sentences_asked(n); });
+    return sum;
 }
 
-std::int64_t Answer::sentences_open(std::int64_t sentences) const {
-    if (kind == Kind::stored) return key.empty() ? sentences : 0;
-    return sum_of_parts(*this, sentences, [](Answer const& part, std::int64_t n) { return part.sentences_open(n); });
+std::map<std::string, std::int64_t> Answer::passes_open(std::int64_t sentences) const {
+    std::map<std::string, std::int64_t> open;
+    if (kind == Kind::stored && key.empty()) open[awaited] = sentences;
+    visit_parts(*this, sentences, [&](Answer const& part, std::int64_t n) { open.merge(part.passes_open(n)); });
+    return open;
 }
 
 bool Answer::open() const {
-    return passes_open() > 0;
+    if (kind == Kind::stored) return key.empty();
+    return std::ranges::any_of(parts, [](Answer const& part) { return part.open(); });
 }
 
 std::vector<score::Mentions> evaluate(Answer const& answer, Evidence const& evidence) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <set>
 #include <span>
 #include <string>
@@ -25,16 +26,20 @@ struct Answer {
     std::string key = {};
     std::vector<Answer> parts = {};
 
+    /// Of a stored one without a key, what it will be of: equal texts are equal work.
+    std::string awaited = {};
+
     static Answer stored(std::string key) { return {Kind::stored, std::move(key), {}}; }
+    static Answer awaiting(std::string what) { return {Kind::stored, {}, {}, std::move(what)}; }
     static Answer of(Kind kind, std::vector<Answer> parts) { return {kind, {}, std::move(parts)}; }
 
     std::set<std::string> keys() const;    ///< of all tasks that are known and read below
     std::set<std::string> passes() const;  ///< the infer tasks among them
     std::int64_t passes_asked() const;     ///< stored predictions below, known or not, each as often as it stands
-    std::int64_t passes_open() const;      ///< those of them that are not known yet
     /// Sentences that these passes decode, when the target has so many and clusters are of one size.
     std::int64_t sentences_asked(std::int64_t sentences) const;
-    std::int64_t sentences_open(std::int64_t sentences) const;
+    /// Of the passes that are not known yet, by what they wait for, the sentences that they decode.
+    std::map<std::string, std::int64_t> passes_open(std::int64_t sentences) const;
     bool open() const;  ///< whether one is not known yet
 };
 

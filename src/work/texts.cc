@@ -11,6 +11,7 @@
 #include "core/hash.h"
 #include "core/input_lines.h"
 #include "core/random.h"
+#include "corpus/slice.h"
 
 namespace samner::work {
 namespace {
@@ -74,6 +75,13 @@ DatasetRef parse_dataset_ref(std::string const& text, std::string const& default
     if (ref.id.empty() || distinct.contains("") || distinct.size() != ref.splits.size()) {
         throw InputError{fmt::format("'{}' names no data set ({})", text, place),
                          "write its id, or id:split, or id:split+split with each split once"};
+    }
+    for (auto const& split : ref.splits) {
+        try {
+            corpus::parse_slice(split);
+        } catch (InputError const& error) {
+            throw InputError{fmt::format("{} ({})", error.what(), place), error.remedy()};
+        }
     }
     return ref;
 }

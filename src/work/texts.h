@@ -26,15 +26,15 @@ struct Input {
     static Input from_json(Json const& value, std::string_view place);
 };
 
-/// A data set as users name it: `bc5cdr` (its default split), `gmb-news:all`, `ncbi:train+dev`.
+/// A data set as users name it: `bc5cdr` (its default split), `gmb-news:all[:80%]`, `ncbi:train+dev`.
 struct DatasetRef {
     std::string id;
-    std::vector<std::string> splits;
+    std::vector<std::string> splits;  ///< each a name, or a part as corpus::parse_slice reads it
 };
 
 /// @param default_split  where the text names none
 /// @param place          what to name in messages
-/// @throws InputError for an empty id or split, or a split twice
+/// @throws InputError for an empty id or split, a split twice, or one that is no slice
 DatasetRef parse_dataset_ref(std::string const& text, std::string const& default_split, std::string_view place);
 
 /// One split of a data set. Its hash covers the files and what the description says of reading them

@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "corpus/slice.h"
 #include "corpus/table11.h"
 #include "full_corpora.h"
 #include "temporary_folder.h"
@@ -24,7 +25,7 @@ using testing::ThrowsMessage;
 fs::path const source = SAMNER_SOURCE_DIR;
 
 PrintedTable printed() {
-    return read_printed_table(source / "experiments/paper/table11.yaml");
+    return read_printed_table(source / "experiments/paper/values/table11.yaml");
 }
 
 std::vector<PresentCounts> present(Catalogue const& catalogue, fs::path const& root, PrintedTable const& table) {
@@ -213,6 +214,21 @@ TEST(Table11, ThatIsBrokenSaysWhere) {
 }
 
 /// Over the corpora as upstream ships them.
+TEST(Slices, ArePartsOfASplitAsHuggingFaceWritesThem) {
+    using Part = std::pair<std::int64_t, std::int64_t>;
+    EXPECT_EQ(parse_slice("all").of(7), (Part{0, 7}));
+    EXPECT_EQ(parse_slice("all[:80%]").of(11644), (Part{0, 9315}));       // 9315.2
+    EXPECT_EQ(parse_slice("all[90%:]").of(11644), (Part{10480, 11644}));  // 10479.6
+    EXPECT_EQ(parse_slice("all[-3:]").of(10), (Part{7, 10}));
+    EXPECT_EQ(parse_slice("all[-20%:-1]").of(10), (Part{8, 9}));
+    EXPECT_EQ(parse_slice("all[5:100]").of(10), (Part{5, 10}));
+    EXPECT_EQ(parse_slice("all[8:3]").of(10), (Part{8, 8}));
+    EXPECT_EQ(parse_slice("all[:]").text(), "");
+    for (auto const* wrong :
+         {"all[", "[1:2]", "all[1]", "all[a:]", "all[:101%]", "all[1.5:]", "all[:2]x", "all[1:2:3]"})
+        EXPECT_THROW(parse_slice(wrong), InputError) << wrong;
+}
+
 TEST(Table11, AgreesWithTheCorporaThatAreThere) {
     auto const* const root = full_corpora();
     if (!root) GTEST_SKIP() << "SAMNER_DATA does not name the full corpora";

@@ -39,7 +39,7 @@ TEST_F(ExperimentFile, TheDemoHasEightSystemsInTheOrderOfTheFile) {
     for (auto const& row : demo.rows) names.push_back(row.name);
     EXPECT_THAT(names, testing::ElementsAre("base", "unified", "expert_biomedical", "expert_social_media",
                                             "expert_stem", "similarity_only", "sampling_only", "sam"));
-    EXPECT_THAT(demo.targets, testing::ElementsAre("science", "politics"));
+    EXPECT_THAT(demo.targets.columns(), testing::ElementsAre("science", "politics"));
     EXPECT_TRUE(demo.average);
 }
 
@@ -48,7 +48,13 @@ TEST_F(ExperimentFile, ErrorsNameTheLineAndColumnInTheFile) {
     EXPECT_THAT(error_of("experiment: x\ntargets: [a, a]\nrows: {r: base}\n"), HasSubstr("target 'a' is named twice"));
     EXPECT_THAT(error_of("experiment: x\ntargets: [a]\nrow: {r: base}\n"), HasSubstr("did you mean rows?"));
     EXPECT_THAT(error_of("experiment: x\ntargets: [a]\nrows: {r: base}\naverag: mean\n"), HasSubstr("did you mean"));
-    EXPECT_THAT(error_of("experiment: x\ntargets: {pooled: [a]}\nrows: {r: base}\n"), HasSubstr("not there yet"));
+    for (std::string const wrong :
+         {"{}", "{pooled: [a], domains: [b]}", "{one_sentence: {trials: 5}}", "{one_sentence: {of: [a], trials: 0}}",
+          "{pooled: []}", "{pooled: [pooled]}", "{domains: {of: [a]}}", "7"})
+        EXPECT_THAT(error_of(fmt::format("experiment: x\ntargets: {}\nrows: {{r: base}}\n", wrong)),
+                    HasSubstr("x.yaml:2:10"))
+            << wrong;
+    EXPECT_THAT(error_of("experiment: x\ntargets: {poold: [a]}\nrows: {r: base}\n"), HasSubstr("did you mean"));
     EXPECT_THAT(error_of("experiment: x\ntargets: [a]\nfor: {i: [1, 2]}\nrows: {r: \"expert(pool(a, b), {i})\"}\n"),
                 HasSubstr("row 'r' is named twice"));
 }
@@ -106,6 +112,30 @@ TEST(Experiment, TakesAMisspeltKeyForTheOneThatIsMissing) {
     EXPECT_THAT(refusal("experiment: a\ntargets: b\nrows: {base: base}\n"), HasSubstr("e.yaml:2:10"));
     EXPECT_THAT(refusal("experiment: a\ntargets: [b]\nrows: {}\n"), HasSubstr("the experiment has no rows"));
     EXPECT_THAT(refusal("targets: [b]\nrows: {base: base}\n"), HasSubstr("give it a text: The name under which"));
+}
+
+TEST_F(ExperimentFile, ListsOthersWithoutGoingRoundInCircles) {
+    write("a.yaml", "experiment: a\ntargets: [x]\nrows: {r: base}\n");
+    write("b.yaml", "experiment: b\nshows: data\n");
+    write("inner.yaml", "experiments: [b.yaml]\n");
+    auto const all = load_experiments({write("all.yaml", "experiments: [a.yaml, inner.yaml]\n")});
+    ASSERT_EQ(all.size(), 2U);
+    EXPECT_EQ(all[0].name, "a");
+    EXPECT_TRUE(all[1].shows_data());
+    auto const refusal = [&](std::string const& text) {
+        try {
+            load_experiments({write("all.yaml", text)});
+        } catch (InputError const& error) {
+            return std::string{error.what()};
+        }
+        return std::string{"no error"};
+    };
+    EXPECT_THAT(refusal("experiments: [all.yaml]\n"), HasSubstr("lists itself"));
+    EXPECT_THAT(refusal("experiments: [a.yaml, a.yaml]\n"), HasSubstr("two experiments are named 'a'"));
+    EXPECT_THAT(refusal("experiments: [a.yaml]\ntitle: t\n"), HasSubstr("'title' of a file that lists experiments"));
+    EXPECT_THAT(refusal("experiment: c\nshows: data\nrows: {r: base}\n"), HasSubstr("'rows' of an experiment that"));
+    EXPECT_THAT(refusal("experiment: c\ntargets: [x]\nrows: {r: base}\npublished: [y]\n"),
+                HasSubstr("'y' has no printed values"));
 }
 
 }  // namespace

@@ -178,12 +178,21 @@ TEST(Reference, TablesOfHelpNameEveryFieldOnce) {
 TEST(Reference, KeysOfAnExperimentAreReadOrRefusedAsNotThereYet) {
     TemporaryFolder const folder;
     write_atomically(folder / "common.yaml", "let: {}\n");
+    write_atomically(folder / "values.yaml", "rows: []\n");
     for (auto const& key : experiment_keys()) {
         std::string const name{key.name};
-        std::string const value = name == "include" ? "[common.yaml]" : name == "average" ? "mean" : "{}";
+        std::map<std::string, std::string> const values{{"include", "[common.yaml]"},
+                                                        {"average", "mean"},
+                                                        {"title", "t"},
+                                                        {"exclude", "b == target"},
+                                                        {"paper", "{table: 1, values: values.yaml}"},
+                                                        {"published", "[]"}};
+        // These two stand in place of others.
+        if (name == "experiments" || name == "shows") continue;
+        std::string const value = values.contains(name) ? values.at(name) : "{}";
         std::string const required = "experiment: a\ntargets: [b]\nrows: {base: base}\n";
         bool const there = required.find(name + ":") != std::string::npos;
-        auto const text = there ? required : fmt::format("{}{}: {}\n", required, name, name == "title" ? "t" : value);
+        auto const text = there ? required : fmt::format("{}{}: {}\n", required, name, value);
         write_atomically(folder / "experiment.yaml", text);
         auto const load = [&] { load_experiment(folder / "experiment.yaml"); };
         if (key.help.starts_with("Not there yet")) {

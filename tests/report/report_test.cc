@@ -256,8 +256,8 @@ TEST_F(Report, LosesOnlyTheCellWhosePredictionsCannotBeRead) {
               "demo: A <title> & \"more\" (entity micro-F1, percent)\n"
               "system           a           b     average\n"
               "base          0.00           -           -\n"
-              "best             -      100.00           -\n"
-              "both             -      100.00           -\n"
+              "best        failed      100.00           -\n"
+              "both        failed      100.00           -\n"
               "sel          57.14           -           -\n");
     EXPECT_EQ(cell(found, "best", "a").cell.status, plan::Cell::Status::failed);
     EXPECT_EQ(cell(found, "best", "a").counts, score::Counts{});
@@ -283,10 +283,10 @@ TEST_F(Report, WritesTheColumnsOfItsTables) {
     for (auto const& table : results.tables) names[table.group] = names_of(table);
     EXPECT_EQ(names,
               (std::map<std::string, std::vector<std::string>>{
-                  {"cells",
-                   {"experiment", "base", "system", "target", "metric", "seed", "tp", "fp", "fn", "f1", "low", "high",
-                    "sentences", "unparsable", "truncated", "tokens_in", "tokens_out", "seconds",
-                    "predictions", "selections"}},
+                  {"cells", {"experiment", "base",    "system",      "target",     "trial",     "status",
+                             "metric",     "seed",    "tp",          "fp",         "fn",        "f1",
+                             "low",        "high",    "sentences",   "unparsable", "truncated", "tokens_in",
+                             "tokens_out", "seconds", "predictions", "selections"}},
                   {"experts", {"expert", "key", "seed", "step", "loss", "grad_norm", "lr", "tokens", "seconds"}},
                   {"selection", {"dataset", "strategy", "expert", "similarity", "sampling_f1", "metric", "chosen"}},
                   {"cost", {"key", "kind", "seconds", "rank"}},

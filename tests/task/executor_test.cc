@@ -61,7 +61,10 @@ protected:
     TeamOfAllRanks() {
         auto name = folder.path().string();
         ranks.broadcast(name);
-        shared.emplace(fs::path{name} / "team");
+        // As ranks of a run: each writes under a name of its own.
+        store::Artifacts::Options options;
+        options.writer.rank = ranks.rank();
+        shared.emplace(fs::path{name} / "team", options);
         checkpoints = fs::path{name} / "checkpoints";
         if (ranks.rank() == 0) fs::create_directories(checkpoints);
         ranks.barrier();
