@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <map>
 #include <string>
 
 namespace samner::app {
@@ -20,39 +21,50 @@ std::string folder_name(std::string const& name) {
     return text == "." || text == ".." ? "%2E" + text.substr(1) : text;
 }
 
-class Links {
-public:
-    Links(fs::path root, plan::Plan const& plan) : root_{std::move(root)}, plan_{plan} {}
+/// What each link leads to, by its path below RUN/by-name.
+using Links = std::map<fs::path, fs::path>;
 
-    void add(plan::Cell const& cell) const {
-        auto folder = fs::path{folder_name(cell.experiment)} / folder_name(cell.system) / folder_name(cell.target);
-        if (plan_.run().repeats.size() > 1) folder /= fmt::format("seed-{}", cell.repeat.label);
-        if (cell.trial > 0) folder /= fmt::format("trial-{}", cell.trial);
-        int pass = 0;
-        for (auto const& key : cell.answer.passes()) {
-            link(folder, fmt::format("predictions-{}.jsonl", ++pass), key);
-            auto const& infer = std::get<work::Infer>(plan_.task(key).task);
-            if (infer.adapter) link(folder, fmt::format("adapter-{}", pass), infer.adapter->key);
-        }
-        int selection = 0;
-        for (auto const& key : cell.selections) link(folder, fmt::format("selection-{}.json", ++selection), key);
+void add_link(Links& links, plan::Plan const& plan, fs::path const& folder, std::string const& name,
+              std::string const& key) {
+    if (!plan.is_done(key)) return;
+    fs::path up;
+    for (auto const& part : folder) {
+        static_cast<void>(part);
+        up /= "..";
     }
+    links.emplace(folder / name, up / ".." / "artifacts" / key);
+}
 
-private:
-    void link(fs::path const& folder, std::string const& name, std::string const& key) const {
-        if (!plan_.is_done(key)) return;
-        fs::create_directories(root_ / folder);
-        fs::path up;
-        for (auto const& part : folder) {
-            static_cast<void>(part);
-            up /= "..";
-        }
-        fs::create_symlink(up / ".." / "artifacts" / key, root_ / folder / name);
+void add_links(Links& links, plan::Plan const& plan, plan::Cell const& cell) {
+    auto folder = fs::path{folder_name(cell.experiment)} / folder_name(cell.system) / folder_name(cell.target);
+    if (plan.run().repeats.size() > 1) folder /= fmt::format("seed-{}", cell.repeat.label);
+    if (cell.trial > 0) folder /= fmt::format("trial-{}", cell.trial);
+    int pass = 0;
+    for (auto const& key : cell.answer.passes()) {
+        add_link(links, plan, folder, fmt::format("predictions-{}.jsonl", ++pass), key);
+        auto const& infer = std::get<work::Infer>(plan.task(key).task);
+        if (infer.adapter) add_link(links, plan, folder, fmt::format("adapter-{}", pass), infer.adapter->key);
     }
+    int selection = 0;
+    for (auto const& key : cell.selections)
+        add_link(links, plan, folder, fmt::format("selection-{}.json", ++selection), key);
+}
 
-    fs::path root_;
-    plan::Plan const& plan_;
-};
+/// Whether a folder holds these links and nothing else. Removing thousands of them takes long on some disks.
+bool holds(fs::path const& root, Links const& links) {
+    if (!fs::is_directory(fs::symlink_status(root))) return false;
+    std::size_t found = 0;
+    for (auto const& entry : fs::recursive_directory_iterator{root}) {
+        if (!entry.is_symlink()) {
+            if (entry.is_directory()) continue;
+            return false;
+        }
+        auto const wanted = links.find(entry.path().lexically_relative(root));
+        if (wanted == links.end() || fs::read_symlink(entry.path()) != wanted->second) return false;
+        ++found;
+    }
+    return found == links.size();
+}
 
 }  // namespace
 
@@ -62,9 +74,14 @@ void link_by_name(fs::path const& run, plan::Plan const& plan) {
     try {
         fs::remove_all(fresh);
         fs::remove_all(old);
+        Links links;
+        for (auto const& cell : plan.cells()) add_links(links, plan, cell);
+        if (holds(run / "by-name", links)) return;
         fs::create_directories(fresh);
-        Links const links{fresh, plan};
-        for (auto const& cell : plan.cells()) links.add(cell);
+        for (auto const& [path, leads_to] : links) {
+            fs::create_directories((fresh / path).parent_path());
+            fs::create_symlink(leads_to, fresh / path);
+        }
         if (fs::exists(run / "by-name")) fs::rename(run / "by-name", old);
         fs::rename(fresh, run / "by-name");
         fs::remove_all(old);

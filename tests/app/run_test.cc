@@ -7,6 +7,7 @@
 
 #include "command.h"
 #include "core/file.h"
+#include "core/file_stamp.h"
 #include "core/json.h"
 #include "store/artifacts.h"
 #include "store/journal.h"
@@ -720,6 +721,15 @@ TEST_F(GrowingRun, LeadsFromCellsToTheirFiles) {
     auto const keys = store::read_strings(run / "results.h5", "/cells/predictions");
     ASSERT_EQ(keys.size(), 6U);
     for (auto const& key : keys) EXPECT_TRUE(fs::is_regular_file(run / "artifacts" / key)) << key;
+    auto const links = [&] { return FileStamp::of(run / "by-name"); };
+    auto const before = links();
+    started("museum", two + "  chosen: merge(select(ours, sampling, 1))\n", "seeds=[0,1]");
+    EXPECT_EQ(links(), before) << "what is as it should be was made anew";
+    auto const altered = run / "by-name/grow/all/museum/seed-0/adapter-1";
+    fs::remove(altered);
+    fs::create_symlink("nowhere", altered);
+    started("museum", two + "  chosen: merge(select(ours, sampling, 1))\n", "seeds=[0,1]");
+    EXPECT_TRUE(fs::exists(altered)) << "a link that leads elsewhere is mended";
     fs::rename(run, folder / "moved");  // the links are relative
     EXPECT_TRUE(fs::exists(folder / "moved/by-name/grow/all/museum/seed-0/adapter-1/adapter_config.json"));
 }
