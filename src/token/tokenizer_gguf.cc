@@ -157,7 +157,7 @@ Tokenizer Tokenizer::from_gguf_metadata(GgufVocabulary const& file) {
 
 Tokenizer Tokenizer::open(std::filesystem::path const& path) {
     if (path.extension() != ".gguf") return from_json(path.extension() == ".json" ? path : path / "tokenizer.json");
-    weights::GgufFile const file{path};
+    auto const file = weights::GgufFile::open_model(path);
     auto const key = [](std::string_view name) { return fmt::format("tokenizer.ggml.{}", name); };
     auto const id = [&](std::string_view name) -> std::optional<std::int32_t> {
         auto const value = file.get<std::int64_t>(key(name));

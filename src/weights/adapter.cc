@@ -22,11 +22,31 @@ namespace fs = std::filesystem;
 constexpr char const* config_file = "adapter_config.json";
 constexpr char const* tensor_file = "adapter_model.safetensors";
 constexpr std::string_view name_prefix = "base_model.model.";
-constexpr std::string_view a_suffix = ".lora_A.weight";
-constexpr std::string_view b_suffix = ".lora_B.weight";
+constexpr std::string_view a_part = ".lora_A.";
+constexpr std::string_view b_part = ".lora_B.";
 
-std::string module_of(std::string_view tensor, std::string_view suffix) {
-    return std::string{tensor.substr(name_prefix.size(), tensor.size() - name_prefix.size() - suffix.size())};
+/// What the name of a factor says: "base_model.model.MODULE.lora_A.weight", or, saved without peft's renaming, with the
+/// adapter's name before "weight".
+struct FactorName {
+    std::string module;
+    bool is_a;
+    std::string adapter;  ///< may be empty
+};
+
+std::optional<FactorName> parse_factor_name(std::string_view name) {
+    if (!name.starts_with(name_prefix)) return std::nullopt;
+    name.remove_prefix(name_prefix.size());
+    for (bool const is_a : {true, false}) {
+        auto const part = is_a ? a_part : b_part;
+        auto const found = name.rfind(part);
+        if (found == std::string_view::npos) continue;
+        auto rest = name.substr(found + part.size());
+        if (rest == "weight") return FactorName{std::string{name.substr(0, found)}, is_a, {}};
+        auto const dot = rest.find('.');
+        if (dot == 0 || dot == std::string_view::npos || rest.substr(dot) != ".weight") continue;
+        return FactorName{std::string{name.substr(0, found)}, is_a, std::string{rest.substr(0, dot)}};
+    }
+    return std::nullopt;
 }
 
 /// The two factors of a module in a file.
@@ -35,20 +55,25 @@ struct Factors {
     TensorView const* b = nullptr;
 };
 
-/// Module -> factors. @throws InputError naming the first tensor that is no LoRA factor of a linear layer
+/// Module -> factors. @throws InputError naming the first tensor that is no LoRA factor of a linear layer, or two
+/// adapters
 std::map<std::string, Factors> find_factors(SafetensorsFile const& file) {
     std::map<std::string, Factors> modules;
+    std::optional<std::string> adapter;
     for (auto const& tensor : file.tensors()) {
-        std::string_view const name = tensor.name;
-        if (name.starts_with(name_prefix) && name.ends_with(a_suffix)) {
-            modules[module_of(name, a_suffix)].a = &tensor;
-        } else if (name.starts_with(name_prefix) && name.ends_with(b_suffix)) {
-            modules[module_of(name, b_suffix)].b = &tensor;
-        } else {
-            throw InputError{
-                fmt::format("tensor '{}' is no LoRA factor of a linear layer ({})", shown(name), file.path().string()),
-                "DoRA, LoRA on embeddings, biases and saved modules are not supported"};
+        auto const name = parse_factor_name(tensor.name);
+        if (!name) {
+            throw InputError{fmt::format("tensor '{}' is no LoRA factor of a linear layer ({})", shown(tensor.name),
+                                         file.path().string()),
+                             "DoRA, LoRA on embeddings, biases and saved modules are not supported"};
         }
+        if (adapter && *adapter != name->adapter) {
+            throw InputError{fmt::format("tensors of two adapters, '{}' and '{}' ({})", shown(*adapter),
+                                         shown(name->adapter), file.path().string()),
+                             "save each adapter to a folder of its own, with peft's save_pretrained"};
+        }
+        adapter = name->adapter;
+        (name->is_a ? modules[name->module].a : modules[name->module].b) = &tensor;
     }
     return modules;
 }
@@ -186,8 +211,8 @@ void write_tensors(fs::path const& path, std::vector<LoraModule> const& modules,
                 TensorView{fmt::format("{}{}{}", name_prefix, module.name, suffix), dtype, {rows, columns}, {}});
             values[tensor.name] = factor;
         };
-        add(a_suffix, module.rank, module.in, module.a);
-        add(b_suffix, module.out, module.rank, module.b);
+        add(".lora_A.weight", module.rank, module.in, module.a);
+        add(".lora_B.weight", module.out, module.rank, module.b);
     }
     std::vector<std::byte> narrowed;
     write_safetensors(path, tensors, metadata, [&](TensorView const& tensor, auto const& append) {

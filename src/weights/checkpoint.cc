@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <iterator>
 #include <optional>
 #include <set>
 
@@ -108,17 +110,50 @@ std::map<std::string, std::string> read_index(fs::path const& path) {
     return shards;
 }
 
-/// Tensors of a file that the model does not use: a head that is tied to the embedding, frequencies in old files.
-bool is_unused(std::string_view name, ModelConfig const& config) {
-    return (config.tie_word_embeddings && name == "lm_head.weight") || name.ends_with(".rotary_emb.inv_freq");
+constexpr std::string_view prefix = "model.";
+constexpr std::string_view embedding_name = "model.embed_tokens.weight";
+constexpr std::string_view head_name = "lm_head.weight";
+
+/// Whether names are those of a model without its head, as transformers' AutoModel saves it: without the prefix.
+bool lacks_prefix(std::vector<Checkpoint::Stored> const& stored) {
+    return std::ranges::none_of(stored, [](auto const& one) { return one.tensor->name.starts_with(prefix); });
+}
+
+/// Whether two tensors hold the same values, as numbers.
+bool holds_same(Checkpoint::Stored const& one, Checkpoint::Stored const& other) {
+    auto const& a = *one.tensor;
+    auto const& b = *other.tensor;
+    if (a.shape != b.shape) return false;
+    constexpr std::int64_t block = 1 << 14;
+    auto const elements = a.elements();
+    std::atomic<bool> same = true;
+    parallel_for(0, (elements + block - 1) / block, 1, [&](std::int64_t first, std::int64_t last) {
+        std::vector<float> left;
+        std::vector<float> right;
+        for (auto i = first; i < last && same; ++i) {
+            auto const count = static_cast<std::size_t>(std::min(block, elements - i * block));
+            auto const read = [&](TensorView const& tensor, std::vector<float>& out) {
+                auto const width = size_of(tensor.dtype);
+                out.resize(count);
+                to_float(tensor.dtype, tensor.bytes.subspan(static_cast<std::size_t>(i * block) * width, count * width),
+                         out);
+            };
+            read(a, left);
+            read(b, right);
+            if (left != right) same = false;
+        }
+    });
+    return same;
 }
 
 }  // namespace
 
 struct Checkpoint::Files {
     std::map<std::string, SafetensorsFile> safetensors;  ///< by file name
+    std::vector<Stored> stored;
     std::optional<GgufFile> gguf;
-    std::vector<fs::path> others;  ///< configuration and index files that were read
+    std::vector<fs::path> others;       ///< configuration and index files that were read
+    std::vector<std::string> readings;  ///< what versions before this read otherwise: part of the content hash
 };
 
 Checkpoint::Checkpoint(Checkpoint&&) noexcept = default;
@@ -152,36 +187,68 @@ void Checkpoint::open_folder() {
         return files_->safetensors.emplace(name, SafetensorsFile{path_ / name}).first->second;
     };
     auto const add_tensor = [&](TensorView const& tensor, SafetensorsFile const& file) {
-        if (is_unused(tensor.name, config_)) return;
-        sources_.emplace(tensor.name, std::make_unique<SafetensorsSource>(tensor, file.path()));
+        files_->stored.push_back({&file, &tensor, tensor.name});
     };
     if (fs::exists(path_ / single_file)) {
         auto const& file = add_file(single_file);
         for (auto const& tensor : file.tensors()) add_tensor(tensor, file);
-        return;
-    }
-    if (!fs::exists(path_ / index_file)) {
-        throw InputError{fmt::format("neither {} nor {} is in '{}'", single_file, index_file, path_.string()),
-                         "name a folder with safetensors weights; convert other formats first"};
-    }
-    files_->others.push_back(path_ / index_file);
-    auto const index = read_index(path_ / index_file);
-    for (auto const& [name, shard] : index) {
-        auto const& file = add_file(shard);
-        add_tensor(file.at(name), file);
-    }
-    for (auto const& [shard, file] : files_->safetensors) {
-        for (auto const& tensor : file.tensors()) {
-            if (index.contains(tensor.name)) continue;
-            throw InputError{fmt::format("{} does not list tensor '{}' of {} ({})", index_file, shown(tensor.name),
-                                         shard, path_.string()),
-                             "use shards and index of the same model"};
+    } else {
+        if (!fs::exists(path_ / index_file)) {
+            throw InputError{fmt::format("neither {} nor {} is in '{}'", single_file, index_file, path_.string()),
+                             "name a folder with safetensors weights; convert other formats first"};
         }
+        files_->others.push_back(path_ / index_file);
+        auto const index = read_index(path_ / index_file);
+        for (auto const& [name, shard] : index) {
+            auto const& file = add_file(shard);
+            add_tensor(file.at(name), file);
+        }
+        for (auto const& [shard, file] : files_->safetensors) {
+            for (auto const& tensor : file.tensors()) {
+                if (index.contains(tensor.name)) continue;
+                throw InputError{fmt::format("{} does not list tensor '{}' of {} ({})", index_file, shown(tensor.name),
+                                             shard, path_.string()),
+                                 "use shards and index of the same model"};
+            }
+        }
+        std::ranges::stable_sort(files_->stored, {}, [](Stored const& one) { return one.file->path(); });
+    }
+    take_stored();
+}
+
+/// Gives the stored tensors the names of the whole model, and finds the values of each.
+void Checkpoint::take_stored() {
+    bool const adds_prefix = lacks_prefix(files_->stored);
+    for (auto& one : files_->stored) {
+        if (one.name.ends_with(".rotary_emb.inv_freq")) one.name.clear();  // frequencies in old files
+        bool const of_head = one.name == head_name;
+        if (adds_prefix && !one.name.empty() && !of_head) one.name = fmt::format("{}{}", prefix, one.name);
+    }
+    if (config_.tie_word_embeddings) settle_head();
+    if (config_.rope_replaced) files_->readings.emplace_back("rope_scaling in place of rope_parameters");
+    for (auto const& one : files_->stored) {
+        if (one.name.empty()) continue;
+        sources_.emplace(one.name, std::make_unique<SafetensorsSource>(*one.tensor, one.file->path()));
+    }
+}
+
+void Checkpoint::settle_head() {
+    auto const find = [&](std::string_view name) { return std::ranges::find(files_->stored, name, &Stored::name); };
+    auto const head = find(head_name);
+    auto const embedding = find(embedding_name);
+    if (head == files_->stored.end()) return;
+    if (embedding == files_->stored.end()) {
+        head->name = embedding_name;
+    } else if (holds_same(*head, *embedding)) {
+        head->name.clear();
+    } else {
+        config_.tie_word_embeddings = false;
+        files_->readings.emplace_back("a head of its own");
     }
 }
 
 void Checkpoint::open_gguf() {
-    files_->gguf.emplace(path_);
+    files_->gguf = GgufFile::open_model(path_);
     auto const& file = *files_->gguf;
     config_ = read_config(file);
     auto const permuted = find_architecture(config_.architecture, path_.string()).permuted_in_gguf;
@@ -275,18 +342,30 @@ void Checkpoint::read_from(std::string_view name, std::span<std::byte const> cop
     sources_.find(name)->second->bytes = copy;
 }
 
+std::vector<Checkpoint::Stored> const& Checkpoint::stored_tensors() const {
+    return files_->stored;
+}
+
 std::string Checkpoint::content_hash(FileHash const& hash) const {
     std::map<std::string, std::string> hashes;
-    for (auto const& path : files()) hashes[files_->gguf ? "model.gguf" : path.filename().string()] = hash(path);
+    auto const role = [&](fs::path const& path) {
+        if (!files_->gguf) return path.filename().string();
+        // Of a model in parts, each has its number.
+        auto const parts = files_->gguf->paths();
+        auto const part = std::ranges::find(parts, path) - parts.begin();
+        return part == 0 ? std::string{"model.gguf"} : fmt::format("model.gguf, part {:05}", part + 1);
+    };
+    for (auto const& path : files()) hashes[role(path)] = hash(path);
     Sha256 all;
     for (auto const& [name, of_file] : hashes) all.update(of_file).update("  ").update(name).update("\n");
+    for (auto const& reading : files_->readings) all.update(reading).update("\n");
     return all.hex();
 }
 
 std::vector<fs::path> Checkpoint::files() const {
     auto paths = files_->others;
     for (auto const& [name, file] : files_->safetensors) paths.push_back(file.path());
-    if (files_->gguf) paths.push_back(path_);
+    if (files_->gguf) std::ranges::copy(files_->gguf->paths(), std::back_inserter(paths));
     return paths;
 }
 

@@ -32,15 +32,42 @@ void refuse_unsupported(Fields const& fields) {
     if (fields.number("partial_rotary_factor").value_or(1) != 1) refuse("partial_rotary_factor", "1");
 }
 
-/// Reads theta and scaling: transformers 5 has both in rope_parameters, transformers 4 theta beside rope_scaling.
-void read_rope(Fields const& fields, ModelConfig& config) {
-    constexpr double theta_where_none_is_given = 10'000;  // of LlamaConfig and Qwen2Config
-    auto const* scaling = fields.find("rope_parameters");
-    if (scaling == nullptr) scaling = fields.find("rope_scaling");
-    config.rope_theta = fields.number("rope_theta").value_or(theta_where_none_is_given);
-    if (scaling == nullptr) return;
+/// The rope settings that count in transformers 5: rope_scaling, where it says anything, replaces rope_parameters as a
+/// whole, with its theta. @return their key, or nothing where there are none
+std::optional<std::string> rope_key(Fields const& fields) {
+    auto const says_anything = [&](std::string const& key) {
+        auto const* const settings = fields.find(key);
+        return settings != nullptr && !(settings->is_object() && settings->empty());
+    };
+    for (auto const* key : {"rope_scaling", "rope_parameters"})
+        if (says_anything(key)) return key;
+    return std::nullopt;
+}
 
-    Fields const rope{*scaling, fields.place() + ", rope settings"};
+/// Transformers 5 goes on with a context beside the settings, then with the settings' own, then with the model's.
+std::int64_t original_context(Fields const& fields, Fields const& rope) {
+    auto const* const key = "original_max_position_embeddings";
+    if (auto const beside = fields.integer(key)) return *beside;
+    if (auto const own = rope.integer(key)) return *own;
+    return fields.required("max_position_embeddings", fields.integer("max_position_embeddings"));
+}
+
+/// Reads theta and scaling. Transformers 4 has theta beside rope_scaling.
+void read_rope(Fields const& fields, ModelConfig& config) {
+    constexpr double theta_where_none_is_given = 10'000;  // of every architecture here
+    config.rope_theta = fields.number("rope_theta").value_or(theta_where_none_is_given);
+    auto const key = rope_key(fields);
+    if (!key) return;
+    config.rope_replaced = key == "rope_scaling" && fields.find("rope_parameters") != nullptr;
+
+    auto const& settings = *fields.find(*key);
+    Fields const rope{settings, fmt::format("{}, {}", fields.place(), *key)};
+    for (auto const& [name, value] : settings.items()) {
+        if (!value.is_object()) continue;
+        throw InputError{
+            fmt::format("rope settings of its own for '{}', which is not supported ({})", shown(name), rope.place()),
+            "use a model with one rotation for all layers"};
+    }
     config.rope_theta = rope.number("rope_theta").value_or(config.rope_theta);
     auto const type = rope.text("rope_type").value_or(rope.text("type").value_or("default"));
     if (type == "llama3") {
@@ -48,11 +75,12 @@ void read_rope(Fields const& fields, ModelConfig& config) {
             Llama3Rope{.factor = rope.required("factor", rope.number("factor")),
                        .low_freq_factor = rope.required("low_freq_factor", rope.number("low_freq_factor")),
                        .high_freq_factor = rope.required("high_freq_factor", rope.number("high_freq_factor")),
-                       .original_max_position_embeddings = rope.required(
-                           "original_max_position_embeddings", rope.integer("original_max_position_embeddings"))};
+                       .original_max_position_embeddings = original_context(fields, rope)};
     } else if (type != "default") {
         throw InputError{fmt::format("rope type '{}' is not supported ({})", shown(type), rope.place()),
-                         "supported are default, llama3"};
+                         fmt::format("supported are default, llama3; where the scaling was only added for texts longer "
+                                     "than the model was trained on, take {} back to what it was",
+                                     *key)};
     }
     if (rope.number("partial_rotary_factor").value_or(1) != 1) {
         throw InputError{fmt::format("'partial_rotary_factor' is not 1 ({})", rope.place()), "only 1 is supported"};

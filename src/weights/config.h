@@ -36,6 +36,7 @@ struct ModelConfig {
     double rope_theta = 0;
     std::optional<Llama3Rope> llama3_rope;
     std::vector<float> rope_factors;  ///< [head_dim / 2] divisors of the frequencies (GGUF's rope_freqs), or empty
+    bool rope_replaced = false;       ///< rope_scaling stands beside rope_parameters, and counts in its place
     bool attention_bias = false;      ///< biases on q, k and v (never on o)
     bool head_norm = false;           ///< an RMS norm on each head of q and k, before the rotation
     bool tie_word_embeddings = false;
@@ -47,13 +48,15 @@ struct ModelConfig {
 };
 
 /// Reads config.json of a Hugging Face folder, in the forms of transformers 4 (rope_theta, rope_scaling) and
-/// 5 (rope_parameters). End tokens: generation_config.json's where it names any, else config.json's.
+/// 5 (rope_parameters); of both, what transformers 5 goes by. End tokens: generation_config.json's where it names any,
+/// else config.json's.
 /// @throws InputError naming file and key; an unknown architecture or a setting that changes the arithmetic
 ///         (another activation, sliding windows on some layers, quantisation …) is named beside what is supported
 ModelConfig read_config(std::filesystem::path const& folder);
 
-/// Reads a GGUF file's metadata. End tokens: its eos, eot and eom ids, and the control tokens <|im_end|> and
-/// <|eot_id|>. Heads are tied where the file has no output.weight. @throws InputError as read_config
+/// Reads a GGUF file's metadata. End tokens: those at which llama.cpp ends a text, the file's eos, eot, eom and fim ids
+/// and control or user-defined tokens of the texts that it knows, such as <|im_end|> and <|endoftext|>; the eos id
+/// comes first. Heads are tied where the file has no output.weight. @throws InputError as read_config
 ModelConfig read_config(GgufFile const& file);
 
 /// Rotary inverse frequencies in float32, after scaling, shape [head_dim / 2].

@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <map>
+#include <string_view>
 
 #include "core/error.h"
 #include "weights/architecture.h"
@@ -42,6 +45,15 @@ private:
     std::string prefix_;
 };
 
+/// A factor without a type is one of linear scaling for llama.cpp; its older key is scale_linear.
+void expect_no_rope_scaling(ArchitectureKeys const& keys) {
+    if (keys.get<std::string>("rope.scaling.type") == "none") return;
+    keys.expect<std::string>("rope.scaling.type", "none");
+    for (auto const* key : {"rope.scaling.factor", "rope.scale_linear"})
+        if (keys.get<double>(key) != 0.0) keys.expect<double>(key, 1);  // 0 says nothing
+    keys.expect<double>("rope.scaling.attn_factor", 1);
+}
+
 /// Divisors of the rotary frequencies, which llama.cpp's converter computes from llama3 rope settings.
 std::vector<float> read_rope_factors(GgufFile const& file, std::int64_t head_dim) {
     auto const* const tensor = file.find("rope_freqs.weight");
@@ -59,18 +71,61 @@ std::vector<float> read_rope_factors(GgufFile const& file, std::int64_t head_dim
     return factors;
 }
 
-/// Ids of control tokens that end a turn in chat vocabularies, by their text.
-std::vector<std::int64_t> turn_ends(GgufFile const& file) {
+/// Texts of tokens at which llama.cpp ends a text whatever the file's ids say (llama-vocab.cpp, special_eog_ids): ends
+/// of texts, turns and messages, and what stands between files where code is filled in.
+constexpr auto end_texts = std::to_array<std::string_view>({"<|eot_id|>",
+                                                            "<|im_end|>",
+                                                            "<|end|>",
+                                                            "<|return|>",
+                                                            "<|call|>",
+                                                            "<|flush|>",
+                                                            "<|calls|>",
+                                                            "<end_of_turn>",
+                                                            "<|eom_id|>",
+                                                            "<|endoftext|>",
+                                                            "</s>",
+                                                            "<EOT>",
+                                                            "_<EOT>",
+                                                            "[EOT]",
+                                                            "[EOS]",
+                                                            "<|end_of_text|>",
+                                                            "<eos>",
+                                                            "<turn|>",
+                                                            "<|tool_response>",
+                                                            "<end_of_utterance>",
+                                                            "<|fim_pad|>",
+                                                            "<fim-pad>",
+                                                            "<fim_pad>",
+                                                            "<PAD>",
+                                                            "[PAD]",
+                                                            "<|fim_repo|>",
+                                                            "<|repo_name|>",
+                                                            "<fim-repo>",
+                                                            "<REPO>",
+                                                            "<reponame>",
+                                                            "<|file_sep|>"});
+
+/// Ids of control and user-defined tokens with one of those texts.
+std::vector<std::int64_t> text_ends(GgufFile const& file) {
     constexpr std::int64_t control = 3;
+    constexpr std::int64_t user_defined = 4;
     auto const tokens =
         file.get<std::vector<std::string>>("tokenizer.ggml.tokens").value_or(std::vector<std::string>{});
-    auto const types = file.get<std::vector<std::int64_t>>("tokenizer.ggml.token_type");
-    std::vector<std::int64_t> ids;
-    for (std::size_t id = 0; id < tokens.size() && types && id < types->size(); ++id) {
-        if ((*types)[id] == control && (tokens[id] == "<|im_end|>" || tokens[id] == "<|eot_id|>")) {
-            ids.push_back(static_cast<std::int64_t>(id));
-        }
+    auto const types =
+        file.get<std::vector<std::int64_t>>("tokenizer.ggml.token_type").value_or(std::vector<std::int64_t>{});
+    std::map<std::string_view, std::int64_t> found;
+    for (std::size_t id = 0; id < std::min(tokens.size(), types.size()); ++id) {
+        if (types[id] != control && types[id] != user_defined) continue;
+        if (std::ranges::find(end_texts, tokens[id]) != end_texts.end())
+            found.emplace(tokens[id], static_cast<std::int64_t>(id));
     }
+    // As in llama.cpp: in these vocabularies the token ends part of an answer, or nothing.
+    bool const calls = found.contains("<|call|>") || found.contains("<|calls|>");
+    if (calls && (found.contains("<|return|>") || found.contains("<|flush|>"))) found.erase("<|end|>");
+    if (found.contains("<|tool_response>")) found.erase("</s>");
+    std::vector<std::int64_t> ids;
+    for (auto const& [text, id] : found) ids.push_back(id);
+    std::ranges::sort(ids);
     return ids;
 }
 
@@ -87,9 +142,11 @@ void read_tokens(GgufFile const& file, ModelConfig& config) {
     config.bos_token = token("tokenizer.ggml.bos_token_id");
     config.pad_token = token("tokenizer.ggml.padding_token_id");
     for (auto const* kind : {"eos", "eot", "eom"}) add_end(token(fmt::format("tokenizer.ggml.{}_token_id", kind)));
-    for (auto const id : turn_ends(file)) {
-        add_end(checked_token(id, config.vocab_size, "end of turn", file.path().string()));
+    for (auto const id : text_ends(file)) {
+        add_end(checked_token(id, config.vocab_size, "end token", file.path().string()));
     }
+    for (auto const* kind : {"fim_pad", "fim_rep", "fim_sep"})
+        add_end(token(fmt::format("tokenizer.ggml.{}_token_id", kind)));
 }
 
 /// Rows of the embedding: the vocabulary as the tensors have it.
@@ -130,7 +187,7 @@ ModelConfig read_config(GgufFile const& file) {
     keys.expect<std::int64_t>("attention.value_length", config.head_dim);
     keys.expect<std::int64_t>("rope.dimension_count", config.head_dim);
     keys.expect<std::int64_t>("expert_count", 0);
-    keys.expect<std::string>("rope.scaling.type", "none");
+    expect_no_rope_scaling(keys);
     config.rope_factors = read_rope_factors(file, config.head_dim);
     read_tokens(file, config);
     return config;

@@ -222,6 +222,25 @@ void place_tensors(std::vector<Listed>& listed, std::span<std::byte const> data,
     }
 }
 
+/// The path of a part, counted from 1, of `count`: the same name with another number.
+std::filesystem::path part_path(std::filesystem::path const& path, std::int64_t part, std::int64_t count) {
+    auto const name = path.filename().string();
+    constexpr std::string_view example = "-00001-of-00002.gguf";
+    auto const end = fmt::format("-of-{:05}.gguf", count);
+    bool const named = name.size() > example.size() && name.ends_with(end) && name[name.size() - example.size()] == '-';
+    if (!named) {
+        throw InputError{fmt::format("'{}' is part of a model in {} files and not named as such", path.string(), count),
+                         "name the parts as llama.cpp's gguf-split does (model-00001-of-00002.gguf), or join them with "
+                         "gguf-split --merge"};
+    }
+    return path.parent_path() / fmt::format("{}-{:05}{}", name.substr(0, name.size() - example.size()), part, end);
+}
+
+/// How many files the model has that a file belongs to.
+std::int64_t count_parts(GgufFile const& file) {
+    return std::max<std::int64_t>(1, file.get<std::int64_t>("split.count").value_or(1));
+}
+
 }  // namespace
 
 std::int64_t GgufTensor::elements() const noexcept {
@@ -257,6 +276,55 @@ GgufFile::GgufFile(std::filesystem::path path) : file_{std::move(path)} {
     auto const start = cursor.position() + std::min<std::uint64_t>(padding, cursor.left());
     place_tensors(listed, file_.bytes().subspan(start), alignment, cursor);
     for (auto& entry : listed) tensors_.push_back(std::move(entry.tensor));
+}
+
+GgufFile GgufFile::open_model(std::filesystem::path const& path) {
+    GgufFile given{path};
+    auto const count = count_parts(given);
+    if (count == 1) return given;
+    auto const open_part = [&](std::int64_t part) {
+        auto const part_at = part_path(path, part, count);
+        if (!std::filesystem::exists(part_at)) {
+            throw InputError{
+                fmt::format("'{}' is missing: the model has {} parts ({})", part_at.string(), count, path.string()),
+                "put all parts into one folder"};
+        }
+        GgufFile file{part_at};
+        if (count_parts(file) != count || file.get<std::int64_t>("split.no") != part - 1) {
+            throw InputError{fmt::format("'{}' is not part {} of {}", part_at.string(), part, count),
+                             "use parts of the same model under the names that gguf-split gave them"};
+        }
+        return file;
+    };
+    auto first = open_part(1);
+    for (std::int64_t part = 2; part <= count; ++part) first.add_part(open_part(part));
+    auto const tensors = first.get<std::int64_t>("split.tensors.count");
+    if (tensors && *tensors != std::ssize(first.tensors_)) {
+        throw InputError{fmt::format("the parts have {} tensors, and their first says {} ({})", first.tensors_.size(),
+                                     *tensors, first.path().string()),
+                         "use parts of the same model"};
+    }
+    return first;
+}
+
+void GgufFile::add_part(GgufFile part) {
+    for (auto& tensor : part.tensors_) {
+        if (!index_.emplace(tensor.name, tensors_.size()).second) {
+            throw InputError{
+                fmt::format("tensor '{}' stands in two parts ({})", shown(tensor.name), part.path().string()),
+                "use parts of the same model"};
+        }
+        tensors_.push_back(std::move(tensor));
+    }
+    part.tensors_.clear();
+    part.index_.clear();
+    parts_.push_back(std::move(part));
+}
+
+std::vector<std::filesystem::path> GgufFile::paths() const {
+    std::vector<std::filesystem::path> all{path()};
+    for (auto const& part : parts_) all.push_back(part.path());
+    return all;
 }
 
 GgufTensor const* GgufFile::find(std::string_view name) const {

@@ -37,6 +37,11 @@ public:
     /// @throws InputError naming the file and what is wrong; unknown tensor types beside the supported ones
     explicit GgufFile(std::filesystem::path path);
 
+    /// A model's file, or, where it is one of the parts that gguf-split makes (…-00001-of-00003.gguf), all of them: the
+    /// first one with the tensors of the others.
+    /// @throws InputError as the constructor, and naming a part that is missing or of another model
+    static GgufFile open_model(std::filesystem::path const& path);
+
     std::uint32_t version() const noexcept { return version_; }
     std::map<std::string, GgufValue, std::less<>> const& metadata() const noexcept { return metadata_; }
 
@@ -52,10 +57,14 @@ public:
     std::vector<GgufTensor> const& tensors() const noexcept { return tensors_; }  ///< in the order of the file
     GgufTensor const* find(std::string_view name) const;                          ///< nullptr when absent
     std::filesystem::path const& path() const noexcept { return file_.path(); }
+    std::vector<std::filesystem::path> paths() const;  ///< of all parts
     std::span<std::byte const> bytes() const noexcept { return file_.bytes(); }
 
 private:
+    void add_part(GgufFile part);
+
     MappedFile file_;
+    std::vector<GgufFile> parts_;  ///< the others, which keep the bytes of their tensors
     std::uint32_t version_ = 0;
     std::map<std::string, GgufValue, std::less<>> metadata_;
     std::vector<GgufTensor> tensors_;

@@ -80,8 +80,9 @@ struct Infer {
         visit("arithmetic", self.arithmetic, no_influence);
         visit("sentences", self.sentences, no_influence);
     }
-    /// 2: texts are named with their data set, from which samples of them are drawn. Whole splits are as they were.
-    int revision() const { return texts.whole_split() ? 1 : 2; }
+    /// 2: texts are named with their data set, from which samples of them are drawn. Whole splits were as before.
+    /// 3: decoding ends at every token that ends a text in llama.cpp.
+    static constexpr int revision = 3;
     Json key() const;
     std::string label() const;
     int width() const { return 1; }

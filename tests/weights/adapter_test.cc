@@ -238,6 +238,29 @@ TEST(AdapterConfig, OfAnotherRankOrOtherTargetsThanTheTensorsIsRefused) {
     EXPECT_THAT(error_with("target_modules", {"q_proj"}), HasSubstr("not among target_modules"));
 }
 
+TEST(AdapterTensors, MayHaveTheNameOfOneAdapterInTheirs) {
+    TemporaryFolder const folder;
+    auto const name = std::string{"adapters/llama-tiny/qv-only"};
+    SafetensorsFile const file{golden(name) / "adapter_model.safetensors"};
+    auto const read_as = [&](std::function<std::string(std::size_t)> const& adapter_of) {
+        auto const copy = copy_of(name, folder);
+        auto tensors = file.tensors();
+        for (std::size_t i = 0; i < tensors.size(); ++i)
+            tensors[i].name.insert(tensors[i].name.size() - std::string_view{"weight"}.size(), adapter_of(i));
+        write_safetensors(copy / "adapter_model.safetensors", tensors);
+        return read_adapter(copy);
+    };
+    auto const plain = read_adapter(golden(name));
+    for (auto const* adapter : {"default.", "science.", "weight."})
+        EXPECT_EQ(read_as([&](std::size_t) { return adapter; }), plain) << adapter;
+    auto const two = input_error([&] { read_as([](std::size_t i) { return i == 3 ? "other." : "default."; }); });
+    EXPECT_THAT(two, HasSubstr("tensors of two adapters"));
+    EXPECT_THAT(two, HasSubstr("'other'"));
+    EXPECT_THAT(input_error([&] { read_as([](std::size_t i) { return i == 3 ? "other." : ""; }); }),
+                HasSubstr("tensors of two adapters"));
+    EXPECT_THAT(input_error([&] { read_as([](std::size_t) { return "a.b."; }); }), HasSubstr("no LoRA factor"));
+}
+
 TEST(AdapterTensors, ThatAreNoPairsOfLinearFactorsAreRefused) {
     std::vector<float> const values(64);
     auto const bytes = std::as_bytes(std::span{values});

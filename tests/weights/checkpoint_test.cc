@@ -7,8 +7,10 @@
 #include <cstring>
 
 #include "core/json.h"
+#include "gguf_builder.h"
 #include "test_files.h"
 #include "weights/architecture.h"
+#include "weights/gguf.h"
 #include "weights/safetensors.h"
 
 namespace samner::weights {
@@ -187,16 +189,114 @@ TEST(Checkpoint, WithAMissingMisshapenOrForeignTensorIsRefused) {
                 HasSubstr("of type I32"));
 }
 
-TEST(Checkpoint, IgnoresATiedHeadAndStoredFrequencies) {
+/// The embedding of llama-tiny, in other words its head.
+std::vector<float> embedding_of_llama_tiny() {
+    return SafetensorsFile{golden("models/llama-tiny/model.safetensors")}.floats("model.embed_tokens.weight");
+}
+
+TEST(Checkpoint, IgnoresAHeadThatIsTheEmbeddingAndStoredFrequencies) {
     TemporaryFolder const folder;
     auto const copy = copy_of("models/llama-tiny", folder);
-    std::vector<float> const values(300 * 64);
-    auto const bytes = std::as_bytes(std::span{values});
+    auto const head = embedding_of_llama_tiny();
+    auto const bytes = std::as_bytes(std::span{head});
     rewrite(copy / "model.safetensors", [&](auto& tensors) {
         tensors.push_back({"lm_head.weight", Dtype::f32, {300, 64}, bytes});
         tensors.push_back({"model.layers.0.self_attn.rotary_emb.inv_freq", Dtype::f32, {8}, bytes.first(32)});
     });
-    EXPECT_EQ(Checkpoint::open(copy).names(), Checkpoint::open(golden("models/llama-tiny")).names());
+    auto const checkpoint = Checkpoint::open(copy);
+    EXPECT_EQ(checkpoint.names(), Checkpoint::open(golden("models/llama-tiny")).names());
+    EXPECT_TRUE(checkpoint.config().tie_word_embeddings);
+}
+
+TEST(Checkpoint, ComparesAHeadWithItsEmbeddingByValueWhateverTheirTypes) {
+    TemporaryFolder const folder;
+    auto const copy = copy_of("models/llama-tiny-bf16", folder);
+    auto const rounded = Checkpoint::open(copy).read("model.embed_tokens.weight");
+    auto const with_head = [&](std::vector<float> const& head) {
+        rewrite(copy / "model.safetensors", [&](auto& tensors) {
+            std::erase_if(tensors, [](auto& tensor) { return tensor.name == "lm_head.weight"; });
+            tensors.push_back({"lm_head.weight", Dtype::f32, {300, 64}, std::as_bytes(std::span{head})});
+        });
+        return Checkpoint::open(copy).config().tie_word_embeddings;
+    };
+    EXPECT_TRUE(with_head(rounded));
+    auto nearly = rounded;
+    nearly.back() = std::nextafter(nearly.back(), 2.0F);
+    EXPECT_FALSE(with_head(nearly)) << "the last value, by one bit";
+}
+
+TEST(Checkpoint, WithAHeadThatDiffersFromTheEmbeddingKeepsBothAlthoughTheConfigurationTiesThem) {
+    TemporaryFolder const folder;
+    auto const copy = copy_of("models/llama-tiny", folder);
+    auto head = embedding_of_llama_tiny();
+    head[17] += 1.0F;
+    rewrite(copy / "model.safetensors", [&](auto& tensors) {
+        tensors.push_back({"lm_head.weight", Dtype::f32, {300, 64}, std::as_bytes(std::span{head})});
+    });
+    auto const checkpoint = Checkpoint::open(copy);
+    EXPECT_FALSE(checkpoint.config().tie_word_embeddings);
+    EXPECT_EQ(checkpoint.read("lm_head.weight"), head);
+    EXPECT_EQ(checkpoint.read("model.embed_tokens.weight"), embedding_of_llama_tiny());
+
+    rewrite(copy / "model.safetensors", [&](auto& tensors) {
+        for (auto& tensor : tensors)
+            if (tensor.name == "lm_head.weight") tensor.shape = {64, 300};
+    });
+    EXPECT_THAT(error_of(copy), HasSubstr("'lm_head.weight' has the shape [64, 300]"));
+}
+
+TEST(Checkpoint, InShardsWithAHeadThatDiffersKeepsIt) {
+    TemporaryFolder const folder;
+    auto const copy = copy_of("models/qwen2-tiny", folder);
+    auto const shape = Checkpoint::open(copy).shape("model.embed_tokens.weight");
+    std::vector<float> const head(static_cast<std::size_t>(shape[0] * shape[1]), 0.5F);
+    rewrite(copy / "model-00003-of-00003.safetensors", [&](auto& tensors) {
+        tensors.push_back({"lm_head.weight", Dtype::f32, shape, std::as_bytes(std::span{head})});
+    });
+    auto index = read_json(copy / "model.safetensors.index.json");
+    index["weight_map"]["lm_head.weight"] = "model-00003-of-00003.safetensors";
+    write_plain(copy / "model.safetensors.index.json", index.dump());
+    auto const checkpoint = Checkpoint::open(copy);
+    EXPECT_FALSE(checkpoint.config().tie_word_embeddings);
+    EXPECT_EQ(checkpoint.read("lm_head.weight"), head);
+}
+
+TEST(Checkpoint, ThatIsTiedAndHasTheHeadAloneTakesItAsTheEmbedding) {
+    TemporaryFolder const folder;
+    auto const copy = copy_of("models/llama-tiny", folder);
+    rewrite(copy / "model.safetensors", [&](auto& tensors) {
+        for (auto& tensor : tensors)
+            if (tensor.name == "model.embed_tokens.weight") tensor.name = "lm_head.weight";
+    });
+    auto const checkpoint = Checkpoint::open(copy);
+    EXPECT_TRUE(checkpoint.config().tie_word_embeddings);
+    EXPECT_EQ(checkpoint.names(), Checkpoint::open(golden("models/llama-tiny")).names());
+    EXPECT_EQ(checkpoint.read("model.embed_tokens.weight"), embedding_of_llama_tiny());
+
+    auto config = read_json(copy / "config.json");
+    config["tie_word_embeddings"] = false;
+    write_plain(copy / "config.json", config.dump());
+    EXPECT_THAT(error_of(copy), HasSubstr("'model.embed_tokens.weight' is missing"));
+}
+
+TEST(Checkpoint, OfNamesWithoutTheModelsPrefixIsRead) {
+    TemporaryFolder const folder;
+    auto const strip = [](std::vector<TensorView>& tensors) {
+        for (auto& tensor : tensors)
+            if (tensor.name.starts_with("model.")) tensor.name = tensor.name.substr(6);
+    };
+    auto const copy = copy_of("models/llama-tiny", folder);
+    rewrite(copy / "model.safetensors", strip);
+    auto const checkpoint = Checkpoint::open(copy);
+    auto const original = Checkpoint::open(golden("models/llama-tiny"));
+    EXPECT_EQ(checkpoint.names(), original.names());
+    for (auto const& name : original.names()) EXPECT_EQ(checkpoint.read(name), original.read(name)) << name;
+
+    rewrite(copy / "model.safetensors", [](auto& tensors) {
+        for (auto& tensor : tensors)
+            if (tensor.name == "norm.weight") tensor.name = "model.norm.weight";
+    });
+    EXPECT_NE(error_of(copy), "") << "names of both kinds";
 }
 
 TEST(ShardIndex, ThatLeadsElsewhereOrDisagreesWithTheShardsIsRefused) {
@@ -221,6 +321,59 @@ TEST(ShardIndex, ThatLeadsElsewhereOrDisagreesWithTheShardsIsRefused) {
                 HasSubstr("no tensor 'model.norm.weight'"));
     EXPECT_THAT(error_after([&](Json& map) { map.erase(norm); }), HasSubstr("does not list tensor"));
     EXPECT_THAT(error_after([&](Json& map) { map = Json::array(); }), HasSubstr("weight_map"));
+}
+
+/// The tensors of a small GGUF model as parts, as gguf-split makes them: the metadata in the first, two tensors each.
+void write_parts(TemporaryFolder const& folder, std::string const& stem) {
+    GgufFile const whole{golden("gguf/llama-tiny.F32.gguf")};
+    auto const count = static_cast<std::uint16_t>((whole.tensors().size() + 1) / 2);
+    for (std::uint16_t part = 0; part < count; ++part) {
+        GgufBuilder builder;
+        if (part == 0) {
+            for (auto const& [key, value] : whole.metadata()) {
+                if (auto const* number = std::get_if<std::int64_t>(&value)) builder.add_value(key, 11, *number);
+                if (auto const* number = std::get_if<double>(&value)) builder.add_value(key, 12, *number);
+                if (auto const* text = std::get_if<std::string>(&value)) builder.add_text(key, *text);
+            }
+        }
+        builder.add_value("split.no", 2, part).add_value("split.count", 2, count);
+        builder.add_value("split.tensors.count", 5, static_cast<std::int32_t>(whole.tensors().size()));
+        for (std::size_t i = 2U * part; i < std::min<std::size_t>(2U * part + 2U, whole.tensors().size()); ++i) {
+            auto const& tensor = whole.tensors()[i];
+            std::vector<std::uint64_t> dimensions{tensor.shape.rbegin(), tensor.shape.rend()};
+            builder.add_tensor(tensor.name, dimensions, 0,
+                               std::string{reinterpret_cast<char const*>(tensor.bytes.data()), tensor.bytes.size()});
+        }
+        write_plain(folder / fmt::format("{}-{:05}-of-{:05}.gguf", stem, part + 1, count), builder.build());
+    }
+}
+
+TEST(GgufCheckpoint, InPartsIsReadFromAnyOfThem) {
+    TemporaryFolder const folder;
+    write_parts(folder, "m");
+    auto const whole = Checkpoint::open(golden("gguf/llama-tiny.F32.gguf"));
+    auto const count = (whole.names().size() + 1) / 2;
+    auto const part = [&](std::size_t number) { return folder / fmt::format("m-{:05}-of-{:05}.gguf", number, count); };
+    for (auto const number : {std::size_t{1}, std::size_t{2}, count}) {
+        auto const checkpoint = Checkpoint::open(part(number));
+        EXPECT_EQ(checkpoint.names(), whole.names());
+        for (auto const& name : whole.names()) EXPECT_EQ(checkpoint.read(name), whole.read(name)) << name;
+        EXPECT_EQ(checkpoint.files().size(), count);
+        EXPECT_EQ(checkpoint.content_hash(), Checkpoint::open(part(1)).content_hash());
+    }
+    auto const hash = Checkpoint::open(part(1)).content_hash();
+    auto bytes = read_text(part(count));
+    bytes.back() = static_cast<char>(bytes.back() ^ 1);
+    write_plain(part(count), bytes);
+    EXPECT_NE(Checkpoint::open(part(1)).content_hash(), hash);
+
+    fs::copy_file(part(3), folder / "renamed.gguf");
+    EXPECT_THAT(error_of(folder / "renamed.gguf"), HasSubstr("gguf-split --merge"));
+    write_plain(part(3), read_text(part(2)));
+    EXPECT_THAT(error_of(part(1)), HasSubstr("is not part 3 of"));
+    fs::remove(part(3));
+    EXPECT_THAT(error_of(part(1)), HasSubstr("-00003-of-"));
+    EXPECT_THAT(error_of(part(1)), HasSubstr("is missing"));
 }
 
 TEST(GgufCheckpoint, ThatIsCutOffOrOfAnotherArchitectureIsRefused) {

@@ -115,6 +115,67 @@ TEST(Config, WithASettingThatChangesTheArithmeticIsRefused) {
     EXPECT_THAT(error_with("rope_parameters", Json{{"rope_type", "llama3"}}), HasSubstr("'factor' is missing"));
 }
 
+Json const llama3_settings{{"rope_type", "llama3"}, {"factor", 4}, {"low_freq_factor", 1}, {"high_freq_factor", 3}};
+
+/// llama3_settings with other members.
+Json llama3_with(Json const& more) {
+    auto settings = llama3_settings;
+    settings.update(more);
+    return settings;
+}
+
+TEST(RopeSettings, InRopeScalingReplaceThoseInRopeParametersAsAWhole) {
+    auto const read = [](Json const& scaling, Json const& more = Json::object()) {
+        return read_changed([&](Json& config) {
+            config["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 300'000}};
+            config["rope_scaling"] = scaling;
+            config.update(more);
+        });
+    };
+    auto const scaled = read(llama3_with({{"original_max_position_embeddings", 32}, {"rope_theta", 200'000}}));
+    EXPECT_EQ(scaled.llama3_rope, (Llama3Rope{4, 1, 3, 32}));
+    EXPECT_EQ(scaled.rope_theta, 200'000);
+    EXPECT_EQ(read(llama3_settings).rope_theta, 10'000) << "the base goes with the settings that are replaced";
+    EXPECT_EQ(read(llama3_settings, {{"rope_theta", 70'000}}).rope_theta, 70'000);
+    EXPECT_EQ(read({{"rope_type", "default"}}).llama3_rope, std::nullopt);
+    for (auto const& nothing : {Json::object(), Json{}}) EXPECT_EQ(read(nothing).rope_theta, 300'000) << nothing;
+}
+
+TEST(RopeSettings, ThatAreNotSupportedAreRefusedWhereverTheyStand) {
+    for (auto const* type : {"yarn", "linear", "dynamic", "longrope", "su", "mrope", "proportional", "axial"}) {
+        for (auto const* name : {"rope_type", "type"}) {
+            Json const settings{{name, type}, {"factor", 4.0}};
+            auto const beside = error_with("rope_scaling", settings);
+            EXPECT_THAT(beside, HasSubstr(fmt::format("rope type '{}' is not supported", type)));
+            EXPECT_THAT(beside, HasSubstr("config.json, rope_scaling"));
+            EXPECT_THAT(beside, HasSubstr("supported are default, llama3"));
+            EXPECT_THAT(error_with("rope_parameters", settings), HasSubstr("config.json, rope_parameters"));
+        }
+    }
+    EXPECT_EQ(error_with("rope_scaling", {{"rope_type", "default"}, {"type", "yarn"}}), "") << "rope_type wins";
+    EXPECT_THAT(error_with("rope_scaling", {{"partial_rotary_factor", 0.5}}), HasSubstr("partial_rotary_factor"));
+    EXPECT_THAT(error_with("rope_scaling", Json::array()), HasSubstr("not a JSON object"));
+    for (auto const* key : {"rope_scaling", "rope_parameters"}) {
+        auto const message = error_with(key, {{"full_attention", {{"rope_type", "yarn"}}}});
+        EXPECT_THAT(message, HasSubstr("'full_attention'"));
+        EXPECT_THAT(message, HasSubstr(fmt::format("config.json, {}", key)));
+    }
+}
+
+TEST(RopeSettings, OfLlama3TakeTheOriginalContextFromWhereTransformersDoes) {
+    auto const context = [](Json const& settings, Json const& more = Json::object()) {
+        return read_changed([&](Json& config) {
+                   config["rope_parameters"] = settings;
+                   config.update(more);
+               })
+            .llama3_rope->original_max_position_embeddings;
+    };
+    Json const with{{"original_max_position_embeddings", 32}};
+    EXPECT_EQ(context(llama3_with(with)), 32);
+    EXPECT_EQ(context(llama3_settings), 8192) << "max_position_embeddings";
+    EXPECT_EQ(context(llama3_with(with), {{"original_max_position_embeddings", 64}}), 64) << "beside the settings";
+}
+
 TEST(Config, WithASizeThatIsMissingOutOfRangeOrOfAnotherTypeIsRefused) {
     for (auto const* key : {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
                             "num_attention_heads", "max_position_embeddings"}) {
@@ -158,13 +219,14 @@ TEST(GgufConfig, IsWhatTheReferenceReads) {
         EXPECT_EQ(config.rope_theta, values.at("rope_theta").get<double>());
         EXPECT_EQ(static_cast<double>(config.rms_norm_eps), values.at("rms_norm_eps").get<double>());
         EXPECT_EQ(config.bos_token, values.at("bos_token_id").get<std::int32_t>());
-        EXPECT_THAT(config.end_tokens, ElementsAre(values.at("eos_token_id").get<std::int32_t>()));
+        EXPECT_THAT(config.end_tokens, ElementsAre(values.at("eos_token_id").get<std::int32_t>(), 0))
+            << "0 is <|endoftext|>";
         EXPECT_EQ(config.tie_word_embeddings, expected.at("files").at(type).at("tie_word_embeddings"));
     }
 }
 
-/// Metadata of a model of one head and one layer, with a vocabulary of four.
-GgufBuilder small_model() {
+/// Metadata of a model of one head and one layer.
+GgufBuilder small_model(std::size_t vocabulary = 4) {
     GgufBuilder builder;
     builder.add_text("general.architecture", "llama");
     for (auto const* key : {"embedding_length", "feed_forward_length", "context_length"}) {
@@ -174,7 +236,7 @@ GgufBuilder small_model() {
         builder.add_value(fmt::format("llama.{}", key), 4, std::uint32_t{1});
     }
     builder.add_value("llama.attention.layer_norm_rms_epsilon", 6, 1e-5F);
-    builder.add_tensor("token_embd.weight", {8, 4}, 0, std::string(128, '\0'));
+    builder.add_tensor("token_embd.weight", {8, vocabulary}, 0, std::string(32 * vocabulary, '\0'));
     return builder;
 }
 
@@ -184,6 +246,55 @@ ModelConfig read_gguf(GgufBuilder const& builder) {
     return read_config(GgufFile{folder / "small.gguf"});
 }
 
+TEST(GgufConfig, EndTokensAreAllThatEndATextInLlamaCpp) {
+    auto const ends = [](std::vector<std::string> texts, std::int32_t type = 3) {
+        GgufBuilder builder = small_model(texts.size());
+        builder.add_texts("tokenizer.ggml.tokens", texts);
+        builder.add_array("tokenizer.ggml.token_type", 5, std::vector<std::int32_t>(texts.size(), type));
+        return read_gguf(builder).end_tokens;
+    };
+    for (auto const* text : {"<|eot_id|>",
+                             "<|im_end|>",
+                             "<|end|>",
+                             "<|return|>",
+                             "<|call|>",
+                             "<|flush|>",
+                             "<|calls|>",
+                             "<end_of_turn>",
+                             "<|endoftext|>",
+                             "</s>",
+                             "<|eom_id|>",
+                             "<EOT>",
+                             "_<EOT>",
+                             "[EOT]",
+                             "[EOS]",
+                             "<|end_of_text|>",
+                             "<end_of_utterance>",
+                             "<eos>",
+                             "<turn|>",
+                             "<|tool_response>",
+                             "<|fim_pad|>",
+                             "<fim-pad>",
+                             "<fim_pad>",
+                             "<PAD>",
+                             "[PAD]",
+                             "<|fim_repo|>",
+                             "<|repo_name|>",
+                             "<fim-repo>",
+                             "<REPO>",
+                             "<reponame>",
+                             "<|file_sep|>"}) {
+        EXPECT_THAT(ends({"a", text, "b", "c"}), ElementsAre(1)) << text;
+        EXPECT_THAT(ends({"a", text, "b", "c"}, 4), ElementsAre(1)) << text << ", user-defined";
+        EXPECT_THAT(ends({"a", text, "b", "c"}, 1), IsEmpty()) << text << ", text like any other";
+    }
+    EXPECT_THAT(ends({"<|im_start|>", "<s>", "<|start_header_id|>", "<unk>"}), IsEmpty());
+    EXPECT_THAT(ends({"<|end|>", "<|return|>", "<|call|>", "a"}), ElementsAre(1, 2)) << "there it ends a part only";
+    EXPECT_THAT(ends({"<|end|>", "<|flush|>", "<|calls|>", "a"}), ElementsAre(1, 2));
+    EXPECT_THAT(ends({"<|end|>", "<|return|>", "a", "b"}), ElementsAre(0, 1));
+    EXPECT_THAT(ends({"</s>", "<|tool_response>", "a", "b"}), ElementsAre(1));
+}
+
 TEST(GgufConfig, EndTokensAreTheNamedIdsAndTheControlTokensThatEndATurn) {
     auto builder = small_model();
     builder.add_texts("tokenizer.ggml.tokens", {"<|eot_id|>", "<|im_end|>", "a", "b"});
@@ -191,6 +302,8 @@ TEST(GgufConfig, EndTokensAreTheNamedIdsAndTheControlTokensThatEndATurn) {
     builder.add_value("tokenizer.ggml.eos_token_id", 4, std::uint32_t{3});
     builder.add_value("tokenizer.ggml.eot_token_id", 4, std::uint32_t{1});
     EXPECT_THAT(read_gguf(builder).end_tokens, ElementsAre(3, 1)) << "0 is no control token";
+    builder.add_value("tokenizer.ggml.fim_rep_token_id", 4, std::uint32_t{2});
+    EXPECT_THAT(read_gguf(builder).end_tokens, ElementsAre(3, 1, 2)) << "the answer's own end stays first";
 }
 
 TEST(GgufConfig, RopeFactorsDivideTheFrequencies) {
@@ -211,6 +324,12 @@ TEST(GgufConfig, ThatIsIncompleteOrChangesTheArithmeticIsRefused) {
     EXPECT_THAT(error_of(GgufBuilder{}.add_text("general.architecture", "llama")), HasSubstr("token_embd.weight"));
     EXPECT_THAT(error_of(small_model().add_value("llama.expert_count", 4, std::uint32_t{8})), HasSubstr("only 0"));
     EXPECT_THAT(error_of(small_model().add_text("llama.rope.scaling.type", "linear")), HasSubstr("only none"));
+    for (auto const* key : {"rope.scaling.factor", "rope.scale_linear", "rope.scaling.attn_factor"}) {
+        auto const full = fmt::format("llama.{}", key);
+        EXPECT_THAT(error_of(small_model().add_value(full, 6, 4.0F)), HasSubstr(key)) << "a factor without a type";
+        EXPECT_EQ(error_of(small_model().add_value(full, 6, 1.0F)), "");
+        EXPECT_EQ(error_of(small_model().add_value(full, 6, 4.0F).add_text("llama.rope.scaling.type", "none")), "");
+    }
     EXPECT_THAT(error_of(small_model().add_value("llama.rope.dimension_count", 4, std::uint32_t{4})),
                 HasSubstr("only 8"));
     EXPECT_THAT(error_of(small_model().add_value("tokenizer.ggml.eos_token_id", 4, std::uint32_t{4})),
