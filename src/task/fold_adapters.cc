@@ -1,4 +1,6 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <array>
@@ -8,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "comm/comm.h"
@@ -25,40 +28,55 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The tensors of a base model, each in its file, and the updates of those that have one.
+/// Whether a file of a model folder holds weights, or says where they are. Those of the base that are not read are not
+/// those of the folded model either.
+bool is_about_weights(fs::path const& path) {
+    constexpr auto extensions = std::to_array<std::string_view>(
+        {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".h5", ".msgpack", ".npz", ".onnx", ".onnx_data"});
+    auto const name = path.filename().string();
+    return std::ranges::find(extensions, path.extension().string()) != extensions.end() ||
+           name.ends_with(".index.json") || name == "adapter_config.json";
+}
+
+/// The tensors of a base model, each in its file, and the updates of those that have one. The files are those that the
+/// model is read from.
 class Folding {
 public:
-    Folding(Merger const& merger, fs::path const& base) : merger_{merger}, base_{base} {
-        auto const checkpoint = weights::Checkpoint::open(base);
+    Folding(Merger const& merger, fs::path const& base)
+        : merger_{merger}, base_{base}, checkpoint_{weights::Checkpoint::open(base)} {
         if (!fs::is_directory(base)) {
             throw InputError{fmt::format("'{}' is no folder of safetensors", base.string()),
                              "fold into a Hugging Face folder; quantised weights cannot take a small update"};
         }
-        for (auto const& expert : merger.experts()) weights::check_folds(expert, checkpoint.config());
-        std::set<fs::path> paths;
-        for (auto const& entry : fs::directory_iterator{base})
-            if (entry.path().extension() == ".safetensors") paths.insert(entry.path());
+        for (auto const& expert : merger.experts()) weights::check_folds(expert, checkpoint_.config());
         auto const modules = merger.merge().modules();
         std::map<std::string, std::size_t, std::less<>> updated;
         for (std::size_t i = 0; i < modules.size(); ++i) updated[modules[i].name + ".weight"] = i;
-        for (auto const& path : paths) {
-            auto const& file = files_.emplace_back(path);
-            auto metadata = file.metadata();
+        auto const& stored = checkpoint_.stored_tensors();
+        for (auto first = stored.begin(); first != stored.end();) {
+            auto const last =
+                std::find_if(first, stored.end(), [&](auto const& one) { return one.file != first->file; });
+            std::map<std::string_view, std::size_t> module_of;
+            auto& tensors = tensors_.emplace_back();
+            for (auto one = first; one != last; ++one) {
+                tensors.push_back(*one->tensor);
+                auto const found = updated.find(one->name);
+                if (found == updated.end()) continue;
+                check_dtype(*one->tensor);
+                module_of[one->tensor->name] = found->second;
+                updated.erase(found);
+            }
+            files_.push_back(first->file);
+            auto metadata = first->file->metadata();
             metadata.merge(merger.provenance());
-            auto const& layout = layouts_.emplace_back(file.tensors(), metadata);
+            auto const& layout = layouts_.emplace_back(tensors, metadata);
             for (std::size_t i = 0; i < layout.tensors.size(); ++i) {
                 Piece piece{.file = files_.size() - 1, .tensor = layout.tensors[i], .offset = layout.offsets[i]};
-                if (auto const found = updated.find(piece.tensor->name); found != updated.end()) {
-                    auto const dtype = weights::name(piece.tensor->dtype);
-                    if (!merger.request().dtype.empty() && merger.request().dtype != dtype)
-                        throw InputError{fmt::format("the base's tensor '{}' is {}, and dtype asks for {}",
-                                                     piece.tensor->name, dtype, merger.request().dtype),
-                                         "leave dtype out: a folded model keeps the types of its base"};
-                    piece.module = found->second;
-                    updated.erase(found);
-                }
+                auto const found = module_of.find(piece.tensor->name);
+                if (found != module_of.end()) piece.module = found->second;
                 pieces_.push_back(piece);
             }
+            first = last;
         }
         if (!updated.empty())
             throw InputError{fmt::format("the base has no tensor '{}' ({})", updated.begin()->first, base.string()),
@@ -74,14 +92,25 @@ public:
         });
     }
 
-    /// Copies what is no tensor, and makes the files that the ranks fill.
+    /// Copies what is no tensor, and makes the files that the ranks fill. Says which files with weights are left out.
     void prepare(fs::path const& folder) const {
+        auto const read = checkpoint_.files();
+        std::set<std::string> left_out;
         for (auto const& entry : fs::directory_iterator{base_}) {
-            if (entry.is_regular_file() && entry.path().extension() != ".safetensors")
-                write_atomically(folder / entry.path().filename(), MappedFile{entry.path()}.text());
+            if (!entry.is_regular_file()) continue;
+            auto const& path = entry.path();
+            bool const is_read = std::ranges::find(read, path) != read.end();
+            if (is_read && path.extension() == ".safetensors") continue;
+            if (!is_read && is_about_weights(path))
+                left_out.insert(path.filename().string());
+            else
+                write_atomically(folder / path.filename(), MappedFile{path}.text());
         }
+        if (!left_out.empty())
+            spdlog::warn("the folded model has no {}: '{}' is read from other files", fmt::join(left_out, ", "),
+                         base_.string());
         for (std::size_t i = 0; i < files_.size(); ++i) {
-            auto const path = folder / files_[i].path().filename();
+            auto const path = folder / files_[i]->path().filename();
             RangeFile::create(path, layouts_[i].size);
             RangeFile{path}.write(0, std::as_bytes(std::span{layouts_[i].header}));
         }
@@ -102,10 +131,10 @@ public:
         std::future<void> written;  // ends before what it uses
         for (auto const index : shard) {
             auto const& piece = pieces_[index];
-            auto const& file = files_[piece.file];
+            auto const& file = *files_[piece.file];
             for (; next != shard.end() && ahead < read_ahead; ++next) {
                 auto const& coming = pieces_[*next];
-                files_[coming.file].prefetch(*coming.tensor);
+                files_[coming.file]->prefetch(*coming.tensor);
                 ahead += coming.tensor->bytes.size();
             }
             ahead -= piece.tensor->bytes.size();
@@ -135,6 +164,14 @@ private:
         std::uint64_t offset = 0;
         std::optional<std::size_t> module = {};  ///< whose update it takes
     };
+
+    void check_dtype(weights::TensorView const& tensor) const {
+        auto const dtype = weights::name(tensor.dtype);
+        if (merger_.request().dtype.empty() || merger_.request().dtype == dtype) return;
+        throw InputError{fmt::format("the base's tensor '{}' is {}, and dtype asks for {}", tensor.name, dtype,
+                                     merger_.request().dtype),
+                         "leave dtype out: a folded model keeps the types of its base"};
+    }
 
     static constexpr std::uint64_t read_ahead = std::uint64_t{32} << 20;  ///< bytes of tensors to come
 
@@ -171,8 +208,10 @@ private:
 
     Merger const& merger_;
     fs::path base_;
-    std::deque<weights::SafetensorsFile> files_;
-    std::deque<weights::SafetensorsLayout> layouts_;  ///< of each file as it will be
+    weights::Checkpoint checkpoint_;
+    std::vector<weights::SafetensorsFile const*> files_;
+    std::deque<std::vector<weights::TensorView>> tensors_;  ///< of each file
+    std::deque<weights::SafetensorsLayout> layouts_;        ///< of each file as it will be
     std::vector<Piece> pieces_;
 };
 

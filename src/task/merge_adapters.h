@@ -49,9 +49,10 @@ struct MergedAdapter {
 MergedAdapter merge_adapters(AdapterMerge const& merge, comm::Comm const* ranks = nullptr);
 
 /// Merges the adapters' products s B A (delta space) into the weights of their base model and writes that as a model
-/// folder, whole or not at all: the same files, tensors, types and index as the base, whose other files are copied. A
-/// changed tensor is added up in fp32 and rounded once. Memory: the largest changed tensor in fp32 times the number of
-/// adapters and two. One adapter is folded as it is.
+/// folder, whole or not at all: the same tensors, types and index as the base, in the files from which that is read.
+/// Its other files are copied, but for those with other weights, which are named in a warning. A changed tensor is
+/// added up in fp32 and rounded once. Memory: the largest changed tensor in fp32 times the number of adapters and two.
+/// One adapter is folded as it is.
 /// @param base   Hugging Face folder with safetensors of F32, F16 or BF16
 /// @param ranks  null: this process does all of it; else a collective call: each rank writes its share of the tensors
 ///               into files that all of them see. The bytes do not depend on how many there are

@@ -15,6 +15,7 @@
 #include "merge/model.h"
 #include "mpi_test.h"
 #include "temporary_folder.h"
+#include "weights/checkpoint.h"
 #include "weights/safetensors.h"
 
 namespace samner::task {
@@ -152,6 +153,78 @@ TEST(FoldAdapters, KeepsShardsTypesAndUntouchedTensorsOfTheBase) {
     EXPECT_EQ(changed, adapter.modules.size());
 }
 
+TEST(FoldAdapters, FoldIntoTheFilesThatTheModelIsReadFromAndLeaveOtherWeightsOut) {
+    if (mpi_session().rank() != 0) return;
+    TemporaryFolder const folder;
+    AdapterMerge one;
+    one.adapters = {golden("adapters/llama-tiny/qv-only")};
+    fold_adapters(one, golden("models/llama-tiny"), folder / "plain");
+    auto const base = folder / "base";
+    std::filesystem::copy(golden("models/llama-tiny"), base);
+    std::vector<std::string> const others{"adapter_config.json",
+                                          "consolidated.safetensors",
+                                          "model.fp16.safetensors",
+                                          "model-00001-of-00001.safetensors",
+                                          "model.gguf",
+                                          "model.safetensors.index.json",
+                                          "pytorch_model.bin.index.json",
+                                          "pytorch_model.bin"};
+    for (auto const& name : others) std::filesystem::copy_file(base / "model.safetensors", base / name);
+    write_atomically(base / "notes.txt", "kept");
+    fold_adapters(one, base, folder / "out");
+    EXPECT_EQ(read_text(folder / "out/model.safetensors"), read_text(folder / "plain/model.safetensors"));
+    EXPECT_NE(read_text(folder / "out/model.safetensors"), read_text(base / "model.safetensors"));
+    for (auto const& name : others) EXPECT_FALSE(std::filesystem::exists(folder / "out" / name)) << name;
+    for (auto const* name : {"config.json", "generation_config.json", "tokenizer.json", "notes.txt"})
+        EXPECT_EQ(std::filesystem::exists(folder / "out" / name), std::filesystem::exists(base / name)) << name;
+}
+
+TEST(FoldAdapters, FoldATensorInTheShardOfTheIndexAndLeaveOutACopyInAnother) {
+    if (mpi_session().rank() != 0) return;
+    TemporaryFolder const folder;
+    AdapterMerge one;
+    one.adapters = {golden("adapters/llama-tiny/qv-only")};
+    auto const base = folder / "base";
+    auto const map = make_base(base);
+    fold_adapters(one, base, folder / "plain");
+    std::string const name = "model.layers.0.self_attn.q_proj.weight";
+    auto const holder = map.at(name).get<std::string>();
+    std::string const other = holder == "model-0.safetensors" ? "model-1.safetensors" : "model-0.safetensors";
+    {
+        weights::SafetensorsFile const from{base / holder};
+        weights::SafetensorsFile const file{base / other};
+        auto tensors = file.tensors();
+        tensors.push_back(from.at(name));
+        weights::write_safetensors(base / "changed", tensors, file.metadata());
+    }
+    // Of both shards the copy comes first in one of the two orders.
+    std::filesystem::rename(base / "changed", base / other);
+    fold_adapters(one, base, folder / "out");
+    for (auto const* file : {"model-0.safetensors", "model-1.safetensors"})
+        EXPECT_EQ(read_text(folder / "out" / file), read_text(folder / "plain" / file)) << file;
+}
+
+TEST(FoldAdapters, FoldIntoNamesWithoutTheModelsPrefix) {
+    if (mpi_session().rank() != 0) return;
+    TemporaryFolder const folder;
+    AdapterMerge one;
+    one.adapters = {golden("adapters/llama-tiny/qv-only")};
+    fold_adapters(one, golden("models/llama-tiny"), folder / "plain");
+    auto const base = folder / "base";
+    std::filesystem::create_directories(base);
+    std::filesystem::copy_file(golden("models/llama-tiny/config.json"), base / "config.json");
+    weights::SafetensorsFile const whole{golden("models/llama-tiny/model.safetensors")};
+    auto tensors = whole.tensors();
+    for (auto& tensor : tensors) tensor.name = tensor.name.substr(std::string_view{"model."}.size());
+    weights::write_safetensors(base / "model.safetensors", tensors);
+    fold_adapters(one, base, folder / "out");
+    weights::SafetensorsFile const expected{folder / "plain/model.safetensors"};
+    weights::SafetensorsFile const found{folder / "out/model.safetensors"};
+    ASSERT_EQ(found.tensors().size(), expected.tensors().size());
+    for (auto const& tensor : found.tensors())
+        EXPECT_EQ(found.floats(tensor.name), expected.floats("model." + tensor.name)) << tensor.name;
+}
+
 /// One folder for all ranks.
 class SharedFolder {
 public:
@@ -223,11 +296,11 @@ TEST(FoldAdapters, LeavesNothingBehindWhenARankFails) {
 }
 
 /// llama-tiny with a head of its own: the embedding's values, halved.
-void make_untied_base(std::filesystem::path const& base) {
+void make_untied_base(std::filesystem::path const& base, bool says_so = true) {
     auto const source = golden("models/llama-tiny");
     std::filesystem::create_directories(base);
     auto config = Json::parse(read_text(source / "config.json"));
-    config["tie_word_embeddings"] = false;
+    if (says_so) config["tie_word_embeddings"] = false;
     write_atomically(base / "config.json", config.dump());
     weights::SafetensorsFile const whole{source / "model.safetensors"};
     auto tensors = whole.tensors();
@@ -251,14 +324,18 @@ TEST(FoldAdapters, AddsAnUpdateOfTheHeadToItAndRefusesOneThatIsTied) {
     weights::write_adapter(folder / "adapter", adapter);
     AdapterMerge one;
     one.adapters = {folder / "adapter"};
-    make_untied_base(folder / "base");
-    fold_adapters(one, folder / "base", folder / "out");
-    weights::SafetensorsFile const before{folder / "base/model.safetensors"};
-    weights::SafetensorsFile const after{folder / "out/model.safetensors"};
-    auto expected = before.floats("lm_head.weight");
-    expected[17 * 64 + 3] += 1.5F;
-    EXPECT_EQ(after.floats("lm_head.weight"), expected);
-    EXPECT_EQ(after.floats("model.embed_tokens.weight"), before.floats("model.embed_tokens.weight"));
+    for (bool const says_so : {true, false}) {  // the head differs from the embedding whatever the configuration says
+        TemporaryFolder const place;
+        make_untied_base(place / "base", says_so);
+        fold_adapters(one, place / "base", place / "out");
+        weights::SafetensorsFile const before{place / "base/model.safetensors"};
+        weights::SafetensorsFile const after{place / "out/model.safetensors"};
+        auto expected = before.floats("lm_head.weight");
+        expected[17 * 64 + 3] += 1.5F;
+        EXPECT_EQ(after.floats("lm_head.weight"), expected);
+        EXPECT_EQ(after.floats("model.embed_tokens.weight"), before.floats("model.embed_tokens.weight"));
+        EXPECT_EQ(weights::Checkpoint::open(place / "out").read("lm_head.weight"), expected);
+    }
 
     EXPECT_THAT([&] { fold_adapters(one, golden("models/llama-tiny"), folder / "tied"); },
                 ThrowsMessage<InputError>(HasSubstr("'lm_head', which this model ties to its embedding")));
