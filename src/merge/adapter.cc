@@ -335,8 +335,10 @@ TakePart copy_to(std::span<float> out) {
 void merge_truncated(MergeOptions const& options, std::string_view module, Experts const& experts,
                      ModuleContext const& context, MergedFactors& out) {
     out.rank = options.rank;
-    for (auto const& one : experts.all)
-        if (options.rank == 0) out.rank = std::max(out.rank, one.rank);
+    if (options.rank == 0) {
+        if (options.same_rank) out.rank = options.largest_rank;
+        for (auto const& one : experts.all) out.rank = std::max(out.rank, one.rank);
+    }
     auto const recipe = recipe_for(options, experts, context);
     auto const shape = experts.shape;
     if (options.rank > std::max(shape.out, shape.in))

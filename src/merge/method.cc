@@ -91,10 +91,12 @@ MergeOptions follow(Compatibility peer, MergeOptions options) {
             break;
         case Compatibility::peft:
             options.operate_on_single = true;
+            options.same_rank = true;
             options.rescale = Rescale::expected;
             break;
         case Compatibility::peft_0_18:
             options.operate_on_single = true;
+            options.same_rank = true;
             options.rescale = Rescale::none;
             break;
         case Compatibility::mergekit:

@@ -153,6 +153,8 @@ struct MergeOptions {
     Normalize normalize = Normalize::method;
     bool elect_weighted = false;     ///< elect on the weighted values and not on the plain ones
     bool keep_at_least_one = false;  ///< trimming keeps an element however small the density is
+    bool same_rank = false;          ///< where an svd method is given no rank: `largest_rank` for all modules
+    std::int64_t largest_rank = 0;   ///< that the adapters' settings name, whatever modules have it; see same_rank
     bool majority_decides = false;   ///< an elected sum of 0 takes the most frequent sign of the whole model
     Device device = Device::cpu;     ///< of element-wise merges; see merge/device.h for the methods
     int device_index = 0;            ///< which CUDA device
@@ -174,6 +176,8 @@ struct MergeOptions {
         visit("normalize", self.normalize);
         visit("elect_weighted", self.elect_weighted);
         visit("keep_at_least_one", self.keep_at_least_one);
+        visit("same_rank", self.same_rank, false);
+        visit("largest_rank", self.largest_rank, false);
         visit("majority_decides", self.majority_decides);
         visit("device", self.device, false);
         visit("device_index", self.device_index, false);
@@ -181,7 +185,8 @@ struct MergeOptions {
 };
 
 /// The options with the switches set as a peer has them; method, numbers, density and weights stay.
-/// - peft (0.19 and later): one adapter is trimmed or thinned like several, DARE divides by the density
+/// - peft (0.19 and later): one adapter is trimmed or thinned like several, DARE divides by the density, svd methods
+///   give every module the largest rank of all
 /// - peft_0_18 (0.9 to 0.18): the same, but DARE does not divide
 /// - mergekit (0.1): election on weighted values, division by the agreeing weights where mergekit does it by default
 ///   (linear, ties, della), at least one element kept, random drops restore the sum of magnitudes. Its default density

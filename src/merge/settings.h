@@ -79,7 +79,7 @@ void for_each_setting(Visit&& visit) {
     visit(Setting{"epsilon", &Settings::epsilon, &MergeOptions::epsilon, is_della, true,
                   "della: keep probabilities are density - epsilon to + epsilon"});
     visit(Setting{"rank", &Settings::rank, &MergeOptions::rank, is_svd, false,
-                  "of the result of an svd method; 0: the largest of the experts'"});
+                  "of the result of an svd method; 0: the largest of the experts', with follow peft that of all modules"});
 }
 
 /// The settings of one merge.

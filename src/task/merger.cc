@@ -12,6 +12,16 @@
 #include "task/agreement.h"
 
 namespace samner::task {
+namespace {
+
+/// The largest rank that an adapter's settings name, as peft looks for it: also one that no module has.
+std::int64_t largest_rank(weights::LoraSettings const& settings) {
+    std::int64_t largest = settings.r;
+    for (auto const& [pattern, rank] : settings.rank_pattern) largest = std::max<std::int64_t>(largest, rank);
+    return largest;
+}
+
+}  // namespace
 
 Merger::Merger(AdapterMerge const& request, merge::Space space, comm::Comm const* ranks) : request_{request} {
     on_all(ranks, [&] {
@@ -32,7 +42,10 @@ Merger::Merger(AdapterMerge const& request, merge::Space space, comm::Comm const
     });
     hash_experts(ranks);
     on_all(ranks, [&] {
-        merge_.emplace(request.options, space, modules(),
+        auto options = request.options;
+        for (auto const& expert : experts_)
+            options.largest_rank = std::max(options.largest_rank, largest_rank(expert.settings()));
+        merge_.emplace(options, space, modules(),
                        [this](std::size_t module, std::size_t expert) { return read(module, expert); });
     });
 }

@@ -25,7 +25,6 @@ struct Merged {
 struct Merge {
     using Result = Merged;
     static constexpr std::string_view kind = "merge";
-    static constexpr int revision = 1;
 
     std::vector<Input> adapters;  ///< sorted, with their weights
     std::vector<double> weights;
@@ -41,6 +40,8 @@ struct Merge {
         visit("names", self.names, no_influence);
         visit("layers", self.layers, no_influence);
     }
+    /// 2: svd methods that follow peft give every module the largest rank of all. Others are as they were.
+    int revision() const;
     Json key() const;
     std::string label() const;
     int width() const { return layers; }

@@ -90,6 +90,94 @@ TEST(MergeAdapters, SaysOnEveryRankWhatFailedOnOne) {
                 ThrowsMessage<Error>(HasSubstr("no/such/adapter")));
 }
 
+/// An adapter of llama-tiny's layer 0 whose ranks differ by module, with factors drawn from `seed`.
+void write_patterned(std::filesystem::path const& folder, std::int32_t r,
+                     std::vector<std::pair<std::string, std::int32_t>> const& pattern, std::uint64_t seed) {
+    weights::Adapter adapter;
+    adapter.settings.r = r;
+    adapter.settings.lora_alpha = 8;
+    adapter.settings.rank_pattern = pattern;
+    adapter.settings.target_modules = {"k_proj", "o_proj", "q_proj"};
+    std::vector<std::string> names;
+    for (auto const& target : adapter.settings.target_modules)
+        names.push_back(fmt::format("model.layers.0.self_attn.{}", target));
+    auto const scales = weights::lora_scales(adapter.settings, names);
+    std::uint64_t state = seed;
+    auto const draw = [&state] {
+        state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+        return static_cast<float>(static_cast<double>(state >> 40U) * 0x1p-24 - 0.5);
+    };
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        weights::LoraModule module{names[i], scales[i].rank, scales[i].scaling, 64, 64, {}, {}};
+        for (std::int64_t n = 0; n < 64 * module.rank; ++n) {
+            module.a.push_back(draw());
+            module.b.push_back(draw());
+        }
+        adapter.modules.push_back(module);
+    }
+    weights::write_adapter(folder, adapter);
+}
+
+/// Adds scaling * b a in double.
+void add_product(weights::LoraModule const& module, std::vector<double>& sum) {
+    sum.resize(static_cast<std::size_t>(module.out * module.in));
+    for (std::int64_t row = 0; row < module.out; ++row)
+        for (std::int64_t column = 0; column < module.in; ++column)
+            for (std::int64_t k = 0; k < module.rank; ++k)
+                sum[static_cast<std::size_t>(row * module.in + column)] +=
+                    module.scaling * double{module.b[static_cast<std::size_t>(row * module.rank + k)]} *
+                    double{module.a[static_cast<std::size_t>(k * module.in + column)]};
+}
+
+TEST(MergeAdapters, AsPeftDoGiveEveryModuleTheLargestRankThatAnAdapterNames) {
+    if (mpi_session().rank() != 0) return;
+    TemporaryFolder const folder;
+    write_patterned(folder / "a", 2, {{"o_proj", 4}}, 1);
+    write_patterned(folder / "b", 1, {{"o_proj", 3}, {"k_proj", 2}}, 2);
+    AdapterMerge one;
+    one.adapters = {folder / "a", folder / "b"};
+    auto const merged = [&](merge::Compatibility peer, merge::Method method, std::int64_t rank = 0) {
+        one.options = merge::MergeOptions{.method = method, .density = 1.0, .rank = rank};
+        one.options = merge::follow(peer, one.options);
+        return merge_adapters(one).adapter;
+    };
+    auto const ranks = [](weights::Adapter const& adapter) {
+        std::vector<std::int32_t> all;
+        for (auto const& module : adapter.modules) all.push_back(module.rank);
+        return all;
+    };
+    using enum merge::Compatibility;
+    for (auto const peer : {peft, peft_0_18}) {
+        for (auto const method : {merge::Method::svd, merge::Method::ties_svd})
+            EXPECT_THAT(ranks(merged(peer, method)), testing::Each(4));
+        EXPECT_THAT(ranks(merged(peer, merge::Method::svd, 3)), testing::Each(3)) << "a rank that is given";
+    }
+    EXPECT_THAT(ranks(merged(samner, merge::Method::svd)), testing::ElementsAre(2, 4, 2));
+
+    auto const adapter = merged(peft, merge::Method::svd);
+    EXPECT_EQ(adapter.settings.r, 4);
+    EXPECT_TRUE(adapter.settings.rank_pattern.empty());
+    auto const a = weights::read_adapter(folder / "a");
+    auto const b = weights::read_adapter(folder / "b");
+    for (std::size_t i : {0, 2}) {  // 2 + 2 and 2 + 1: nothing of the sum is cut off at rank 4
+        std::vector<double> expected;
+        std::vector<double> found;
+        add_product(a.modules[i], expected);
+        add_product(b.modules[i], expected);
+        add_product(adapter.modules[i], found);
+        // Rounding b and a to float32: two roundings of each of four products of at most the largest singular value.
+        double largest = 0.0;
+        for (auto const value : expected) largest = std::max(largest, std::abs(value));
+        for (std::size_t n = 0; n < found.size(); ++n) ASSERT_NEAR(found[n], expected[n], 0x1p-20 * 64 * largest);
+    }
+
+    write_patterned(folder / "c", 2, {{"elsewhere", 5}}, 3);
+    one.adapters = {folder / "c"};
+    EXPECT_THAT(ranks(merged(peft, merge::Method::svd)), testing::Each(5)) << "also of a pattern that matches nothing";
+    one.adapters = {folder / "a", folder / "c"};
+    EXPECT_THAT(ranks(merged(peft, merge::Method::svd)), testing::Each(5));
+}
+
 /// llama-tiny in bfloat16 and two files. @return which tensor is in which
 Json make_base(std::filesystem::path const& base) {
     auto const source = golden("models/llama-tiny");

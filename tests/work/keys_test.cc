@@ -79,6 +79,21 @@ TEST(Keys, OfWhatComputesHaveItsArithmetic) {
     expect_all_distinct(a_whole_pass());
 }
 
+TEST(Keys, OfAMergeHaveAnotherRevisionWhereItTakesOneRankForAllModulesAsPeftDoes) {
+    using enum merge::Compatibility;
+    auto const revision = [](merge::Compatibility peer, merge::Method method, std::int64_t rank = 0) {
+        auto task = a_merge(method);
+        task.settings.given.follow = peer;
+        task.settings.given.rank = rank;
+        return task.revision();
+    };
+    EXPECT_EQ(revision(peft, merge::Method::svd), 2);
+    EXPECT_EQ(revision(peft_0_18, merge::Method::ties_svd), 2);
+    EXPECT_EQ(revision(peft, merge::Method::svd, 8), 1);
+    EXPECT_EQ(revision(peft, merge::Method::ties), 1);
+    EXPECT_EQ(revision(samner, merge::Method::svd), 1);
+}
+
 TEST(Keys, OfAMergeAreThoseWithDefaultsWhereItsMethodDoesNotLook) {
     auto const key = [](merge::Settings const& settings, merge::Method method, std::uint64_t seed = 0) {
         auto task = a_merge(method);
