@@ -53,11 +53,12 @@ struct ModuleContext {
 /// Merges one module in factor space (the operator on the A factors and, by itself, on the B factors, with
 /// coefficients sqrt|w s| on B and sgn(w s) sqrt|w s| on A), by stacking (cat), or, for the svd methods, merges the
 /// products and truncates them to a rank. The result has scaling 1, rank = the experts' (cat: the sum; svd:
-/// options.rank or the largest, with options.same_rank that of all modules). An absent expert is a zero update. One expert of weight 1 comes back as it is, bytes,
-/// rank and scaling, unless options.operate_on_single. lambda goes into the scaling. Does not depend on the order of
-/// the experts or the number of threads. slerp and karcher take each factor as a vector, which means something where
-/// the experts' factors live in one basis (trained from the same start); their svd variants and delta space do not ask
-/// for that. model_stock needs an origin that A does not have, so in this function only model_stock_svd is there.
+/// options.rank or the largest, with options.same_rank that of all modules). An absent expert is a zero update. One
+/// expert of weight 1 comes back as it is, bytes, rank and scaling, unless options.operate_on_single. lambda goes into
+/// the scaling. Does not depend on the order of the experts or the number of threads. slerp and karcher take each
+/// factor as a vector, which means something where the experts' factors live in one basis (trained from the same
+/// start); their svd variants and delta space do not ask for that. model_stock needs an origin that A does not have, so
+/// in this function only model_stock_svd is there.
 /// @param module  name, for messages and DARE's masks
 /// @param out     its memory is used again
 /// @throws InputError when shapes disagree, the method cannot mix ranks, or no expert has the module
