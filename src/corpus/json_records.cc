@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/json.h"
+#include "corpus/encoding.h"
 
 namespace samner::corpus {
 namespace {
@@ -144,7 +145,7 @@ private:
         Span const span{offset(start_, object, place), offset(end_, object, place)};
         bool const in_order = span.begin >= 0 && span.end >= span.begin;
         auto const covered = in_order ? cut(text, span) : std::string_view{};
-        if (!has_text) result.text = covered;
+        if (!has_text || composed(covered) == composed(result.text)) result.text = covered;
         if (!in_order || covered != result.text || code_points(covered) != span.end - span.begin) {
             throw InputError{fmt::format("offsets {} to {} do not cut '{}' out of the text ({})", span.begin, span.end,
                                          excerpt(result.text), place),

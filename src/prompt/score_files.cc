@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/input_lines.h"
 #include "core/json.h"
+#include "corpus/encoding.h"
 
 namespace samner::prompt {
 namespace {
@@ -17,8 +18,8 @@ namespace {
 std::vector<score::Entity> entities_of(Json const& line, std::string const& place, std::int64_t& without_text) {
     std::vector<score::Entity> entities;
     for (auto const& object : member<Json::array_t>(line, "entities", place)) {
-        score::Entity entity{
-            {score::normalise(member<std::string>(object, "text", place)), member<std::string>(object, "type", place)}};
+        score::Entity entity{{score::normalise(member<std::string>(object, "text", place)),
+                              corpus::composed(member<std::string>(object, "type", place))}};
         if (object.contains("start") || object.contains("end")) {
             corpus::Span const span{member<std::int64_t>(object, "start", place),
                                     member<std::int64_t>(object, "end", place)};
@@ -73,6 +74,7 @@ std::vector<GoldLine> read_gold(std::filesystem::path const& path, std::vector<s
         one.text = optional("text");
         one.target = optional("target");
         one.types = line.contains("types") ? member<std::vector<std::string>>(line, "types", place) : types;
+        for (auto& type : one.types) type = corpus::composed(type);
         one.entities = entities_of(line, place, one.without_text);
         one.place = place;
     });

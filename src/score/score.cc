@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "core/error.h"
+#include "corpus/encoding.h"
 
 namespace samner::score {
 namespace {
@@ -28,7 +29,8 @@ void check_sizes(std::span<Mentions const> gold, std::span<Mentions const> predi
 
 }  // namespace
 
-std::string normalise(std::string_view text) {
+std::string normalise(std::string_view given) {
+    auto const text = corpus::composed(given);
     std::string result;
     bool gap = false;
     auto const* at = reinterpret_cast<utf8proc_uint8_t const*>(text.data());
@@ -52,7 +54,7 @@ std::string normalise(std::string_view text) {
         auto const length = utf8proc_encode_char(utf8proc_tolower(character), bytes);
         result.append(reinterpret_cast<char const*>(bytes), static_cast<std::size_t>(length));
     }
-    return result;
+    return corpus::composed(result);  // a small letter may have a composed form that its capital has not
 }
 
 Counts& Counts::operator+=(Counts const& other) {

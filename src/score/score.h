@@ -11,8 +11,8 @@
 
 namespace samner::score {
 
-/// Lower case (Unicode, one character to one, no locale), white space collapsed to single spaces and trimmed. What is
-/// not UTF-8 becomes U+FFFD.
+/// Lower case (Unicode, one character to one, no locale), in the normal form C, white space collapsed to single spaces
+/// and trimmed: composed and decomposed spellings of a text become the same. What is not UTF-8 becomes U+FFFD.
 std::string normalise(std::string_view text);
 
 /// A mention of an entity: its normalised text and the name of its type.

@@ -171,6 +171,16 @@ TEST(Json, RefusesOffsetsThatAreNotInTheText) {
     }
 }
 
+TEST(Json, TakesMentionsInAnotherNormalFormAsTheTextHasThem) {
+    auto const sentences = read_json_records(
+        "{\"text\": \"Beyonce\u0301 sang\", \"entities\": [{\"text\": \"Beyonc\u00e9\", \"type\": \"PER\", \"start\": "
+        "0, "
+        "\"end\": 8}]}",
+        {}, "f");
+    EXPECT_THAT(entities(sentences.at(0)), ElementsAre("PER:Beyonce\u0301"));
+    check_offsets(sentences[0]);
+}
+
 TEST(Documents, TakeOverlappingMentionsByTheDocumentsTokens) {
     auto const sentences = read_documents(
         R"({"doc_key": "d", "sentences": [["Zoë", "came", "."], [], ["The", "king", "of", "Spain"]], "ner": [[[0, 0, "PER"]], [], [[6, 6, "GPE"], [3, 6, "PER"]]]})",

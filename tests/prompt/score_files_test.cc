@@ -117,6 +117,21 @@ TEST_F(ScoreFiles, AreRefusedWithLineAndReason) {
     EXPECT_THROW(read_answers(file(R"({"id": 1, "completion": "[]"})"), no_text, Format::json), InputError);
 }
 
+TEST_F(ScoreFiles, TakeComposedAndDecomposedTextsForTheSame) {
+    auto const lines = read_gold(
+        file("{\"id\": 1, \"text\": \"Beyonce\u0301 sang\", \"types\": [\"e\u0301toile\"], \"entities\": [{\"text\": "
+             "\"Beyonce\u0301\", \"type\": \"e\u0301toile\", \"start\": 0, \"end\": 8}]}\n"),
+        {});
+    EXPECT_EQ(misplaced(lines).entities, 0);
+    Mentioned const expected{{"beyonc\u00e9", "\u00e9toile"}};
+    EXPECT_EQ(mentions(lines[0].entities), expected);
+    for (std::string const answer : {"\"entities\": [{\"text\": \"Beyonc\u00e9\", \"type\": \"\u00e9toile\"}]",
+                                     R"("completion": "[[\"Beyonc\u00e9\", \"\u00e9toile\"]]")"}) {
+        auto const answers = read_answers(file("{\"id\": 1, " + answer + "}\n"), lines, Format::json);
+        EXPECT_EQ(mentions(answers[0].at(0).entities), expected) << answer;
+    }
+}
+
 TEST_F(ScoreFiles, CountGoldThatIsNotInItsText) {
     auto const lines =
         read_gold(file(R"({"id": 1, "text": "Bohr met  Ada", "entities": [{"text": "bohr", "type": "p"},)"

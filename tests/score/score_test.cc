@@ -14,6 +14,28 @@ TEST(NormalisedText, IsLowerCaseWithSingleSpaces) {
     EXPECT_EQ(normalise(""), "");
 }
 
+TEST(NormalisedText, IsTheSameForCanonicallyEqualTexts) {
+    EXPECT_EQ(normalise("Beyonce\u0301 in Sa\u0303o"), normalise("Beyonc\u00e9 in S\u00e3o"));
+    EXPECT_EQ(normalise("Beyonce\u0301"), "beyonc\u00e9");
+    EXPECT_EQ(normalise("BEYONCE\u0301"), "beyonc\u00e9");
+    EXPECT_EQ(normalise("\u212B\u2126"), "\u00e5\u03c9");               // Angstrom and Ohm signs
+    EXPECT_EQ(normalise("J\u030c"), "\u01f0");                          // only the small letter has a composed form
+    EXPECT_EQ(normalise("a\u0301\u0323"), normalise("a\u0323\u0301"));  // marks above and below in either order
+    EXPECT_EQ(normalise("\u1112\u1161\u11ab\u1100\u1173\u11af"), "\ud55c\uae00");
+    EXPECT_EQ(normalise("\u0915\u093c"), normalise("\u0958"));  // composed characters that are decomposed for good
+    EXPECT_EQ(normalise(" \u0301x \xFF e\u0301 "), "\u0301x \uFFFD \u00e9");
+    EXPECT_NE(normalise("\ufb01"), "fi");  // compatibility is not equality
+    EXPECT_NE(normalise("e\u0301"), normalise("e"));
+    EXPECT_EQ(normalise("\u0130stanbul"), "istanbul");
+    EXPECT_EQ(normalise(normalise("J\u030c E\u0301\xCC")), normalise("J\u030c E\u0301\xCC"));
+}
+
+TEST(NormalisedText, TakesTimeInProportionToItsLength) {
+    std::string marks = "a";
+    for (int i = 0; i < 200'000; ++i) marks += i % 2 == 0 ? "\u0301" : "\u0323";  // the test's time limit tells
+    EXPECT_EQ(normalise(marks), normalise("\u00e1" + marks.substr(3)));
+}
+
 TEST(Counting, ComparesTextAndTypeAndSumsOverSentences) {
     std::vector<Mentions> const gold{{{"oslo", "location"}, {"bohr", "person"}}, {}};
     std::vector<Mentions> const predicted{{{"oslo", "location"}, {"bohr", "location"}}, {{"x", "person"}}};
