@@ -83,18 +83,22 @@ struct Parsed {
     score::Mentions mentions;           ///< that occur in the sentence
     score::Mentions not_in_sentence;    ///< the others
     std::vector<score::Mention> named;  ///< `mentions` in the order of the answer, with repeats
-    bool unparsable = false;            ///< no answer could be made out
+    bool unparsable = false;            ///< it says something, and no mention of a known type could be made out
 };
 
 /// Reads the answer out of a completion, whatever a model made of the format.
 ///
-/// The completion is cut at the first of `stops`; a code fence is taken off. JSON (both shapes read alike): the first
-/// object or list, as objects {span: type}, {type: [spans]}, {type: span}, as lists of pairs or of objects such as
-/// {"text": …, "type": …}; which side is the type is decided by the type names; of a truncated answer the complete
-/// pairs count. Enumeration: `type: span, span; type: span`; of spans separated by commas the longest join that occurs
-/// in the sentence is one. Sentences: exactly what render writes, a or an alike; other statements are passed over.
-/// None, NA, [], {} and nothing are the empty set. Types compare case-folded, '_' and '-' as spaces. Never throws on
-/// any bytes.
+/// The completion is cut at the first of `stops`; a model's thoughts (<think>…</think>) and a code fence are taken off.
+/// JSON (both shapes read alike): the first object or list from which mentions can be read, one with mentions of the
+/// sentence before others, whatever else stands in brackets: objects {span: type}, {type: [spans]}, {type: span}; lists
+/// of pairs or of objects such as {"text": …, "type": …}; these under names such as {"entities": […]} or under types.
+/// Which side is the type is decided by the type names. Slips such as a comma too many, a missing bracket or quotes
+/// inside a span cost at most the span they are in; quotes may be of any kind or missing (prompt/loose_json.h). Of a
+/// truncated answer the complete pairs count. Enumeration: `type: span, span; type: span`; of spans separated by commas
+/// the longest join that occurs in the sentence is one. Sentences: exactly what render writes, a or an alike; other
+/// statements are passed over. None, NA, [], {}, {type: []} and nothing are the empty set; any other answer without a
+/// mention is unparsable. Types compare case-folded, '_' and '-' as spaces. Never throws on any bytes; takes time in
+/// proportion to them.
 Parsed parse(std::string_view completion, std::span<std::string const> types, std::string_view sentence, Format format,
              std::span<std::string const> stops = {});
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/yaml.h"
-#include "score/score.h"
+#include "prompt/collector.h"
 
 namespace samner::prompt {
 namespace {
@@ -21,14 +21,6 @@ bool is_asked(score::Sentence const& sentence, std::string const& type) {
 
 void remove_common(Counts& a, Counts& b) {
     std::erase_if(a, [&](auto const& entry) { return b.erase(entry.first) > 0; });
-}
-
-/// Lower case with '_' and '-' as spaces.
-std::string folded(std::string_view type) {
-    auto text = score::normalise(type);
-    std::ranges::replace(text, '_', ' ');
-    std::ranges::replace(text, '-', ' ');
-    return text;
 }
 
 /// Whether two names are spelled alike or one is short for the other, as ORG for organization.

@@ -83,6 +83,174 @@ TEST(Parsing, TakesObjectsWithOffsetsAndTypeKeysBeforeGuessing) {
     EXPECT_TRUE(parsed_json(R"([{"text": "Ada", "type": "city"}])", "Ada").empty());
 }
 
+/// An answer to one sentence, and the mentions of it that should be read, as the letters of `letters`.
+struct Completion {
+    std::string text;
+    std::string expected;
+};
+
+constexpr auto* about_ada = "Ada met Bob at ACME in Rome.";
+
+/// Ada and Bob are persons a and b, ACME is an organisation o, Rome a location r; ? is what could not be read.
+std::string letters(std::string const& completion) {
+    Strings const types{"person", "organisation", "location"};
+    auto const parsed = parse(completion, types, about_ada, Format::json);
+    std::map<score::Mention, char> const known{{{"ada", "person"}, 'a'},
+                                               {{"bob", "person"}, 'b'},
+                                               {{"acme", "organisation"}, 'o'},
+                                               {{"rome", "location"}, 'r'}};
+    std::string result;
+    for (auto const& mention : parsed.mentions) {
+        auto const found = known.find(mention);
+        result += found == known.end() ? "<" + mention.text + " as " + mention.type + ">" : std::string{found->second};
+    }
+    std::ranges::sort(result);
+    return result + (parsed.unparsable ? "?" : "");
+}
+
+void expect_read(std::vector<Completion> const& completions) {
+    for (auto const& [text, expected] : completions) EXPECT_EQ(letters(text), expected) << text;
+}
+
+TEST(Parsing, LosesNothingToASlipWithACommaOrABracket) {
+    expect_read({
+        {R"({"person": ["Ada", "Bob"], "organisation": ["ACME"],})", "abo"},
+        {R"({"person": ["Ada", "Bob",], "organisation": ["ACME"]})", "abo"},
+        {R"({"person": ["Ada",, "Bob"],, "organisation": ["ACME"]})", "abo"},
+        {R"([["Ada", "person",], ["Bob", "person"], ["ACME", "organisation"],])", "abo"},
+        {R"([{"text": "Ada", "type": "person",}, {"text": "ACME", "type": "organisation"}])", "ao"},
+        {R"({"person": ["Ada" "Bob"] "organisation": ["ACME"]})", "abo"},
+        {R"([["Ada" "person"] ["Bob", "person"]["ACME", "organisation"]])", "abo"},
+        {R"([{"text": "Ada" "type": "person"} {"text": "ACME", "type": "organisation"}])", "ao"},
+        {R"({"person": ["Ada"; "Bob"]; "organisation": ["ACME"]})", "abo"},
+        {R"({"person" ["Ada", "Bob"], "organisation": ["ACME"]})", "abo"},
+        {R"({"person": ["Ada", "Bob"], "organisation": ["ACME"])", "abo"},
+        {R"({"person": ["Ada", "Bob"], "organisation": ["ACME")", "abo"},
+        {R"({"person": ["Ada", "Bob", "organisation": ["ACME"]})", "abo"},
+        {R"({"person": ["Ada", "Bob"}, "organisation": ["ACME"]})", "abo"},
+        {R"({"person": ["Ada", "Bob"]}, "organisation": ["ACME"]})", "abo"},
+        {R"({"person": "Ada", "Bob", "organisation": "ACME"})", "abo"},
+        {R"("person": ["Ada", "Bob"], "organisation": ["ACME"]})", "abo"},
+        {R"([["Ada", "person"], ["Bob", "person"], ["ACME", "organisation"])", "abo"},
+        {R"([["Ada", "person"], ["Bob", "person", ["ACME", "organisation"]])", "abo"},
+        {R"([["Ada", "person"]], ["Bob", "person"], ["ACME", "organisation"]])", "abo"},
+        {R"([{"text": "Ada", "type": "person"}, {"text": "ACME", "type": "organisation"])", "ao"},
+        {R"(["Ada", "person"], ["ACME", "organisation"])", "ao"},
+        {"{\"text\": \"Ada\", \"type\": \"person\"}\n{\"text\": \"ACME\", \"type\": \"organisation\"}\n", "ao"},
+        {"{\"person\": [\"Ada\"], // the one\n /* and */ \"organisation\": [\"ACME\", ...]}", "ao"},
+    });
+}
+
+TEST(Parsing, LosesNothingToASlipWithAQuote) {
+    expect_read({
+        {R"({"person": ["Ada "the Countess" Lovelace", "Bob"], "organisation": ["ACME"]})", "bo"},
+        {R"({"person": ["Ada "Bob" Lovelace"], "organisation": ["ACME"]})", "o"},
+        {R"({"person": ["Bob, "the Builder", of old"], "organisation": ["ACME"]})", "o"},
+        {R"({"person": [""Ada"", "Bob"], "organisation": ["ACME"]})", "abo"},
+        {R"({"person": ["Ada, "Bob"], "organisation": ["ACME"]})", "abo"},
+        {R"({"person": ["Ada", "Bob], "organisation": ["ACME"]})", "abo"},
+        {R"({"person: ["Ada", "Bob"], "organisation": ["ACME"]})", "abo"},
+        {R"({"person": [Ada", "Bob"], "organisation": ["ACME"]})", "abo"},
+        {R"({'person': ['Ada's', 'Bob'], 'organisation': ['ACME']})", "bo"},
+        {R"({\"person\": [\"Ada\", \"Bob\"]})", "ab"},
+        {R"("{\"person\": [\"Ada\", \"Bob\"]}")", "ab"},
+        {R"({"answer": "{\"person\": [\"Ada\", \"Bob\"]}"})", "ab"},
+    });
+}
+
+TEST(Parsing, TakesOtherQuotesAndPythonsWordsForJson) {
+    expect_read({
+        {"{'person': ['Ada'], 'organisation': ['ACME']}", "ao"},
+        {"{\u201Cperson\u201D: [\u201CAda\u201D, \u201CBob\u201D]}", "ab"},
+        {"{\u201Eperson\u201C: [\u201EAda\u201C]}", "a"},
+        {"{\u2018person\u2019: [\u2018Ada\u2019]}", "a"},
+        {"{\u00ABperson\u00BB: [\u00ABAda\u00BB]}", "a"},
+        {"{`person`: [`Ada`]}", "a"},
+        {R"({person: ["Ada"], organisation: ["ACME"]})", "ao"},
+        {"{person: Ada, organisation: ACME}", "ao"},
+        {"[[Ada, person], [ACME, organisation]]", "ao"},
+        {"[('Ada', 'person'), ('ACME', 'organisation')]", "ao"},
+        {"(('Ada', 'person'), ('ACME', 'organisation'))", "ao"},
+        {"{'person': {'Ada', 'Bob'}, 'organisation': None, 'location': ()}", "ab"},
+        {"{u'person': (u'Ada', u'Bob')}", "ab"},
+        {"[Person(span=\"Ada\"), Organisation(span=\"ACME\")]", "ao"},
+        {"{'person' => ['Ada'], 'organisation' = ['ACME']}", "ao"},
+        {"{'entities': [{'text': \"Ada\", 'type': 'person', 'sure': True}]}", "a"},
+    });
+}
+
+TEST(Parsing, PassesOverBracketsThatAreNoAnswer) {
+    expect_read({
+        {R"(Here are the entities [as asked]: {"person": ["Ada"], "organisation": ["ACME"]})", "ao"},
+        {R"(Of [person, organisation, location], see [1] and {x}: {"person": ["Ada"]})", "a"},
+        {R"(The types are ["person", "organisation"]. {"person": ["Ada"]})", "a"},
+        {R"(As in {"person": ["name"]} or {"person": []}: {"person": ["Ada"]})", "a"},
+        {R"(I open [a bracket and go on: {"person": ["Ada"]})", "a"},
+        {R"(<think>Types are [person, organisation]. {"person": ["Bob"]}</think> {"person": ["Ada"]})", "a"},
+        {"Bob? {\"person\": [\"Bob\"]}</think>\n\n```json\n{\"person\": [\"Ada\"]}\n```", "a"},
+        {"```json {\"person\": [\"Ada\"]} ```\nThat is all.", "a"},
+        {"```\nThe types [as asked]\n```\n{\"person\": [\"Ada\"]}", "a"},
+        {"{\"person\": [\"Eve\"]}\nText: Bob\nEntities: {\"person\": [\"Bob\"]}", ""},
+        {"None\nText: Bob\nEntities: {\"person\": [\"Bob\"]}", ""},
+    });
+}
+
+TEST(Parsing, TakesObjectsOfManyShapes) {
+    expect_read({
+        {R"({"entities": [{"text": "Ada", "type": "person"}, {"text": "ACME", "type": "organisation"}]})", "ao"},
+        {R"({"entities": {"person": ["Ada"], "organisation": ["ACME"]}})", "ao"},
+        {R"({"result": {"entities": [["Ada", "person"]]}})", "a"},
+        {R"({"entities": [{"person": "Ada"}, {"organisation": "ACME"}]})", "ao"},
+        {R"({"text": "Ada", "type": "person"})", "a"},
+        {R"({"person": [{"text": "Ada"}, {"name": "Bob", "sure": 0.9}], "location": [{"span": "Rome"}]})", "abr"},
+        {R"({"person": {"name": "Ada"}})", "a"},
+        {R"({"person": {"1": "Ada", "2": "Bob"}})", "ab"},
+        {R"([{"entity": "Ada", "label": "PERSON"}, {"mention": "ACME", "category": "organisation"}])", "ao"},
+        {R"([{"word": "Ada", "entity_group": "person", "score": 0.9}, {"word": "Rome", "entity": "location"}])", "ar"},
+        {R"([{"sure": "high", "entityType": "person", "name": "Ada"}])", "a"},
+        {R"([{"type": "person", "mentions": ["Ada", "Bob"]}, {"name": "location", "entities": ["Rome"]}])", "abr"},
+        {R"({"text": ["Ada", "ACME"], "type": ["person", "organisation"]})", "ao"},
+        {R"({"Ada": {"type": "person"}, "ACME": ["organisation"]})", "ao"},
+        {R"([["person", ["Ada", "Bob"]], ["organisation", ["ACME"]]])", "abo"},
+        {R"([["Ada", "person", 0, 3], [15, 19, "ACME", "organisation"]])", "ao"},
+        {R"({"person": [["Ada", 0, 3], ["Bob", "person"]]})", "ab"},
+        {R"(["Ada", "person", "ACME", "organisation"])", "ao"},
+        {R"~(["Ada (person)", "ACME: organisation", "location: Rome"])~", "aor"},
+        {R"(["Ada": "person", "ACME": "organisation"])", "ao"},
+    });
+}
+
+TEST(Parsing, IsEmptyForAnHonestEmptyAnswerAndElseSaysThatItFailed) {
+    for (std::string const none :
+         {"[]", "{}", "[[]]", "none", "None.", "**None**", "", "```json\n[]\n```",
+          R"({"person": [], "location": null})", R"({"entities": []})", R"({"entities": [], "note": "nothing here"})",
+          R"({"person": "none"})", "{'a': None}", "<think>[person]</think> []", "No entities found.",
+          R"(In short: {"entities": []})"})
+        EXPECT_EQ(letters(none), "") << none;
+    for (std::string const failed :
+         {"I found a person, Ada.", "[", "{", R"({"person": [)", R"({"person": ["Ad)", R"(["Ada", "ACME"])",
+          R"({"city": ["Rome"]})", R"([{"text": "Rome", "type": "city"}])", R"([["Rome", "city"]])", R"([1, 2])",
+          R"([{"start": 0, "end": 3, "type": "person"}])", "[as asked]", "<think>[]</think>", "{\"Ada\": \"poet\"}"})
+        EXPECT_EQ(letters(failed), "?") << failed;
+    Strings const types{"person"};
+    EXPECT_TRUE(parse("\"Rome\" is a city.", types, "Rome", Format::sentences).unparsable);
+    EXPECT_EQ(parse("<think>person: Bob</think>person: Ada", types, about_ada, Format::enumeration).mentions,
+              (score::Mentions{{"ada", "person"}}));
+}
+
+TEST(Parsing, KeepsWhatIsWholeOfAnAnswerThatWasCutOff) {
+    std::string const whole = R"({"person": ["Ada", "Bob"], "organisation": ["ACME"], "location": ["Rome"]})";
+    std::string const before = "abor";
+    for (std::size_t size = 1; size <= whole.size(); ++size) {
+        auto const read = letters(whole.substr(0, size));
+        EXPECT_TRUE(before.starts_with(read) || read == "?") << whole.substr(0, size) << " gives " << read;
+    }
+    for (auto const* const text :
+         {R"([["Ada", "person"], ["Bob", "pers)", R"([{"text": "Ada", "type": "person"}, {"text": "B)",
+          "[[Ada, person], [Bob, pers", R"({"Ada": "person", "Bob": "pers)"})
+        EXPECT_EQ(letters(text), "a") << text;
+}
+
 TEST(Parsing, TakesAFenceInsideASpanForASpan) {
     EXPECT_EQ(parsed_json(R"([["```", "task"], ["Ada", "person"]])", "Ada wrote ```"),
               (score::Mentions{{"```", "task"}, {"ada", "person"}}));
@@ -130,9 +298,14 @@ TEST(Parsing, TakesTimeInProportionToWhatItReads) {
         for (int i = 0; i < 100'000; ++i) result += text;
         return result;
     };
-    for (auto const text : {"[", "{", ",", "[{", "\"", "\" is ", "\"x\" is a y. ", "```", "person: ", "; ", "\\"}) {
+    for (auto const text : {"[",         "{",          ",",      "[{",       "\"",    "\" is ",  "\"x\" is a y. ",
+                            "```",       "person: ",   "; ",     "\\",       "(",     "[\"",     "[\"a]\n",
+                            "[\"x\", ",  "{\"a\":",    "{\"a",   "['a, 'b",  "{},\"", "[a,",     "a(",
+                            "[\"a\"b ",  "\u201Ca",    "['a]\n", "</think>", "[] ",   "{'a' 'b", "\"a\", b ",
+                            "[\"\u2019", "\nText: []", "[ /* ",  "[1] {"}) {
         auto const long_text = repeated(text);
         for (auto const format : all_formats) parse(long_text, labels, "x", format);
+        parse("[\"" + long_text, labels, "x", Format::json);
     }
 }
 
