@@ -25,6 +25,7 @@
 #include "prompt/prompt.h"
 #include "task/engine.h"
 #include "train/event_file.h"
+#include "train/examples.h"
 #include "train/team.h"
 #include "train/trainer.h"
 #include "weights/adapter.h"
@@ -127,6 +128,8 @@ Prepared prepare(Options const& options, fs::path const& out, bool leads) {
         throw InputError{fmt::format("no training examples in {}", fmt::join(options.data, ", ")),
                          "name data sets or files with at least one"};
     }
+    auto const cuts = train::leave_out_cut(prepared.settings, prepared.examples);
+    if (auto const warning = cuts.warning(prepared.settings); leads && !warning.empty()) spdlog::warn("{}", warning);
     return prepared;
 }
 

@@ -143,10 +143,15 @@ std::string curve(std::vector<train::Step> const& steps) {
 std::string figure_of(TrainingView const& training) {
     auto const& steps = training.result.steps;
     if (steps.empty()) return {};
+    std::string cuts;
+    if (auto const left_out = training.result.left_out.value_or(0); left_out > 0)
+        cuts += fmt::format("; {} of {} examples left out by max_length", left_out, training.result.samples + left_out);
+    if (auto const cut = training.result.cut.value_or(0); cut > 0)
+        cuts += fmt::format("; {} of {} examples with a cut answer", cut, training.result.samples);
     return fmt::format(
-        "<figure>{}<figcaption>{}, seed {}: {} steps, loss {:.3f} to {:.3f}, {:.0f} s</figcaption></figure>\n",
+        "<figure>{}<figcaption>{}, seed {}: {} steps, loss {:.3f} to {:.3f}, {:.0f} s{}</figcaption></figure>\n",
         curve(steps), escaped(training.task.recipe.name()), training.repeat, steps.size(), steps.front().loss,
-        steps.back().loss, training.seconds);
+        steps.back().loss, training.seconds, cuts);
 }
 
 std::string costs_of(View const& view) {

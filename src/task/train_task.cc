@@ -1,9 +1,11 @@
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "comm/comm.h"
 #include "prompt/training_prompts.h"
 #include "task/agreement.h"
 #include "task/tasks.h"
+#include "train/examples.h"
 #include "train/trainer.h"
 #include "weights/adapter.h"
 
@@ -11,7 +13,7 @@ namespace samner::task {
 namespace {
 
 /// The prompts of all samples, as tokens of which the answers are learnt (SaM, section 3.1).
-std::vector<Engine::Tokens> examples_of(work::Train const& task, Context& context) {
+std::vector<Engine::Tokens> all_examples(work::Train const& task, Context& context) {
     std::vector<Engine::Tokens> examples;
     for (auto& [pools, samples] : work::training_sets(task.recipe, context.texts(), context.labels())) {
         prompt::TrainingPrompts const prompts{pools, std::move(samples), task.prompt.fixed, task.prompt.parts,
@@ -30,9 +32,15 @@ Done do_task(work::Train const& task, std::string const& key, Context& context, 
     auto options = task.options;
     options.seed += task.recipe.seed;
     std::vector<Engine::Tokens> examples;
-    on_all(team, [&] { examples = examples_of(task, context); });
+    train::Cuts cuts;
+    on_all(team, [&] {
+        examples = all_examples(task, context);
+        cuts = train::leave_out_cut(options, examples);
+    });
+    auto const warning = cuts.warning(options);
+    if (!warning.empty() && (!team || team->rank() == 0)) spdlog::warn("{}: {}", task.label(), warning);
 
-    work::Trained trained{std::ssize(examples)};
+    work::Trained trained{std::ssize(examples), {}, cuts.left_out(), cuts.keeps_part ? cuts.part : 0};
     Engine::Training training;
     training.checkpoint = context.workplace().checkpoints / key;
     training.writer = context.artifacts().writer().unique_suffix();

@@ -4,11 +4,10 @@
 #include <span>
 #include <vector>
 
+#include "train/examples.h"
 #include "train/lora.h"
 
 namespace samner::train {
-
-constexpr std::int32_t not_trained_on = -100;
 
 /// One training sequence. labels[i] is the token wanted at position i, which is predicted from position i - 1;
 /// `not_trained_on` where nothing is learnt.

@@ -64,9 +64,13 @@ constexpr auto option_keys = std::to_array<Key>({
      .range = "1 or more",
      .aliases = "micro_batch per_device_train_batch_size gradient_accumulation_steps"},
     {.name = "max_length",
-     .help = "Tokens of a sequence; longer ones are cut at the end.",
+     .help = "Tokens of a sequence. Examples whose answer goes on behind them are left out, with a warning that counts "
+             "them.",
      .range = "2 or more",
      .aliases = "max_seq_length max_seq_len seq_len cutoff_len context"},
+    {"keep_cut_answers",
+     "Train on the part of an answer that `max_length` leaves, too, though it has no end; examples without any answer "
+     "token within `max_length` are left out all the same."},
     {.name = "dtype",
      .help = "Leave it out of a run file: it is the run's `dtype`.",
      .aliases = "precision bf16 fp16 torch_dtype"},

@@ -56,7 +56,9 @@ struct Options {
     std::int64_t max_steps = -1;        ///< overrides num_train_epochs unless it is -1
     std::int64_t batch_size = 16;       ///< sequences a step
     std::int64_t micro_batch_size = 8;  ///< sequences in one forward and backward pass
-    std::int64_t max_length = 2048;     ///< tokens; longer examples are cut at the end
+    std::int64_t max_length = 2048;     ///< tokens; longer examples are left out, or cut at the end
+    /// Also train on examples of whose answer max_length leaves a part, without an end token.
+    bool keep_cut_answers = false;
     Precision dtype = Precision::fp32;
     bool shuffle = true;
     std::uint64_t seed = 0;
@@ -83,6 +85,7 @@ struct Options {
         visit("batch_size", self.batch_size);
         visit("micro_batch_size", self.micro_batch_size);
         visit("max_length", self.max_length);
+        visit("keep_cut_answers", self.keep_cut_answers, self.keep_cut_answers);
         visit("dtype", self.dtype, self.dtype != Precision::fp32);
         visit("shuffle", self.shuffle);
         visit("seed", self.seed);
@@ -93,9 +96,9 @@ struct Options {
 
     /// Reads the options that an object names. @throws InputError for an unknown key or a value out of range
     static Options from_json(Json const& object, Places const& places);
-    /// What has an influence on the result: lora_dropout, patterns and dtype only where they are in use, so that the
-    /// keys of earlier runs stay. With `constant` warmup_ratio is 0, so that a training from when that name warmed up
-    /// is never taken for one that does not.
+    /// What has an influence on the result: lora_dropout, patterns, keep_cut_answers and dtype only where they are in
+    /// use, so that the keys of earlier runs stay. With `constant` warmup_ratio is 0, so that a training from when that
+    /// name warmed up is never taken for one that does not.
     Json key() const;
     Json settings() const;  ///< the key and checkpoint_every, as a run file has them; from_json reads it back
     weights::LoraSettings lora() const;

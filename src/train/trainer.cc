@@ -18,6 +18,7 @@
 #include "core/random.h"
 #include "core/stop.h"
 #include "train/checkpoint.h"
+#include "train/examples.h"
 #include "train/flops.h"
 
 namespace samner::train {
@@ -96,19 +97,15 @@ std::size_t leaves_a_rank(std::size_t leaves, std::size_t ranks) {
     return share;
 }
 
-std::vector<Example> cut_to(std::int64_t max_length, std::span<Example const> examples) {
+/// The examples that are trained on, none longer than max_length.
+std::vector<Example> cut_examples(Options const& options, std::span<Example const> examples) {
     std::vector<Example> cut{examples.begin(), examples.end()};
-    bool trained_on = false;
-    for (auto& example : cut) {
-        auto const length = std::min(example.ids.size(), static_cast<std::size_t>(max_length));
-        example.ids.resize(length);
-        example.labels.resize(length);
-        for (std::size_t i = 1; i < length; ++i) trained_on = trained_on || example.labels[i] != not_trained_on;
-    }
-    if (!trained_on) {
-        throw InputError{
-            fmt::format("none of {} training examples has an answer token within {} tokens", cut.size(), max_length),
-            "check the data, or raise max_length"};
+    leave_out_cut(options, cut);
+    if (cut.empty()) throw InputError{"a training without examples", "give it at least one"};
+    for (auto& [ids, labels] : cut) {
+        auto const length = std::min(ids.size(), static_cast<std::size_t>(options.max_length));
+        ids.resize(length);
+        labels.resize(length);
     }
     return cut;
 }
@@ -156,7 +153,7 @@ public:
           options_{options},
           context_{context},
           team_{context.team},
-          examples_{cut_to(options.max_length, examples)},
+          examples_{cut_examples(options, examples)},
           identity_{team_.size > 1 || !context.checkpoint.empty()
                         ? identity_of(options, examples_, initial, context.inputs)
                         : ""},

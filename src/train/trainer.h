@@ -30,6 +30,9 @@ struct Context {
 
 /// Trains an adapter on `examples`, starting from `initial`. Collective over the team, with equal arguments.
 ///
+/// Examples that max_length leaves no whole answer of are left out (leave_out_cut); who wants to tell of them, or needs
+/// the number of steps beforehand, leaves them out himself.
+///
 /// A step takes batch_size examples in the order of (seed, epoch), in micro-batches of fixed make-up, whose gradients
 /// are added by one fixed binary tree, of which each rank works out an aligned part; the sum is divided by the step's
 /// answer tokens and clipped; AdamW follows. In fp32 on the CPU the result is the same bits on any number of ranks,

@@ -81,7 +81,8 @@ struct Infer {
         visit("sentences", self.sentences, no_influence);
     }
     /// 2: texts are named with their data set, from which samples of them are drawn. Whole splits were as before.
-    /// 3: decoding ends at every token that ends a text in llama.cpp.
+    /// 3: decoding ends at every token that ends a text in llama.cpp; canonically equal texts are the same mention;
+    /// answers with slips are read, and empty ones for a fault counted.
     static constexpr int revision = 3;
     Json key() const;
     std::string label() const;

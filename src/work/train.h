@@ -17,13 +17,19 @@ namespace samner::work {
 
 struct Trained {
     static constexpr std::string_view kind = "train";
-    std::int64_t samples = 0;
+    std::int64_t samples = 0;  ///< that were trained on
     std::vector<train::Step> steps = {};
+    /// Samples whose answer max_length cuts off. Nothing in records from before they were counted, when all were
+    /// trained on.
+    std::optional<std::int64_t> left_out = {};
+    std::optional<std::int64_t> cut = {};  ///< trained on with a part of their answer (keep_cut_answers)
 
     template <class Self, class Visit>
     static void fields(Self& self, Visit&& visit) {
         visit("samples", self.samples);
         visit("steps", self.steps);
+        visit("left_out", self.left_out);
+        visit("cut", self.cut);
     }
 };
 
@@ -43,7 +49,7 @@ struct TrainingPrompt {
 struct Train {
     using Result = Trained;
     static constexpr std::string_view kind = "train";
-    static constexpr int revision = 1;
+    static constexpr int revision = 2;  // 2: examples whose answer max_length cuts are left out
 
     std::string base;  ///< hash of the base model and its tokeniser
     Recipe recipe;     ///< its seed is that of the training, too

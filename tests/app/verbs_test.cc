@@ -209,6 +209,32 @@ TEST_F(Verbs, TrainLearnsItsExamplesAndWritesMetrics) {
               2);
 }
 
+TEST_F(Verbs, TrainLeavesOutExamplesWhoseAnswerIsCutAndSaysSo) {
+    std::string const beyond = Json{{"ids", {5, 7, 9, 11, 12}}, {"labels", {-100, -100, -100, -100, 12}}}.dump() + "\n";
+    std::string const across = Json{{"ids", {5, 7, 9, 11, 12}}, {"labels", {-100, -100, -100, 11, 12}}}.dump() + "\n";
+    std::string const within = Json{{"ids", {5, 7, 9, 11}}, {"labels", {-100, -100, 9, 11}}}.dump() + "\n";
+    in("examples.jsonl", beyond + across + within);
+    auto const train = [&](std::string const& out, std::string const& settings) {
+        return samner_command(
+            fmt::format("train --model {} --data {} --out {} r=4 max_length=4 batch_size=1 "
+                        "num_train_epochs=1 {}",
+                        llama, path("examples.jsonl"), path(out), settings));
+    };
+    auto const left_out = train("left-out", "");
+    ASSERT_EQ(left_out.code, 0) << left_out.output;
+    EXPECT_THAT(left_out.output, HasSubstr("1 of 3 training examples have no answer token within max_length, 4 tokens, "
+                                           "and 1 only a part of their answer: 2 are left out"));
+    EXPECT_EQ(lines("left-out/metrics.jsonl").size(), 1U);
+    auto const kept = train("kept", "keep_cut_answers=true");
+    ASSERT_EQ(kept.code, 0) << kept.output;
+    EXPECT_EQ(lines("kept/metrics.jsonl").size(), 2U);
+    in("examples.jsonl", beyond + beyond);
+    auto const nothing = train("nothing", "");
+    EXPECT_EQ(nothing.code, 2);
+    EXPECT_THAT(nothing.output, HasSubstr("none of 2 training examples has an answer token within 4 tokens"));
+    EXPECT_FALSE(fs::exists(path("nothing")));
+}
+
 TEST_F(Verbs, TrainThatWasKilledGoesOnToTheSameBytes) {
     std::string examples;
     for (int i = 0; i < 8; ++i)

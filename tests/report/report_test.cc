@@ -349,6 +349,9 @@ TEST_F(Report, TellsTheSeedsOfARepeatByItsLabel) {
     EXPECT_EQ(cost.seconds, 14);
     EXPECT_EQ(cost.rank_seconds, 28);
     EXPECT_THAT(page_of(found), HasSubstr("<figcaption>north, seed 1: 2 steps, loss 2.000 to 1.000, 7 s</figcaption>"));
+    done(made, trainings[0], work::Trained{10, {{1, 2.0, 1.0, 0.1, 50, 0.5}}, 3, 4}, 7);
+    EXPECT_THAT(page_of(view(made)),
+                HasSubstr("7 s; 3 of 13 examples left out by max_length; 4 of 10 examples with a cut answer<"));
 }
 
 TEST_F(Report, CountsWhatATaskTookThatFailed) {

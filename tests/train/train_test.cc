@@ -422,6 +422,75 @@ TEST(TrainingData, WithoutAnAnswerTokenIsAnError) {
                  InputError);
 }
 
+/// Whole within 4 tokens, cut in it, all behind it, and without an answer.
+std::vector<Example> cut_examples() {
+    return {{{1, 2, 3, 4}, {-100, -100, 3, 4}},
+            {{1, 2, 3, 4, 5}, {-100, -100, -100, 4, 5}},
+            {{1, 2, 3, 4, 5, 6}, {-100, -100, -100, -100, 5, 6}},
+            {{1, 2}, {-100, -100}},
+            {{1, 2, 3, 4, 5}, {-100, -100, 3, -100, -100}}};
+}
+
+TEST(TrainingData, WhoseAnswerIsCutIsLeftOutAndCounted) {
+    Options options;
+    options.max_length = 4;
+    auto examples = cut_examples();
+    auto const cuts = leave_out_cut(options, examples);
+    EXPECT_EQ(examples.size(), 2U);  // what is cut behind an answer does not matter
+    EXPECT_EQ(cuts.nothing, 2);
+    EXPECT_EQ(cuts.part, 1);
+    EXPECT_EQ(cuts.left_out(), 3);
+    EXPECT_EQ(cuts.warning(options),
+              "2 of 5 training examples have no answer token within max_length, 4 tokens, and 1 only a part of their "
+              "answer: 3 are left out — raise max_length, or set keep_cut_answers to learn the parts");
+    options.max_length = 2048;
+    EXPECT_EQ(leave_out_cut(options, examples).warning(options), "");
+}
+
+TEST(TrainingData, WhoseAnswerIsCutInPartIsKeptWhereAskedFor) {
+    auto const options = Options::from_json({{"max_length", 4}, {"keep_cut_answers", true}}, "run.yaml");
+    EXPECT_TRUE(options.key().at("keep_cut_answers"));
+    EXPECT_FALSE(Options{}.key().contains("keep_cut_answers"));
+    auto examples = cut_examples();
+    auto const cuts = leave_out_cut(options, examples);
+    EXPECT_EQ(examples.size(), 3U);
+    EXPECT_EQ(cuts.left_out(), 2);
+    EXPECT_THAT(cuts.warning(options), testing::HasSubstr("2 are left out, 1 are learnt without an end"));
+}
+
+TEST(TrainingData, OfWhichNothingIsLeftIsAnErrorThatSaysWhy) {
+    Options options;
+    options.max_length = 4;
+    auto const fault = [&](std::vector<Example> examples) {
+        try {
+            leave_out_cut(options, examples);
+        } catch (InputError const& error) {
+            return describe(error);
+        }
+        return std::string{"none"};
+    };
+    EXPECT_EQ(fault({cut_examples()[1], cut_examples()[2]}),
+              "none of 2 training examples has its whole answer within 4 tokens, 1 have a part — raise max_length, or "
+              "set keep_cut_answers");
+    EXPECT_EQ(fault({cut_examples()[2], cut_examples()[3]}),
+              "none of 2 training examples has an answer token within 4 tokens — check the data, or raise max_length");
+}
+
+TEST(TrainingData, ThatIsLeftOutTakesNoSteps) {
+    auto const ops = model::make_cpu_ops();
+    auto const language_model = golden_model(*ops);
+    Options options;
+    options.max_length = 4;
+    options.batch_size = 1;
+    options.num_train_epochs = 1;
+    std::vector<Step> steps;
+    Context context;
+    context.on_step = [&](Step const& step) { steps.push_back(step); };
+    train(language_model, *ops, options, cut_examples(), nonzero_adapter(), context);
+    EXPECT_EQ(steps.size(), 2U);
+    for (auto const& step : steps) EXPECT_GT(step.loss, 0);
+}
+
 std::string refusal(Json const& settings) {
     try {
         Options::from_json(settings, "run.yaml");

@@ -101,8 +101,8 @@ bool may_be_missing(std::string const& pointer) {
                             "/metrics/", "/similarity/", "/sampling_f1/"}) {
         if (pointer.starts_with(own)) return true;
     }
-    for (auto const* optional :
-         {"/adapter", "/cluster", "/prompt/parts", "/predictions", "/pseudo_labels", "/mfu", "/target_texts", "/sampling"}) {
+    for (auto const* optional : {"/adapter", "/cluster", "/prompt/parts", "/predictions", "/pseudo_labels", "/mfu",
+                                 "/target_texts", "/sampling", "/left_out", "/cut"}) {
         if (pointer.ends_with(optional)) return true;
     }
     return false;

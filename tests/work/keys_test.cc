@@ -46,6 +46,11 @@ TEST(Keys, OfAPassOverSeveralSplitsOrPartsOfThemNameTheirDataSet) {
     auto other = task;
     other.texts = renamed(task.texts);
     EXPECT_NE(key_of_task(task), key_of_task(other));
+    task = a_whole_pass();
+    task.texts = task.texts.with(Shard{10, 0});
+    other = task;
+    other.texts = renamed(task.texts);
+    EXPECT_NE(key_of_task(task), key_of_task(other));
 }
 
 TEST(Keys, HaveTheNumberOfSlotsInBf16AndNotOnAnFp32Cpu) {

@@ -40,6 +40,16 @@ TEST(Sealed, AreOneLineThatOpensToTheSame) {
     for (auto const& result : sample_results()) EXPECT_EQ(seal(open_result(seal(result))), seal(result));
 }
 
+TEST(Sealed, TrainingsFromBeforeCutAnswersWereCountedOpen) {
+    auto sealed = Json::parse(seal(Trained{5, {}, 2, 1}));
+    sealed.erase("left_out");
+    sealed.erase("cut");
+    auto const trained = std::get<Trained>(open_result(sealed.dump()));
+    EXPECT_EQ(trained.samples, 5);
+    EXPECT_FALSE(trained.left_out);
+    EXPECT_FALSE(trained.cut);
+}
+
 TEST(Sealed, ResultsAreNamedAsTheKindOfTheirTask) {
     for (auto const& task : sample_tasks()) {
         std::visit([]<class T>(T const&) { EXPECT_EQ(T::Result::kind, T::kind); }, task);

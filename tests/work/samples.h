@@ -47,6 +47,7 @@ inline train::Options training_options() {
     options.batch_size = 12;
     options.micro_batch_size = 3;
     options.max_length = 99;
+    options.keep_cut_answers = true;
     options.dtype = Precision::bf16;
     options.shuffle = false;
     options.seed = 11;
@@ -146,7 +147,7 @@ inline std::vector<Task> sample_tasks() {
 }
 
 inline std::vector<Result> sample_results() {
-    return {Trained{5, {{1, 2.5, 0.5, 0.25, 70, 1.5, 0.125}, {2, 1.5, 0.25, 0.125, 60, 1.25, 0.25}}},
+    return {Trained{5, {{1, 2.5, 0.5, 0.25, 70, 1.5, 0.125}, {2, 1.5, 0.25, 0.125, 60, 1.25, 0.25}}, 3, 4},
             Imported{7},
             Clustered{9, {4, 5}, 0.5},
             Encoded{8},
