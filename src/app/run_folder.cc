@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/hash.h"
+#include "core/host.h"
 #include "report/page.h"
 #include "report/tables.h"
 #include "report/text.h"
@@ -345,6 +346,7 @@ void RunFolder::ended(sched::Job const& job, sched::JobResult const& result) {
     record.rank = result.rank;
     record.team = result.team;
     record.label = job.label;
+    record.ended = seconds_since_1970();
     if (result.ok) {
         record.result = work::open_result(result.result);
         record.bytes = store::bytes_of(artifacts_.path(record.key));

@@ -45,22 +45,29 @@ Json numbers(ModuleReport const& report) {
 
 }  // namespace
 
-Json to_json(std::span<std::string const> experts, std::span<ModuleReport const> modules) {
-    ModuleReport total{"", {}, InnerProducts{experts.size()}, 0.0};
-    Json json{{"experts", std::vector<std::string>(experts.begin(), experts.end())}, {"modules", Json::array()}};
+ModuleReport total_of(std::size_t experts, std::span<ModuleReport const> modules) {
+    ModuleReport total{"", {}, InnerProducts{experts}, 0.0};
     double square = 0.0;
     for (auto const& module : modules) {
-        if (module.updates.size() != experts.size())
-            throw InputError{fmt::format("a report of {} experts for {} of module {}", module.updates.size(),
-                                         experts.size(), module.module)};
+        if (module.updates.size() != experts)
+            throw InputError{fmt::format("a report of {} experts for {} of module {}", module.updates.size(), experts,
+                                         module.module)};
         total.counts += module.counts;
         total.updates += module.updates;
         square += module.merged_norm * module.merged_norm;
+    }
+    total.merged_norm = std::sqrt(square);
+    return total;
+}
+
+Json to_json(std::span<std::string const> experts, std::span<ModuleReport const> modules) {
+    auto const total = total_of(experts.size(), modules);
+    Json json{{"experts", std::vector<std::string>(experts.begin(), experts.end())}, {"modules", Json::array()}};
+    for (auto const& module : modules) {
         auto entry = numbers(module);
         entry["module"] = module.module;
         json["modules"].push_back(std::move(entry));
     }
-    total.merged_norm = std::sqrt(square);
     json["total"] = numbers(total);
     return json;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,6 +19,10 @@ struct ModuleReport {
     InnerProducts updates;   ///< <D_i, D_j> of the experts' updates s B A, without weights
     double merged_norm = 0;  ///< Frobenius norm of the merged update
 };
+
+/// The model as one vector: what the reports of its modules say together.
+/// @throws InputError when a module has another number of experts
+ModuleReport total_of(std::size_t experts, std::span<ModuleReport const> modules);
 
 /// The report as JSON: {"experts": [...], "modules": [{"module", ...}], "total": {...}}. A module and the total have
 /// "norm" (of each expert's update), "merged_norm", "cosine" (a matrix; null where an update is zero) and, where

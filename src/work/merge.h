@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,13 +12,36 @@
 
 namespace samner::work {
 
+/// What a merge found out about the updates of its experts, the model taken as one vector.
+struct MergeStatistics {
+    std::vector<double> norms;                ///< of each expert's update, without weights, in their order
+    std::vector<std::vector<double>> cosine;  ///< between updates, in [-1, 1]; NaN where one of the two is zero
+    double merged_norm = 0;                   ///< of the merged update
+    // Of tensors merged element by element; nothing where there were none.
+    std::optional<double> sign_conflicts;  ///< share of the elements where two experts have opposite signs
+    std::optional<double> sparsity;        ///< share of zeros in the result
+    std::vector<double> kept;              ///< share of each expert's elements that were not dropped
+
+    template <class Self, class Visit>
+    static void fields(Self& self, Visit&& visit) {
+        visit("norms", self.norms);
+        visit("cosine", self.cosine);
+        visit("merged_norm", self.merged_norm);
+        visit("sign_conflicts", self.sign_conflicts);
+        visit("sparsity", self.sparsity);
+        visit("kept", self.kept);
+    }
+};
+
 struct Merged {
     static constexpr std::string_view kind = "merge";
     std::int64_t experts = 0;
+    std::optional<MergeStatistics> statistics = {};  ///< nothing in results from before they were kept
 
     template <class Self, class Visit>
     static void fields(Self& self, Visit&& visit) {
         visit("experts", self.experts);
+        visit("statistics", self.statistics);
     }
 };
 

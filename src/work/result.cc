@@ -76,6 +76,7 @@ Json to_journal(TaskRecord const& record) {
     }
     if (!record.team.empty()) json["team"] = record.team;
     if (!record.label.empty()) json["label"] = record.label;
+    if (record.ended) json["ended"] = *record.ended;
     if (!record.ok) json["error"] = record.error;
     return json;
 }
@@ -94,6 +95,7 @@ std::optional<TaskRecord> from_journal(Json const& json) {
     record.rank = member<int>(json, "rank", place);
     if (json.contains("team")) record.team = member<std::vector<int>>(json, "team", place);
     if (json.contains("label")) record.label = member<std::string>(json, "label", place);
+    if (json.contains("ended")) record.ended = member<double>(json, "ended", place);
     if (json.contains("error")) record.error = member<std::string>(json, "error", place);
     if (record.ok) {
         auto result = json.value("result", Json{});

@@ -34,8 +34,9 @@ struct TaskRecord {
     double seconds = 0;
     std::int64_t bytes = 0;  ///< of the artifact on the disk
     int rank = 0;
-    std::vector<int> team = {};  ///< the ranks that did it together; empty: `rank` alone
-    std::string label = {};      ///< for people; empty in a journal from before it was kept
+    std::vector<int> team = {};        ///< the ranks that did it together; empty: `rank` alone
+    std::string label = {};            ///< for people; empty in a journal from before it was kept
+    std::optional<double> ended = {};  ///< when, in seconds since 1970 (UTC); nothing in such a journal
 
     template <class T>
     T const* result_as() const {

@@ -102,7 +102,8 @@ bool may_be_missing(std::string const& pointer) {
         if (pointer.starts_with(own)) return true;
     }
     for (auto const* optional : {"/adapter", "/cluster", "/prompt/parts", "/predictions", "/pseudo_labels", "/mfu",
-                                 "/target_texts", "/sampling", "/left_out", "/cut"}) {
+                                 "/target_texts", "/sampling", "/left_out", "/cut", "/statistics", "/sign_conflicts",
+                                 "/sparsity"}) {
         if (pointer.ends_with(optional)) return true;
     }
     return false;

@@ -92,6 +92,7 @@ TEST(JournalRecords, ComeBackWithTheResultOfEveryKind) {
         record.rank = 4;
         record.team = {4, 5};
         record.label = "train zoo";
+        record.ended = 1'800'000'000.25;
         auto const json = to_journal(record);
         EXPECT_EQ(json["kind"], "made");
         EXPECT_FALSE(json["result"].contains("kind"));
@@ -104,6 +105,7 @@ TEST(JournalRecords, ComeBackWithTheResultOfEveryKind) {
         EXPECT_EQ(seal(*back->result), seal(result));
         EXPECT_EQ(back->team, record.team);
         EXPECT_EQ(back->label, "train zoo");
+        EXPECT_EQ(back->ended, 1'800'000'000.25);
         EXPECT_DOUBLE_EQ(back->rank_seconds(), 5);
     }
 }
@@ -123,6 +125,7 @@ TEST(JournalRecords, OfAFailureHaveItsErrorAndNoResult) {
     EXPECT_FALSE(back->result);
     EXPECT_EQ(back->error, "no such file");
     EXPECT_EQ(back->rank_seconds(), 1);
+    EXPECT_FALSE(back->ended);
     EXPECT_EQ(to_journal(*back), json);
 }
 

@@ -157,7 +157,7 @@ inline std::vector<Result> sample_results() {
                       {{"stem", 0.75}, {"news", 0.125}},
                       {{"stem", 0.0625}},
                       Selection::PseudoLabels{10, 20}},
-            Merged{3}};
+            Merged{2, MergeStatistics{{1, 2}, {{1, 0.5}, {0.5, 1}}, 1.5, 0.25, 0.125, {0.5, 0.75}}}};
 }
 
 }  // namespace samner::work
