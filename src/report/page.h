@@ -6,7 +6,7 @@
 
 namespace samner::report {
 
-/// A self-contained HTML page: grids with their intervals, selections, training curves, costs, configuration.
+/// A self-contained HTML page: page.html with its style, its script and what the view says. It needs no network.
 std::string page_of(View const& view);
 
 }  // namespace samner::report

@@ -1,5 +1,6 @@
 #include "report/view.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -31,23 +32,37 @@ public:
         ScoredCell scored{cell};
         add_passes(scored);
         if (cell.status != plan::Cell::Status::done) return scored;
-        auto const& target = target_of(cell.texts);
+        auto const place = place_of(cell);
+        auto& target = targets_[place];
+        scored.target = place;
         try {
-            auto const predicted = work::evaluate(cell.answer, evidence(target));
+            auto predicted = work::evaluate(cell.answer, evidence(target));
             auto const begin = cell.source ? target.begins.at(*cell.source) : 0;
             auto const end = cell.source ? target.begins.at(*cell.source + 1) : target.gold.size();
             for (auto i = begin; i < end; ++i) {
                 scored.by_sentence.push_back(score::count(target.gold[i], predicted[i]));
                 scored.counts += scored.by_sentence.back();
+                if (cell.source) continue;  // the column of all pooled targets has them
+                scored.answers.push_back(kept(target.view.sentences[i].answers, std::move(predicted[i])));
             }
             scored.sentences = std::ssize(scored.by_sentence);
             if (cell.trial == 0) scored.interval = score::f1_interval(std::span{&scored.by_sentence, 1}, {});
         } catch (std::exception const& error) {
             spdlog::warn("{}: no score of {} on {}, repeat {}: {}", cell.experiment, cell.system, cell.target,
                          cell.repeat.label, describe(error));
+            scored = {cell};
+            scored.target = place;
             scored.cell.status = plan::Cell::Status::failed;
+            add_passes(scored);
         }
         return scored;
+    }
+
+    /// What was read, in the order in which cells ask for it.
+    std::vector<TargetView> take_targets() {
+        std::vector<TargetView> views;
+        for (auto& target : targets_) views.push_back(std::move(target.view));
+        return views;
     }
 
 private:
@@ -55,6 +70,7 @@ private:
         std::vector<score::Mentions> gold;
         std::vector<std::vector<std::string> const*> types;
         std::vector<std::size_t> begins;  ///< of each source, and the end
+        TargetView view;
     };
 
     void add_passes(ScoredCell& scored) const {
@@ -72,20 +88,57 @@ private:
         }
     }
 
-    Target const& target_of(work::Texts const& texts) {
-        auto const name = canonical(to_wire(texts));
-        if (auto const found = targets_.find(name); found != targets_.end()) return found->second;
+    /// The place of what a cell asks for among what was read; the cell's column is noted there.
+    std::size_t place_of(plan::Cell const& cell) {
+        auto const [found, added] = places_.try_emplace(canonical(to_wire(cell.texts)), targets_.size());
+        if (added) targets_.push_back(target_of(cell));
+        auto& view = targets_[found->second].view;
+        if (!cell.source) view.columns[cell.experiment] = cell.target;
+        return found->second;
+    }
+
+    Target target_of(plan::Cell const& cell) {
+        auto const& texts = cell.texts;
         Target target;
+        target.view.name = cell.source ? std::string{plan::pooled_column} : cell.target;
+        if (cell.trial > 0) target.view.name += fmt::format(", trial {}", cell.trial);
         for (auto const& [sentence, dataset] : reader_.read(texts)) {
             target.gold.push_back(prompt::gold(*sentence, *dataset));
             target.types.push_back(&types_of(*dataset));
+            target.view.sentences.push_back({sentence->text, target.gold.back()});
         }
         target.begins.push_back(0);
         if (texts.sources.size() > 1) {  // a target's views are of each source
             for (auto const& source : texts.sources)
                 target.begins.push_back(target.begins.back() + reader_.read({{source}, texts.views}).size());
         }
-        return targets_[name] = std::move(target);
+        return target;
+    }
+
+    /// The place of a value among others, where it is put when it is not there.
+    template <class T>
+    static std::int32_t kept(std::vector<T>& values, T value) {
+        auto const found = std::ranges::find(values, value);
+        auto const place = found - values.begin();
+        if (found == values.end()) values.push_back(std::move(value));
+        return static_cast<std::int32_t>(place);
+    }
+
+    /// Keeps the answers of a pass. One over a part of the target has its sentences in the order of the target.
+    void keep_pass(TargetView& target, std::string const& key, std::vector<work::Prediction> const& predictions) const {
+        auto const* const infer = std::get_if<work::Infer>(&plan_.task(key).task);
+        auto& sentences = target.sentences;
+        PassView pass{key, infer ? infer->model : "", std::vector<std::int32_t>(sentences.size(), -1)};
+        bool const whole = predictions.size() == sentences.size();
+        std::size_t place = 0;
+        for (auto const& prediction : predictions) {
+            while (!whole && place < sentences.size() && sentences[place].text != prediction.text) ++place;
+            if (place == sentences.size()) break;
+            pass.completions[place] = kept(sentences[place].completions,
+                                           {prediction.completion, prediction.truncated, prediction.unparsable});
+            ++place;
+        }
+        target.passes.push_back(std::move(pass));
     }
 
     std::vector<std::string> const& types_of(corpus::Dataset const& dataset) {
@@ -93,9 +146,16 @@ private:
         return types_[&dataset] = dataset.type_names();
     }
 
-    std::vector<score::Mentions> const& stored(std::string const& key) {
-        if (auto const found = predictions_.find(key); found != predictions_.end()) return found->second;
-        return predictions_[key] = work::read_mentions(artifacts_.path(key));
+    std::vector<score::Mentions> const& stored(std::string const& key, TargetView& target) {
+        auto const found = predictions_.find(key);
+        bool const told = std::ranges::find(target.passes, key, &PassView::key) != target.passes.end();
+        if (found != predictions_.end() && told) return found->second;
+        auto predictions = work::read_predictions(artifacts_.path(key));
+        if (!told) keep_pass(target, key, predictions);
+        auto& mentions = predictions_[key];
+        mentions.clear();
+        for (auto& prediction : predictions) mentions.push_back(std::move(prediction.mentions));
+        return mentions;
     }
 
     std::vector<std::int64_t> const& labels(std::string const& key) {
@@ -103,9 +163,9 @@ private:
         return labels_[key] = work::read_labels(artifacts_.path(key));
     }
 
-    work::Evidence evidence(Target const& target) {
-        auto const predictions = [this](std::string const& key) -> std::vector<score::Mentions> const& {
-            return stored(key);
+    work::Evidence evidence(Target& target) {
+        auto const predictions = [this, &target](std::string const& key) -> std::vector<score::Mentions> const& {
+            return stored(key, target.view);
         };
         auto const clusters = [this](std::string const& key) -> std::vector<std::int64_t> const& {
             return labels(key);
@@ -117,7 +177,8 @@ private:
     Records const& records_;
     store::Artifacts const& artifacts_;
     work::TextReader reader_;
-    std::map<std::string, Target> targets_;
+    std::vector<Target> targets_;
+    std::map<std::string, std::size_t> places_;  ///< in targets_, by texts
     std::map<corpus::Dataset const*, std::vector<std::string>> types_;
     std::map<std::string, std::vector<score::Mentions>> predictions_;
     std::map<std::string, std::vector<std::int64_t>> labels_;
@@ -194,6 +255,7 @@ void add_published(Grid& grid, plan::Experiment const& experiment) {
     for (auto const& system : experiment.published) {
         auto const& row = *experiment.paper->published(system);
         grid.systems.push_back(system);
+        grid.expressions.emplace_back();
         auto& values = grid.values.emplace_back();
         for (auto const& target : grid.targets) {
             auto const cell = row.cells.find(target);
@@ -218,10 +280,12 @@ std::vector<Grid> grids_of(plan::Plan const& plan, std::vector<ScoredCell> const
         grid.experiment = experiment.name;
         grid.title = experiment.title;
         grid.targets = experiment.targets.columns();
-        grid.paper = experiment.paper;
+        grid.printed = experiment.paper;
+        grid.trials = std::ssize(experiment.targets.trial_numbers());
         add_published(grid, experiment);
         for (auto const& row : experiment.rows) {
             grid.systems.push_back(row.name);
+            grid.expressions.push_back(row.term->text());
             auto& values = grid.values.emplace_back();
             std::vector<Repeats> averaged;
             for (auto const& target : grid.targets) {
@@ -249,6 +313,53 @@ void for_each_done(plan::Plan const& plan, Records const& records, Visit const& 
         if (auto const* const result = record->second.template result_as<typename Work::Result>())
             visit(*work, *result, record->second);
     }
+}
+
+SelectionView selection_of(plan::Plan const& plan, std::string const& key, work::Select const& task,
+                           work::Selection const& result) {
+    SelectionView selection{task, result};
+    for (auto const& cell : plan.cells()) {
+        if (!cell.selections.contains(key)) continue;
+        selection.targets.insert(cell.target);
+        selection.repeats.insert(cell.repeat.label);
+    }
+    for (auto const& candidate : task.experts) {
+        if (!candidate.predictions) continue;
+        auto const& pass = std::get<work::Infer>(plan.task(candidate.predictions->key).task);
+        for (auto const& view : pass.texts.views) {
+            if (auto const* const sample = std::get_if<work::Sample>(&view)) selection.sampled = sample->k;
+        }
+    }
+    return selection;
+}
+
+/// The adapter with which a cell decodes, when it is one alone; null: it is another kind of answer, or not known yet.
+work::Infer const* pass_of(plan::Plan const& plan, plan::Cell const& cell) {
+    if (cell.answer.kind != work::Answer::Kind::stored || cell.answer.key.empty()) return nullptr;
+    return std::get_if<work::Infer>(&plan.task(cell.answer.key).task);
+}
+
+/// The cells in which one expert that is not merged answers alone.
+std::vector<ExpertView> experts_of(plan::Plan const& plan) {
+    std::vector<ExpertView> experts;
+    for (std::size_t i = 0; i < plan.cells().size(); ++i) {
+        auto const* const pass = pass_of(plan, plan.cells()[i]);
+        if (pass && pass->adapter && !std::holds_alternative<work::Merge>(plan.task(pass->adapter->key).task))
+            experts.push_back({pass->model, i});
+    }
+    return experts;
+}
+
+/// The cells that use an adapter.
+std::set<std::size_t> cells_with(plan::Plan const& plan, std::string const& adapter) {
+    std::set<std::size_t> cells;
+    for (std::size_t i = 0; i < plan.cells().size(); ++i) {
+        for (auto const& key : plan.cells()[i].answer.passes()) {
+            auto const* const pass = std::get_if<work::Infer>(&plan.task(key).task);
+            if (pass && pass->adapter && pass->adapter->key == adapter) cells.insert(i);
+        }
+    }
+    return cells;
 }
 
 /// The first repeat whose seeds a training has.
@@ -300,8 +411,13 @@ View view_of(plan::Plan const& plan, Records const& records, store::Artifacts co
     Scorer scorer{plan, records, artifacts, descriptions, data_root};
     for (auto const& cell : plan.cells()) view.cells.push_back(scorer.score(cell));
     view.grids = grids_of(plan, view.cells);
-    for_each_done<work::Select>(plan, records, [&](auto const& task, auto const& result, auto const&) {
-        view.selections.push_back({task, result});
+    view.targets = scorer.take_targets();
+    view.experts = experts_of(plan);
+    for_each_done<work::Select>(plan, records, [&](auto const& task, auto const& result, auto const& record) {
+        view.selections.push_back(selection_of(plan, record.key, task, result));
+    });
+    for_each_done<work::Merge>(plan, records, [&](auto const& task, auto const& result, auto const& record) {
+        view.merges.push_back({task, result, cells_with(plan, record.key)});
     });
     for_each_done<work::Train>(plan, records, [&](auto const& task, auto const& result, auto const& record) {
         view.trainings.push_back({record.key, repeat_of(plan, task.recipe), task, result, record.seconds});
@@ -311,7 +427,8 @@ View view_of(plan::Plan const& plan, Records const& records, store::Artifacts co
         if (found == records.end()) continue;
         auto const& record = found->second;
         std::string const kind{work::kind_of(planned.task)};
-        view.costs.push_back({key, kind, record.seconds, record.rank});
+        view.costs.push_back({key, kind, record.seconds, record.rank, work::label_of(planned.task), record.team,
+                              record.ended, record.ok, record.reused});
         auto& sum = view.costs_by_kind[kind];
         ++sum.tasks;
         sum.seconds += record.seconds;

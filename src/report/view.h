@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "score/score.h"
 #include "store/artifacts.h"
 #include "store/results.h"
+#include "work/merge.h"
 #include "work/result.h"
 #include "work/select.h"
 #include "work/train.h"
@@ -23,11 +25,44 @@ namespace samner::report {
 /// What a run keeps of the tasks that ended, by key.
 using Records = std::map<std::string, work::TaskRecord>;
 
+/// An answer as the model gave it.
+struct Completion {
+    std::string text;
+    bool truncated = false;
+    bool unparsable = false;
+    friend bool operator==(Completion const&, Completion const&) = default;
+};
+
+/// A sentence of a target and all that was answered to it. Equal answers stand there once.
+struct SentenceView {
+    std::string text;
+    score::Mentions gold;
+    std::vector<score::Mentions> answers = {};
+    std::vector<Completion> completions = {};
+};
+
+/// A decoding pass over a target, or over a part of it.
+struct PassView {
+    std::string key;
+    std::string model;                      ///< that answered, for people
+    std::vector<std::int32_t> completions;  ///< by sentence, places in SentenceView::completions; -1: not asked
+};
+
+/// Texts that cells ask for: a target, several as one, one sentence of a trial.
+struct TargetView {
+    std::string name;                                 ///< for people
+    std::map<std::string, std::string> columns = {};  ///< by experiment, the column that shows it
+    std::vector<SentenceView> sentences;
+    std::vector<PassView> passes;  ///< those that could be read and that cells need
+};
+
 /// A cell with its numbers. Its scores are zero while it is not done.
 struct ScoredCell {
-    plan::Cell cell;  ///< failed also where its stored predictions could not be read
+    plan::Cell cell;                         ///< failed also where its stored predictions could not be read
+    std::optional<std::size_t> target = {};  ///< place in View::targets; nothing while the cell is not done
     score::Counts counts = {};
     std::vector<score::Counts> by_sentence = {};  ///< in the order of the target
+    std::vector<std::int32_t> answers = {};       ///< likewise, places in SentenceView::answers
     std::int64_t sentences = 0;
     std::optional<score::Interval> interval = {};  ///< of f1, as Value::interval; nothing unless the cell is done
     // Sums over the decoding passes that it reads.
@@ -61,16 +96,34 @@ struct Grid {
     std::string experiment;
     std::string title;
     std::vector<std::string> targets;
-    std::vector<std::string> systems;        ///< first those that are published, then the rows
-    std::vector<std::vector<Value>> values;  ///< shape [systems][targets]
-    std::vector<Value> averages;             ///< shape [systems], unweighted; empty when the experiment asks for none
-    std::optional<plan::PaperValues> paper = {};  ///< printed beside it
+    std::vector<std::string> systems;               ///< first those that are published, then the rows
+    std::vector<std::string> expressions;           ///< what the systems are, shape [systems]; empty: published
+    std::vector<std::vector<Value>> values;         ///< shape [systems][targets]
+    std::vector<Value> averages;                    ///< shape [systems], unweighted; empty when none are asked for
+    std::optional<plan::PaperValues> printed = {};  ///< to compare with
+    std::int64_t trials = 1;                        ///< cells of a value for each repeat
 };
 
 /// A selection of experts that is done.
 struct SelectionView {
     work::Select task;
     work::Selection result;
+    std::set<std::string> targets = {};        ///< names of those that it was made for
+    std::set<std::int64_t> repeats = {};       ///< labels of those that use it
+    std::optional<std::int64_t> sampled = {};  ///< sentences of the sampling evaluation; nothing without one
+};
+
+/// An expert by itself on a target.
+struct ExpertView {
+    std::string expert;
+    std::size_t cell = 0;  ///< place in View::cells
+};
+
+/// A merge that is done.
+struct MergeView {
+    work::Merge task;
+    work::Merged result;
+    std::set<std::size_t> cells = {};  ///< that use it, places in View::cells
 };
 
 /// A training that is done.
@@ -88,6 +141,11 @@ struct TaskCost {
     std::string kind;
     double seconds = 0;
     std::int64_t rank = 0;
+    std::string label = {};            ///< for people
+    std::vector<int> team = {};        ///< as TaskRecord::team
+    std::optional<double> ended = {};  ///< likewise
+    bool ok = true;
+    bool reused = false;  ///< another run did it, on its own ranks
 };
 
 /// What all tasks of a kind took together.
@@ -106,8 +164,11 @@ struct View {
     std::vector<plan::Repeat> repeats;
     std::vector<ScoredCell> cells;  ///< in the order of the plan
     std::vector<Grid> grids;
-    std::vector<SelectionView> selections;  ///< this and the next two in the order of their tasks' keys
+    std::vector<SelectionView> selections;  ///< this, trainings, merges and costs in the order of their tasks' keys
     std::vector<TrainingView> trainings;
+    std::vector<MergeView> merges;
+    std::vector<ExpertView> experts;  ///< in the order of their cells
+    std::vector<TargetView> targets;  ///< of the cells that are done
     std::vector<TaskCost> costs;
     std::map<std::string, KindCost> costs_by_kind;
 };

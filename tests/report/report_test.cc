@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "core/file.h"
 #include "plan/planner.h"
 #include "report/page.h"
+#include "report/page_data.h"
 #include "report/tables.h"
 #include "report/text.h"
 #include "report/view.h"
@@ -30,7 +32,6 @@ namespace {
 namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::Not;
 
 constexpr auto run_text = R"(
 base: base<1>.gguf
@@ -348,10 +349,17 @@ TEST_F(Report, TellsTheSeedsOfARepeatByItsLabel) {
     EXPECT_EQ(cost.tasks, 2);
     EXPECT_EQ(cost.seconds, 14);
     EXPECT_EQ(cost.rank_seconds, 28);
-    EXPECT_THAT(page_of(found), HasSubstr("<figcaption>north, seed 1: 2 steps, loss 2.000 to 1.000, 7 s</figcaption>"));
+    auto const training = data_of(found)["trainings"][0];
+    EXPECT_EQ(training["name"], "north");
+    EXPECT_EQ(training["repeat"], first);
+    EXPECT_EQ(training["steps"], 2);
+    EXPECT_EQ(training["tokens"], 110);
+    EXPECT_EQ(training["losses"], Json({{1, 2.0}, {2, 1.0}}));
+    EXPECT_TRUE(training["left_out"].is_null());
     done(made, trainings[0], work::Trained{10, {{1, 2.0, 1.0, 0.1, 50, 0.5}}, 3, 4}, 7);
-    EXPECT_THAT(page_of(view(made)),
-                HasSubstr("7 s; 3 of 13 examples left out by max_length; 4 of 10 examples with a cut answer<"));
+    auto const cut = data_of(view(made))["trainings"][0];
+    EXPECT_EQ(cut["left_out"], 3);
+    EXPECT_EQ(cut["cut"], 4);
 }
 
 TEST_F(Report, CountsWhatATaskTookThatFailed) {
@@ -369,29 +377,106 @@ TEST_F(Report, CountsWhatATaskTookThatFailed) {
     EXPECT_TRUE(found.selections.empty());
 }
 
-TEST_F(Report, EscapesEveryTextOfThePage) {
-    auto made = plan("  \"<i> & co\": base\n  sel: merge(select(ours, similarity, 1))\n");
-    predict(made, pass(made, "base", "a"), north_on_a);
-    for (auto const& key : keys_of<work::Select>(made))
-        done(made, key, work::Selection{{"south"}, {{"north", 0.25}, {"south", 0.5}}, {{"north", -0.25}}});
-    auto const page = page_of(view(made));
-    EXPECT_THAT(page, HasSubstr("<h2>demo: A &lt;title&gt; &amp; &quot;more&quot;</h2>"));
-    EXPECT_THAT(page, HasSubstr("<td>&lt;i&gt; &amp; co</td><td class=\"best\">66.67<br><small>"));
-    EXPECT_THAT(page, HasSubstr("<code>base&lt;1&gt;.gguf</code>"));
-    EXPECT_THAT(page, HasSubstr("<pre>rows: &lt;b&gt;\n</pre>"));
-    EXPECT_THAT(page, Not(HasSubstr("<i>")));
-    EXPECT_THAT(page, HasSubstr("<br><small>2 / 0 / 2</small></td><td>-<br><small>0 / 0 / 0</small></td><td>-</td>"));
-    EXPECT_THAT(page, HasSubstr("<h3>alpha by similarity</h3>"));
-    EXPECT_THAT(page, HasSubstr("<tr><td>north</td><td><span class=\"bar\" style=\"width:0.0rem\"></span> "
-                                "-0.250</td><td>-</td><td></td></tr>"));
-    EXPECT_THAT(page, HasSubstr("<tr><td>south</td><td>-</td><td>-</td><td>1</td></tr>"));
+TEST_F(Report, TellsThePageWhatRowsAre) {
+    auto const grid = data_of(view(four_rows_done()))["grids"][0];
+    EXPECT_THAT(grid["expressions"],
+                ElementsAre("base()", "best_by_gold(pool=pool(north, south))",
+                            "union(expert(pool=pool(north, south), which=north), expert(pool=pool(north, south), "
+                            "which=south))",
+                            HasSubstr("select(pool=pool(north, south), metric=similarity, m=1")));
+    EXPECT_EQ(grid["values"][1][0]["tp"], 2);
+    EXPECT_LT(grid["values"][1][0]["low"], 2.0 / 3);
 }
 
-TEST_F(Report, ShowsIntervalsInSmallPrint) {
+TEST_F(Report, TellsThePageForWhichTargetsExpertsWereChosen) {
+    auto made = plan("  north: expert(ours, north)\n  sel: merge(select(ours, sampling, 1, k=2))\n");
+    predict(made, pass(made, "north", "a"), north_on_a);
+    for (auto const& key : keys_of<work::Select>(made))
+        done(made, key,
+             work::Selection{{"south"},
+                             {{"north", 0.25}, {"south", 0.5}},
+                             {{"north", 0.5}},
+                             {{"north", 0.25}, {"south", 0.5}},
+                             {{2, 3}}});
+    auto const found = view(made);
+    auto const data = data_of(found);
+    ASSERT_EQ(data["selections"].size(), 2U);
+    std::set<std::string> targets;
+    for (auto const& selection : data["selections"]) {
+        targets.insert(selection["targets"][0].get<std::string>());
+        EXPECT_EQ(selection["targets"].size(), 1U);
+        EXPECT_EQ(selection["m"], 1);
+        EXPECT_EQ(selection["k"], 2);
+        EXPECT_EQ(selection["labels"], 3);
+        EXPECT_THAT(selection["repeats"], ElementsAre(0));
+        EXPECT_EQ(selection["candidates"][1]["chosen"], 1);
+        EXPECT_TRUE(selection["candidates"][1]["similarity"].is_null());
+    }
+    EXPECT_THAT(targets, ElementsAre("a", "b"));
+    // The row of an expert, and one that merges one alone, which is that expert.
+    std::set<std::pair<std::string, std::string>> experts;
+    for (auto const& expert : found.experts) experts.emplace(expert.expert, found.cells[expert.cell].cell.system);
+    EXPECT_THAT(experts, testing::IsSupersetOf({std::pair{"north", "north"}}));
+}
+
+TEST_F(Report, TellsThePageOfMergesAndWhoUsesThem) {
+    auto made = plan("  sel: merge(ours)\n");
+    auto const merges = keys_of<work::Merge>(made);
+    ASSERT_EQ(merges.size(), 1U);
+    done(made, merges[0], work::Merged{2, work::MergeStatistics{{1, 2}, {{1, 0.5}, {0.5, 1}}, 1.5, 0.25, {}, {}}});
+    auto const data = data_of(view(made));
+    ASSERT_EQ(data["merges"].size(), 1U);
+    EXPECT_THAT(data["merges"][0]["experts"], ElementsAre("north", "south"));
+    EXPECT_THAT(data["merges"][0]["cells"], ElementsAre(0, 1));
+    EXPECT_EQ(data["merges"][0]["statistics"]["cosine"][0][1], 0.5);
+    EXPECT_TRUE(data["merges"][0]["statistics"]["sparsity"].is_null());
+}
+
+TEST_F(Report, KeepsWhatWasAnsweredToEachSentence) {
     auto const found = view(four_rows_done());
-    auto const& value = found.grids.front().values[1][0];
-    EXPECT_THAT(page_of(found), HasSubstr(">66.67<br><small>" + percent(value.interval->low) + " to " +
-                                          percent(value.interval->high) + "</small><br><small>2 / 0 / 2</small>"));
+    ASSERT_EQ(found.targets.size(), 2U);
+    auto const& target = found.targets[0];
+    EXPECT_EQ(target.name, "a");
+    ASSERT_EQ(target.sentences.size(), 4U);
+    EXPECT_EQ(target.sentences[3].text, "Oslo and Bob");
+    EXPECT_EQ(target.sentences[3].gold, all_of_a[3]);
+    auto const& both = cell(found, "both", "a");
+    EXPECT_EQ(target.sentences[3].answers[static_cast<std::size_t>(both.answers[3])], all_of_a[3]);
+    EXPECT_EQ(target.passes.size(), 3U);  // base, north and south; `best` and `sel` read these
+    EXPECT_EQ(target.sentences[3].completions, (std::vector<Completion>{{"completion"}}));
+    auto const block = sentences_of(found, target);
+    EXPECT_EQ(block["cells"].size(), 4U);
+    EXPECT_EQ(block["cells"][2][1].size(), 2U) << "of two passes";
+}
+
+TEST_F(Report, ShowsTheRestWherePredictionsCannotBeRead) {
+    auto const made = four_rows_done();
+    write_atomically(folder / ("artifacts/" + pass(made, "north", "a")), "{\"id\": 1\n");
+    auto const found = view(made);
+    auto const data = data_of(found);
+    EXPECT_EQ(data["cells"][2]["status"], "failed");  // best on a
+    EXPECT_EQ(data["cells"][2]["tp"], 0);
+    EXPECT_EQ(data["cells"][6]["status"], "done");  // sel on a
+    auto const block = sentences_of(found, 0);
+    ASSERT_EQ(block["cells"].size(), 2U);
+    EXPECT_EQ(block["cells"][0][0], 0);
+    EXPECT_EQ(block["cells"][1][0], 6);
+    EXPECT_THAT(page_of(found), HasSubstr("\"status\":\"failed\""));
+}
+
+TEST_F(Report, SaysWhenTasksRanAndWhoseTheyWere) {
+    auto made = plan("  base: base\n");
+    auto const key = pass(made, "base", "a");
+    predict(made, key, north_on_a);
+    records.at(key).ended = 1'800'000'000.5;
+    records.at(key).reused = true;
+    auto const found = view(made);
+    ASSERT_EQ(found.costs.size(), 1U);
+    auto const cost = data_of(found)["costs"][0];
+    EXPECT_EQ(cost["ended"], 1'800'000'000.5);
+    EXPECT_EQ(cost["reused"], true);
+    EXPECT_EQ(cost["label"], "infer base on alpha");
+    EXPECT_THAT(cost["ranks"], ElementsAre(3));
 }
 
 }  // namespace
