@@ -90,10 +90,12 @@
     table.refresh = show;
     return table;
   };
-  const plainTable = (caption, names, rows, textColumns = 1) => sortedTable(caption,
-    names.map((name, i) => ({name, text: i < textColumns, sort: (row) => row[i]?.sort ?? row[i]})), rows,
-    (row) => make('tr', {}, row.map((value, i) => make(i ? 'td' : 'th',
-      {scope: i ? null : 'row', class: i < textColumns ? 'text' : null}, value?.show ?? (known(value) ? breakable(String(value)) : '')))));
+  /// Rows of values: each is shown as it stands, or {show, sort}. A name is that of numbers, or {name, text: true}.
+  const plainTable = (caption, names, rows) => {
+    const columns = names.map((name, i) => ({text: i === 0, ...(typeof name === 'string' ? {name} : name), sort: (row) => row[i]?.show !== undefined ? row[i].sort : row[i]}));
+    return sortedTable(caption, columns, rows, (row) => make('tr', {}, row.map((value, i) => make(i ? 'td' : 'th',
+      {scope: i ? null : 'row', class: columns[i].text ? 'text' : null}, value?.show ?? (known(value) ? breakable(String(value)) : '')))));
+  };
 
   // ---- figures
 
@@ -459,19 +461,21 @@
             make('td', {class: one.chosen.length ? 'chosen' : null}, one.chosen.length ? `\u2713 m = ${one.chosen.join(', ')}` : '')]),
           make('td', {}, known(row.actual) ? percent(row.actual) : make('span', {class: 'word'}, 'not measured')),
           make('td', {}, known(row.actualRank) ? String(row.actualRank) : '')), {class: 'selection'});
-      place.replaceChildren(scroll(table, 'Selection of experts'));
-      return rows;
-    };
-    const choice = labels.length > 1 ? make('div', {class: 'controls'}, make('label', {}, 'seed ',
-      make('select', {onchange: (event) => show(Number(event.target.value))}, labels.map((label) => make('option', {value: String(label)}, String(label)))))) : '';
-    const rows = show(labels[0]);
-    const pointsOf = (x) => rows.filter((row) => known(x(row)) && known(row.actual)).map((row) => ({x: x(row), y: 100 * row.actual, target: row.target, expert: row.expert}));
-    const similar = pointsOf((row) => row.similarity);
-    const sampling = pointsOf((row) => row.sampling).map((point) => ({...point, x: 100 * point.x}));
-    section('selection', 'Selection', make('p', {}, 'Which experts either strategy chooses for a target: similarity of domain embeddings, and sampling F1 against the pseudo-labels of k sentences.'),
-      choice, place, make('div', {class: 'figures'},
+      const pointsOf = (x) => rows.filter((row) => known(x(row)) && known(row.actual)).map((row) => ({x: x(row), y: 100 * row.actual, target: row.target, expert: row.expert}));
+      const similar = pointsOf((row) => row.similarity);
+      const sampling = pointsOf((row) => row.sampling).map((point) => ({...point, x: 100 * point.x}));
+      place.replaceChildren(scroll(table, 'Selection of experts'), make('div', {class: 'figures'},
         similar.length > 1 ? scatter('Similarity and what an expert reaches', 'similarity', similar) : '',
         sampling.length > 1 ? scatter('Sampling F1 and what an expert reaches', 'sampling F1, percent', sampling) : ''));
+    };
+    const choice = labels.length > 1 ? make('div', {class: 'controls'}, make('label', {}, 'seed ',
+      make('select', {onchange: (event) => {
+        show(Number(event.target.value));
+        redraw();
+      }}, labels.map((label) => make('option', {value: String(label)}, String(label)))))) : '';
+    show(labels[0]);
+    section('selection', 'Selection', make('p', {}, 'Which experts either strategy chooses for a target: similarity of domain embeddings, and sampling F1 against the pseudo-labels of k sentences.'),
+      choice, place);
   };
 
   // ---- training, merging, cost
@@ -503,7 +507,8 @@
   const mergeSection = () => {
     if (!data.merges.length) return;
     const told = data.merges.filter((merge) => merge.statistics);
-    const rows = [...data.merges].sort((a, b) => a.experts.join().localeCompare(b.experts.join())).map((merge) => {
+    const firstSeed = ({cells}) => cells.length ? data.cells[cells[0]].repeat : -1;
+    const rows = [...data.merges].sort((a, b) => a.experts.join().localeCompare(b.experts.join()) || firstSeed(a) - firstSeed(b)).map((merge) => {
       const is = merge.statistics;
       const equal = merge.weights.every((weight) => weight === merge.weights[0]);
       const name = merge.experts.map((expert, i) => equal ? expert : `${expert} \u00d7 ${Number(merge.weights[i].toPrecision(4))}`).join(' + ');
@@ -512,20 +517,22 @@
         if (j > i) pairs.push([i, j, value]);
       }));
       const values = pairs.map(([, , value]) => value).filter(known);
-      const cosine = pairs.map(([i, j, value]) => make('span', {class: 'line note'},
+      const cosine = pairs.map(([i, j, value]) => make('span', {class: pairs.length > 1 ? 'line note' : 'line'},
         `${pairs.length > 1 ? `${merge.experts[i]}, ${merge.experts[j]}: ` : ''}${known(value) ? value.toFixed(3) : 'none'}`));
       const word = make('span', {class: 'word'}, is ? 'not by element' : 'not recorded');
-      return [name, merge.method,
+      const seeds = unique(merge.cells.map((cell) => data.cells[cell].repeat)).sort((a, b) => a - b);
+      return [name, merge.method, ...(repeats > 1 ? [{show: seeds.join(', '), sort: seeds[0]}] : []),
         is ? {show: cosine.length ? cosine : make('span', {class: 'word'}, 'one expert'), sort: values.length ? mean(values) : null} : {show: word, sort: null},
-        known(is?.sign_conflicts) ? {show: `${percent(is.sign_conflicts)} %`, sort: is.sign_conflicts} : {show: word.cloneNode(true), sort: null},
-        known(is?.sparsity) ? {show: `${percent(is.sparsity)} %`, sort: is.sparsity} : {show: '', sort: null},
+        known(is?.sign_conflicts) ? {show: `${percent(is.sign_conflicts)}\u00a0%`, sort: is.sign_conflicts} : {show: word.cloneNode(true), sort: null},
+        known(is?.sparsity) ? {show: `${percent(is.sparsity)}\u00a0%`, sort: is.sparsity} : {show: '', sort: null},
         {show: is ? is.norms.map((norm) => fixed(norm, 2)).join(', ') : '', sort: null},
         {show: is ? fixed(is.merged_norm, 2) : '', sort: is?.merged_norm},
-        {show: make('span', {class: 'small'}, usersOf(merge.cells)), sort: null}];
+        {show: make('span', {class: 'small'}, usersOf(merge.cells)), sort: usersOf(merge.cells)}];
     });
     section('merging', 'Merging', make('p', {}, 'Of the updates of the merged experts, the model as one vector: cosine of each pair, share of elements where two experts have opposite signs, share of zeros in what comes out, and Frobenius norms.'),
       told.length < data.merges.length ? make('p', {class: 'small'}, `${several(data.merges.length - told.length, 'merge')} of an earlier version that did not record them.`) : '',
-      scroll(plainTable('Merges', ['experts', 'method', 'cosine', 'sign conflicts', 'zeros', 'norms of the updates', 'norm of the merge', 'used by'], rows), 'Merges'));
+      scroll(plainTable('Merges', ['experts', {name: 'method', text: true}, ...(repeats > 1 ? ['seed'] : []), 'cosine', 'sign conflicts', 'zeros',
+        'norms of the updates', 'norm of the merge', {name: 'used by', text: true}], rows), 'Merges'));
   };
   const kindStyle = new Map(['train', 'infer', 'merge', 'encode', 'cluster', 'import', 'select'].map((kind, i) => [kind, look(i).color]));
   const rankFigure = () => {
@@ -591,7 +598,7 @@
     const total = data.kinds.reduce((sum, kind) => sum + (kind.rank_seconds ?? 0), 0);
     const table = plainTable('A team counts for each of its ranks in rank-seconds.', ['kind of task', 'tasks', 'seconds', 'rank-seconds', 'share'],
       data.kinds.map((kind) => [kind.kind, kind.tasks, {show: fixed(kind.seconds, 1), sort: kind.seconds}, {show: fixed(kind.rank_seconds, 1), sort: kind.rank_seconds},
-        {show: total > 0 ? `${percent(kind.rank_seconds / total, 1)} %` : '', sort: kind.rank_seconds}]));
+        {show: total > 0 ? `${percent(kind.rank_seconds / total, 1)}\u00a0%` : '', sort: kind.rank_seconds}]));
     section('cost', 'Cost', scroll(table, 'Cost by kind of task'), reused ? make('p', {class: 'small'}, `${several(reused, 'task')} of them done by other runs on the same store.`) : '', rankFigure());
   };
 

@@ -193,7 +193,7 @@ def check_figures(browser, checks):
     checks.true("every figure says what it is", "[...document.querySelectorAll('figure > div > svg')].every(one => one.getAttribute('aria-label'))")
     checks.true("chosen with which m", "/m = 1, 2/.test(document.querySelector('#selection table').innerText)")
     checks.equal("scatters", browser.ask("document.querySelectorAll('#selection figure').length"), 2)
-    checks.true("merges", "/40.00 %/.test(document.querySelector('#merging').innerText) && /not recorded/.test(document.querySelector('#merging').innerText)")
+    checks.true("merges", "/40.00\\u00a0%/.test(document.querySelector('#merging').innerText) && /not recorded/.test(document.querySelector('#merging').innerText)")
 
 
 def choose(browser, name, value):

@@ -23,6 +23,7 @@
 #include "store/artifacts.h"
 #include "store/results.h"
 #include "temporary_folder.h"
+#include "work/cluster.h"
 #include "work/predictions.h"
 #include "work/texts.h"
 
@@ -447,6 +448,36 @@ TEST_F(Report, KeepsWhatWasAnsweredToEachSentence) {
     auto const block = sentences_of(found, target);
     EXPECT_EQ(block["cells"].size(), 4U);
     EXPECT_EQ(block["cells"][2][1].size(), 2U) << "of two passes";
+}
+
+TEST_F(Report, FindsTheSentencesOfAPassOverAPartOfATarget) {
+    auto made = plan("  cut: split(target, 2, expert(ours, north))\n");
+    for (auto const& key : keys_of<work::Cluster>(made)) {
+        auto const texts = std::get<work::Cluster>(made.task(key).task).texts;
+        std::vector<std::int64_t> labels;
+        for (std::int64_t i = 0; i < texts; ++i) labels.push_back(i % 2);
+        artifacts->commit(key, [&](fs::path const& path) { write_atomically(path, work::to_labels_file(labels)); });
+        done(made, key, work::Clustered{texts, {texts / 2, texts / 2}, 0});
+    }
+    std::vector<std::vector<std::string>> const texts{{"Rome", "nothing"}, {"Ada", "Oslo and Bob"}};
+    for (auto const& key : keys_of<work::Infer>(made)) {
+        auto const& asked = std::get<work::Infer>(made.task(key).task).texts;
+        if (asked.sources != made.inputs().targets.at("a").texts.sources) continue;
+        auto const part = static_cast<std::size_t>(std::get<work::OfCluster>(asked.views.back()).index);
+        std::vector<work::Prediction> predictions;
+        for (auto const& text : texts[part]) predictions.push_back({"id", text, {place("oslo")}, "answer to " + text});
+        artifacts->commit(key, [&](fs::path const& path) { write_atomically(path, work::to_jsonl(predictions)); });
+        done(made, key, work::Pass{2, 0, 0, 10, 10});
+    }
+    auto const found = view(made);
+    EXPECT_EQ(cell(found, "cut", "a").counts, (score::Counts{1, 3, 3}));
+    auto const& target = found.targets.at(0);
+    ASSERT_EQ(target.passes.size(), 2U);
+    for (auto const& sentence : target.sentences)
+        EXPECT_EQ(sentence.completions, (std::vector<Completion>{{"answer to " + sentence.text}}));
+    std::set<std::vector<std::int32_t>> asked;
+    for (auto const& pass : target.passes) asked.insert(pass.completions);
+    EXPECT_THAT(asked, ElementsAre(std::vector{-1, 0, -1, 0}, std::vector{0, -1, 0, -1}));
 }
 
 TEST_F(Report, ShowsTheRestWherePredictionsCannotBeRead) {

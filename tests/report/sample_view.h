@@ -29,7 +29,7 @@ public:
 
     /// A target with its sentences: texts and their gold.
     void add_target(std::string const& name, std::vector<std::pair<std::string, score::Mentions>> const& sentences) {
-        TargetView target{name, {}, {}};
+        TargetView target{name};
         for (auto const& [text, gold] : sentences) target.sentences.push_back({text, gold});
         view.targets.push_back(std::move(target));
     }
@@ -52,14 +52,18 @@ public:
         Value average;
         auto& values = grid.values.emplace_back();
         for (auto const& name : grid.targets) {
-            auto& target = target_named(name);
+            auto const place = target_named(name);
+            auto& target = view.targets[place];
+            target.columns[grid.experiment] = name;
             Value value;
             for (auto const& repeat : view.repeats) {
                 auto const found = states.find(name);
                 auto const status = found == states.end() ? plan::Cell::Status::done : found->second;
                 value.cells.push_back(view.cells.size());
                 ScoredCell scored{{grid.experiment, system, name, repeat, status, {}}};
+                scored.target = place;
                 if (status == plan::Cell::Status::done) predict(scored, target, answer);
+                if (value.status == store::CellStatus::done) value.status = scored.status();
                 value.counts += scored.counts;
                 value.mean += scored.f1().value_or(std::numeric_limits<double>::quiet_NaN()) /
                               static_cast<double>(view.repeats.size());
@@ -78,9 +82,9 @@ public:
     View view;
 
 private:
-    TargetView& target_named(std::string const& name) {
-        for (auto& target : view.targets) {
-            if (target.name == name) return target;
+    std::size_t target_named(std::string const& name) const {
+        for (std::size_t i = 0; i < view.targets.size(); ++i) {
+            if (view.targets[i].name == name) return i;
         }
         throw Error{"no target " + name};
     }
@@ -147,7 +151,7 @@ inline View full_view() {
     sample.add_row("gold", "best_by_gold(pool(a, b))", gold);
     sample.add_row("waiting", "union(a, b)", gold, {{"poetry", plan::Cell::Status::pending}});
     sample.add_row("broken", "union(a, c)", gold, {{"science", plan::Cell::Status::failed}});
-    view.grids.back().printed = Printed{"Table 1",
+    view.grids.back().printed = plan::PaperValues{"Table 1",
                                         {{"half<i>", "llama", {{"science", 40.5}, {"poetry", 99}}, 60.25, {"poetry"}},
                                          {"half<i>", "qwen", {{"science", 88}}, {}, {}},
                                          {"gold", "llama", {{"science", 99}}, 50, {}}}};

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -106,9 +107,20 @@ TEST_F(TeamOfAllRanks, TrainsAndMergesToTheBytesOfOneRankAndEvaluatesWithoutRead
     train(executor, &ranks, found);
     ASSERT_EQ(wanted.size(), 3U);
     auto const [merge_key, merge] = merge_task();
-    wanted["merge"] = alone.run(merge_key, merge).sha256;
+    auto const merged_alone = alone.run(merge_key, merge);
+    wanted["merge"] = merged_alone.sha256;
     ranks.barrier();
-    found["merge"] = executor.run(merge_key, merge, &ranks).sha256;
+    auto const merged = executor.run(merge_key, merge, &ranks);
+    found["merge"] = merged.sha256;
+    auto const& statistics = std::get<work::Merged>(merged_alone.result).statistics;
+    ASSERT_TRUE(statistics);
+    EXPECT_EQ(statistics->norms.size(), statistics->cosine.size());
+    EXPECT_NEAR(statistics->cosine[0][0], 1, 1e-12);
+    EXPECT_LT(std::abs(statistics->cosine[0][1]), 1);
+    EXPECT_GT(statistics->sign_conflicts.value_or(0), 0);
+    if (ranks.rank() == 0) {
+        EXPECT_EQ(work::seal(merged.result), work::seal(merged_alone.result));
+    }
     for (auto const& [key, hash] : wanted) EXPECT_EQ(found[key], ranks.rank() == 0 ? hash : "") << key;
 
     ranks.barrier();
