@@ -445,7 +445,7 @@ TEST_F(Report, KeepsWhatWasAnsweredToEachSentence) {
     EXPECT_EQ(target.sentences[3].answers[static_cast<std::size_t>(both.answers[3])], all_of_a[3]);
     EXPECT_EQ(target.passes.size(), 3U);  // base, north and south; `best` and `sel` read these
     EXPECT_EQ(target.sentences[3].completions, (std::vector<Completion>{{"completion"}}));
-    auto const block = sentences_of(found, target);
+    auto const block = sentences_of(found, 0);
     EXPECT_EQ(block["cells"].size(), 4U);
     EXPECT_EQ(block["cells"][2][1].size(), 2U) << "of two passes";
 }

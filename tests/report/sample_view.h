@@ -29,7 +29,7 @@ public:
 
     /// A target with its sentences: texts and their gold.
     void add_target(std::string const& name, std::vector<std::pair<std::string, score::Mentions>> const& sentences) {
-        TargetView target{name};
+        TargetView target{name, {}, {}, {}};
         for (auto const& [text, gold] : sentences) target.sentences.push_back({text, gold});
         view.targets.push_back(std::move(target));
     }
