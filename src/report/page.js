@@ -486,6 +486,7 @@
     const trainings = [...data.trainings].sort((a, b) => a.name.localeCompare(b.name) || a.repeat - b.repeat);
     const series = trainings.map((one) => ({name: nameOf(one), flat: true, points: one.losses.filter(([, loss]) => known(loss)).map(([x, y]) => ({x, y, title: `${nameOf(one)}, step ${x}: ${y}`}))}))
       .filter((one) => one.points.length);
+    const cuts = trainings.some((one) => one.left_out || one.cut);  // answers longer than max_length
     const table = plainTable('Losses are means over the answer tokens of a step, in nats.',
       ['expert', ...(repeats > 1 ? ['seed'] : []), 'steps', 'samples', ...(cuts ? ['left out', 'cut'] : []), 'first loss', 'last loss', 'tokens', 'tokens/s', 'time'],
       trainings.map((one) => [one.name, ...(repeats > 1 ? [one.repeat] : []), one.steps, {show: whole(one.samples), sort: one.samples}, ...(cuts ? [one.left_out ?? 0, one.cut ?? 0] : []),
