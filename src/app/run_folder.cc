@@ -530,8 +530,9 @@ Published write_results(fs::path const& folder, plan::Plan const& plan, store::A
     auto const view = report::view_of(plan, records, artifacts, {run.datasets.begin(), run.datasets.end()}, run.data,
                                       frozen, provenance);
     Published published{report::text_of(view)};
-    published.complete = std::ranges::all_of(
-        view.cells, [](report::ScoredCell const& scored) { return scored.cell.status == plan::Cell::Status::done; });
+    published.complete = std::ranges::none_of(view.cells, [](report::ScoredCell const& scored) {
+        return scored.status() == store::CellStatus::failed || scored.status() == store::CellStatus::pending;
+    });
     published.attempt([&] { store::write_results(folder / "results.h5", report::tables_of(view)); });
     published.attempt([&] { write_atomically(report, report::page_of(view)); });
     return published;

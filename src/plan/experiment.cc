@@ -50,8 +50,8 @@ constexpr auto keys = std::to_array<Key>({
      .help = "List of systems whose values the file of `paper` copies from the literature: they stand above the rows "
              "and are never computed."},
     {.name = "shows",
-     .help = "data: no systems, and neither targets nor rows: the data that the run's experts are trained on.",
-     .range = "data"},
+     .help = "`{data: POOL}`: no systems, and neither targets nor rows, but the data that the experts of a pool are "
+             "trained on (/data of results.h5). Nothing is trained for it."},
 });
 
 /// A key of the table: one that docs/experiments.md does not have cannot be read.
@@ -306,15 +306,26 @@ Experiment load_experiment(std::filesystem::path const& path) {
                                      map.place(std::string{key("experiments")})),
                          "name one of those that it lists"};
     if (map.has(key("paper"))) experiment.paper = paper_of(map.map(key("paper")), path);
+    Definitions definitions;
+    std::vector open{std::filesystem::weakly_canonical(path)};
+    std::set<std::filesystem::path> done{open.front()};
+    include(map, path, definitions, open, done);
+    add_lets(map, definitions);
     if (map.has(key("shows"))) {
-        auto const place = map.place(std::string{key("shows")});
-        if (auto const shows = map.get<std::string>(key("shows"), ""); shows != "data")
-            throw InputError{fmt::format("shows is '{}' ({})", shows, place), "use data, or leave it out"};
         for (auto const* other : {key("targets"), key("rows"), key("for"), key("exclude"), key("published")})
             if (map.has(other))
                 throw InputError{
                     fmt::format("'{}' of an experiment that shows data ({})", other, map.place(std::string{other})),
                     "leave it out"};
+        auto shows = map.map(key("shows"));
+        auto const node = shows.node("data");
+        if (!node.IsDefined())
+            throw InputError{fmt::format("shows has no data ({})", shows.place()), "write {data: POOL}"};
+        experiment.data = definitions.check(parse_expression(scalar(node, file), place_of(node, file)));
+        shows.finish();
+        if (experiment.data->type != Type::pool)
+            throw InputError{fmt::format("data of a {} ({})", type_name(experiment.data->type), shows.place(node)),
+                             "name a pool, as in {data: six}"};
         return experiment;
     }
     experiment.targets = targets_of(map);
@@ -324,11 +335,6 @@ Experiment load_experiment(std::filesystem::path const& path) {
     else
         experiment.average = average == "mean";
 
-    Definitions definitions;
-    std::vector open{std::filesystem::weakly_canonical(path)};
-    std::set<std::filesystem::path> done{open.front()};
-    include(map, path, definitions, open, done);
-    add_lets(map, definitions);
     add_rows(map, file, definitions, experiment);
     add_published(map, experiment);
     return experiment;

@@ -25,14 +25,14 @@ struct Row {
 struct Experiment {
     std::string name;
     std::string title;
-    Targets targets;                     ///< no names where only data is shown
+    Term::Ptr data;  ///< a pool whose data is shown; there are no targets and rows then
+    Targets targets;
     std::vector<Row> rows;               ///< in the order of the file, `for` rows expanded
     std::vector<std::string> published;  ///< rows of `paper` that stand above the others and are never computed
     std::optional<PaperValues> paper;    ///< printed values to show beside those of the run
     bool average = false;                ///< a column of unweighted means
 
-    /// Whether it has no systems: it shows the data of the run (/data of results.h5).
-    bool shows_data() const { return rows.empty(); }
+    bool shows_data() const { return data != nullptr; }
 };
 
 /// The keys of an experiment file.

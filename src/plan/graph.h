@@ -125,6 +125,8 @@ public:
                       std::vector<std::pair<std::string, double>> adapters, std::vector<std::string> names,
                       Seeds const& seeds);
 
+    /// What experts are trained on, together. Adds the clusters of mixed ones. @throws InputError as train
+    work::Recipe recipe(std::vector<Expert> const& experts, Seeds const& seeds);
     /// A pool in which each data set has one expert: data_of_others is left out of each.
     std::vector<Expert> set_apart(std::vector<Expert> pool) const;
 
@@ -148,7 +150,6 @@ private:
     };
     Existing existing(Expert const& expert) const;
     std::string add(work::Task task);
-    work::Recipe recipe(std::vector<Expert> const& experts, Seeds const& seeds);
     std::string cluster(Expert::Share const& of, Seeds const& seeds);
     /// The data sets of a share that are its own.
     std::vector<work::DatasetSource> sources(Expert::Share const& share) const;

@@ -126,8 +126,10 @@ std::vector<std::string> warnings(std::vector<Experiment> const& experiments, Ru
 Plan::Plan(std::vector<Experiment> experiments, RunFile run, Inputs inputs)
     : experiments_{std::move(experiments)}, graph_{std::move(run), std::move(inputs)} {
     check_names(experiments_, graph_.run());
-    for (auto const& experiment : experiments_)
+    for (auto const& experiment : experiments_) {
         for (auto const& row : experiment.rows) add_cells(experiment, row);
+        if (experiment.shows_data()) add_data(experiment);
+    }
     for (std::size_t cell = 0; cell < cells_.size(); ++cell) expand(cell);
 }
 
@@ -146,6 +148,19 @@ void Plan::add_cells(Experiment const& experiment, Row const& row) {
                 pooled_.push_back(experiment.targets.kind == Targets::Kind::pooled);
             }
         }
+    }
+}
+
+void Plan::add_data(Experiment const& experiment) {
+    for (auto const& expert : graph_.set_apart(experts_of(*experiment.data))) {
+        if (expert.mixed() || !graph_.inputs().experts.at(expert.name).adapter.empty()) {
+            throw InputError{
+                fmt::format("experiment {} shows the data of '{}', which is not drawn from data sets alone",
+                            experiment.name, expert.name),
+                "name experts of the run file that are trained"};
+        }
+        std::pair entry{expert.name, graph_.recipe({expert}, graph_.run().repeats.front().seeds)};
+        if (std::ranges::find(data_, entry) == data_.end()) data_.push_back(std::move(entry));
     }
 }
 

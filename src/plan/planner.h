@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "plan/experiment.h"
@@ -63,6 +64,9 @@ public:
     bool has_failed(std::string const& key) const { return graph_.has_failed(key); }
     bool is_lost(std::string const& key) const { return graph_.is_lost(key); }
 
+    /// The data that experiments show: what each expert of their pools is trained on, in the first repeat.
+    std::vector<std::pair<std::string, work::Recipe>> const& shown_data() const { return data_; }
+
     struct Totals {
         std::int64_t passes_asked = 0;  ///< decoding passes over a target if every row did its own
         std::int64_t passes_run = 0;    ///< that are made, as far as selections are known: at least so many
@@ -78,10 +82,12 @@ private:
     void expand(std::size_t cell);
     void settle(std::size_t cell);
     void add_cells(Experiment const& experiment, Row const& row);
+    void add_data(Experiment const& experiment);
 
     std::vector<Experiment> experiments_;
     Graph graph_;
     std::vector<Cell> cells_;
+    std::vector<std::pair<std::string, work::Recipe>> data_;
     std::vector<Term::Ptr> terms_;                          ///< of the cells
     std::vector<bool> pooled_;                              ///< likewise: whether their targets are pooled
     std::map<std::string, std::set<std::size_t>> waiting_;  ///< cells by the select task that they wait for

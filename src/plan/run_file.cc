@@ -438,7 +438,10 @@ std::string frozen(std::vector<Experiment> const& experiments, RunFile const& ru
         auto& table = tables[experiment.name];
         table["title"] = experiment.title;
         if (experiment.paper) table["paper"] = without_nulls(to_wire(*experiment.paper));
-        if (experiment.shows_data()) continue;
+        if (experiment.shows_data()) {
+            table["data"] = experiment.data->text();
+            continue;
+        }
         table["targets"] = experiment.targets.to_json();
         table["average"] = experiment.average;
         if (!experiment.published.empty()) table["published"] = experiment.published;
@@ -467,7 +470,9 @@ Frozen load_frozen(std::filesystem::path const& path) {
         experiment.title = table.require<std::string>("title");
         if (table.has("paper"))
             experiment.paper = from_wire<PaperValues>(to_json(table.node("paper")), "paper", path.string());
-        if (!table.has("rows")) {
+        if (table.has("data")) {
+            auto const expression = parse_expression(table.require<std::string>("data"), {path.string(), 1, 1});
+            experiment.data = Definitions{}.check(expression);
             table.finish();
             continue;
         }
@@ -506,8 +511,9 @@ Named names_in(std::vector<Experiment> const& experiments) {
     for (auto const& experiment : experiments) {
         auto& of_targets = experiment.targets.of_experts() ? named.experts : named.targets;
         of_targets.insert(experiment.targets.names.begin(), experiment.targets.names.end());
-        for (auto const& row : experiment.rows)
-            visit_experts(*row.term, [&](Term const& name) { named.experts.insert(name.name); });
+        auto const add = [&](Term const& name) { named.experts.insert(name.name); };
+        for (auto const& row : experiment.rows) visit_experts(*row.term, add);
+        if (experiment.shows_data()) visit_experts(*experiment.data, add);
     }
     return named;
 }
@@ -541,15 +547,16 @@ void check_targets(Experiment const& experiment, RunFile const& run) {
 void check_names(std::vector<Experiment> const& experiments, RunFile const& run) {
     for (auto const& experiment : experiments) {
         check_targets(experiment, run);
-        for (auto const& row : experiment.rows) {
-            visit_experts(*row.term, [&](Term const& name) {
+        auto const check = [&](Term const& term, std::string const& what) {
+            visit_experts(term, [&](Term const& name) {
                 if (run.experts.contains(name.name)) return;
-                throw InputError{
-                    fmt::format("row {} of {} names the expert '{}', which the run file does not have ({})", row.name,
-                                experiment.name, name.name, name.place.text()),
-                    name_suggestion(name.name, keys_of(run.experts))};
+                throw InputError{fmt::format("{} of {} names the expert '{}', which the run file does not have ({})",
+                                             what, experiment.name, name.name, name.place.text()),
+                                 name_suggestion(name.name, keys_of(run.experts))};
             });
-        }
+        };
+        for (auto const& row : experiment.rows) check(*row.term, "row " + row.name);
+        if (experiment.shows_data()) check(*experiment.data, "data");
     }
 }
 

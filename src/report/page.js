@@ -334,7 +334,8 @@
   };
   const gridSection = (grid, index) => {
     const columns = grid.targets.length + (grid.averages.length ? 1 : 0);
-    const bases = unique((grid.printed?.rows || []).map((row) => row.base));
+    // Rows that are copied from the literature (n/a) have nothing to be compared with.
+    const bases = unique((grid.printed?.rows || []).map((row) => row.base)).filter((base) => base !== 'n/a');
     const shown = {interval: true, counts: false, parts: false, sentences: false, answers: false, printed: bases.length > 0, base: bases[0]};
     const best = Array.from({length: columns}, (_, column) => Math.max(...grid.systems.map((_, row) => valueOf(grid, row, column).mean ?? -1)));
     const rows = grid.systems.map((_, row) => row);
@@ -359,7 +360,8 @@
       make('span', {class: 'difference up'}, '+ above it (blue)'), ' ', make('span', {class: 'difference down'}, '\u2212 below it (orange)'),
       '; framed and with ! where the printed value lies outside of the interval. (?) may be a misprint.') : '';
     const meaning = make('details', {class: 'meaning', open: grid.systems.length <= 12}, make('summary', {}, 'What each row is'),
-      make('dl', {}, grid.systems.map((name, row) => [make('dt', {}, name), make('dd', {}, make('code', {}, grid.expressions[row] || ''))])));
+      make('dl', {}, grid.systems.map((name, row) => grid.expressions[row]
+        ? [make('dt', {}, name), make('dd', {}, make('code', {}, grid.expressions[row]))] : '')));
     section(`grid-${index}`, grid.name, make('p', {}, grid.title), controls, scroll(table, `${grid.name}: F1 of each system and target`),
       make('p', {class: 'small'}, 'Intervals: bootstrap over sentences. tp / fp / fn: mentions that are right, wrong and missed, summed over seeds.'),
       legend, figuresOf(grid), meaning);

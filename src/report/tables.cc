@@ -129,6 +129,21 @@ store::Table cost_table(View const& view) {
              {"rank", "1", "rank that did it", of([](TaskCost const& cost) { return cost.rank; })}}};
 }
 
+store::Table data_table(View const& view) {
+    auto const of = [&](auto const& value) { return column(view.data, value); };
+    using Data = DataView const&;
+    return {"data",
+            {{"expert", "", "expert that is trained on it", of([](Data data) { return data.expert; })},
+             {"dataset", "", "data set, with its splits where they are not train",
+              of([](Data data) { return data.dataset; })},
+             {"types", "types", "entity types that are asked for", of([](Data data) { return data.types; })},
+             {"train", "sentences", "sentences to draw from", of([](Data data) { return data.train; })},
+             {"dev", "sentences", "sentences of the split dev; NaN: none", of([](Data data) { return data.dev; })},
+             {"test", "sentences", "sentences of the split test; NaN: none", of([](Data data) { return data.test; })},
+             {"sampled", "sentences", "sentences drawn for training, with repetitions",
+              of([](Data data) { return data.sampled; })}}};
+}
+
 store::Table repeats_table(View const& view) {
     auto const seed = [&](std::uint64_t plan::Seeds::*member) {
         return column(view.repeats,
@@ -173,6 +188,7 @@ store::Results tables_of(View const& view) {
     for (auto const& grid : view.grids) results.grids.push_back(grid_of(view, grid));
     results.tables = {cells_table(view), experts_table(view), selection_table(view), cost_table(view),
                       repeats_table(view)};
+    if (!view.data.empty()) results.tables.push_back(data_table(view));
     results.provenance = {{"config", view.config}, {"program", "samner"}};
     results.provenance.insert(results.provenance.end(), view.provenance.begin(), view.provenance.end());
     return results;

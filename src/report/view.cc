@@ -303,6 +303,44 @@ std::vector<Grid> grids_of(plan::Plan const& plan, std::vector<ScoredCell> const
     return grids;
 }
 
+/// Sentences of a split; NaN where the data set has none or its files are not there.
+double sentences_of(corpus::Dataset const& dataset, std::string const& split, work::TextReader const& reader) {
+    try {
+        if (dataset.splits.contains(split))
+            return static_cast<double>(corpus::read(dataset, split, reader.root()).size());
+    } catch (InputError const& error) {
+        spdlog::warn("the sentences of {}:{} are not counted: {}", dataset.id, split, error.what());
+    }
+    return std::numeric_limits<double>::quiet_NaN();
+}
+
+std::vector<DataView> shown_data(plan::Plan const& plan, std::vector<std::filesystem::path> const& descriptions,
+                                 std::filesystem::path const& data_root) {
+    std::vector<DataView> all;
+    if (plan.shown_data().empty()) return all;
+    work::TextReader reader{descriptions, data_root};
+    for (auto const& [expert, recipe] : plan.shown_data()) {
+        auto const sets = work::training_sets(recipe, reader);
+        auto const& sources = recipe.parts.front().data;
+        for (std::size_t pool = 0; pool < sources.size(); ++pool) {
+            auto const& set = sets.front();
+            auto const& dataset = *set.pools[pool].dataset;
+            auto& row = all.emplace_back();
+            row.expert = expert;
+            row.dataset = dataset.id;
+            std::string splits;
+            for (auto const& split : sources[pool].splits) splits += (splits.empty() ? "" : "+") + split.name;
+            if (splits != "train") row.dataset += ":" + splits;
+            row.types = std::ssize(dataset.type_names());
+            row.train = static_cast<double>(set.pools[pool].sentences.size());
+            row.dev = sentences_of(dataset, "dev", reader);
+            row.test = sentences_of(dataset, "test", reader);
+            row.sampled = std::ranges::count(set.samples, pool, &corpus::Sample::pool);
+        }
+    }
+    return all;
+}
+
 /// Visits the tasks of a kind that are done, in the order of their keys: visit(task, its result, its record).
 template <class Work, class Visit>
 void for_each_done(plan::Plan const& plan, Records const& records, Visit const& visit) {
@@ -413,6 +451,7 @@ View view_of(plan::Plan const& plan, Records const& records, store::Artifacts co
     view.grids = grids_of(plan, view.cells);
     view.targets = scorer.take_targets();
     view.experts = experts_of(plan);
+    view.data = shown_data(plan, descriptions, data_root);
     for_each_done<work::Select>(plan, records, [&](auto const& task, auto const& result, auto const& record) {
         view.selections.push_back(selection_of(plan, record.key, task, result));
     });

@@ -135,6 +135,17 @@ struct TrainingView {
     double seconds = 0;
 };
 
+/// A data set of an expert, as an experiment shows it (Table 11).
+struct DataView {
+    std::string expert;
+    std::string dataset;  ///< with the splits that it is trained on, where that is not train
+    std::int64_t types = 0;
+    double train = 0;          ///< sentences of these splits
+    double dev = 0;            ///< of the split dev; NaN where there is none
+    double test = 0;           ///< likewise
+    std::int64_t sampled = 0;  ///< that the expert is trained on
+};
+
 /// What a task took that ended, well or not.
 struct TaskCost {
     std::string key;
@@ -166,6 +177,7 @@ struct View {
     std::vector<Grid> grids;
     std::vector<SelectionView> selections;  ///< this, trainings, merges and costs in the order of their tasks' keys
     std::vector<TrainingView> trainings;
+    std::vector<DataView> data;
     std::vector<MergeView> merges;
     std::vector<ExpertView> experts;  ///< in the order of their cells
     std::vector<TargetView> targets;  ///< of the cells that are done

@@ -26,6 +26,20 @@ std::string base_hash(Engine const& engine, std::vector<HashedFile>& files, File
     return sha256(weights + engine.tokenizer().hash());
 }
 
+/// @throws InputError where there is nothing to be scored
+void count_sentences(plan::Inputs::Target& target, work::TextReader& reader, std::string const& name) {
+    auto const texts = reader.read(target.texts);
+    target.sentences = std::ssize(texts);
+    if (texts.empty())
+        throw InputError{fmt::format("the {} has no sentences", name), "name a data set and split that has some"};
+    auto const labelled = [](work::Text const& text) { return !text.sentence->entities.empty(); };
+    if (std::ranges::none_of(texts, labelled)) {
+        throw InputError{
+            fmt::format("the {} has {} sentences and no labels: nothing can be scored", name, texts.size()),
+            "name a labelled split; `samner predict` answers texts without labels"};
+    }
+}
+
 /// What an expert's domain is tested on. @throws InputError also where it is trained on that
 plan::Inputs::Target test_sets(std::string const& name, plan::RunFile const& run, work::TextReader& reader,
                                FileHash const& hash) {
@@ -44,10 +58,7 @@ plan::Inputs::Target test_sets(std::string const& name, plan::RunFile const& run
         }
         target.texts.sources.emplace_back(reader.hashed(ref, hash));
     }
-    target.sentences = std::ssize(reader.read(target.texts));
-    if (target.sentences == 0)
-        throw InputError{fmt::format("the domain '{}' has nothing to be tested on", name),
-                         fmt::format("name data sets in experts.{}.test", name)};
+    count_sentences(target, reader, fmt::format("domain '{}'", name));
     return target;
 }
 
@@ -91,9 +102,7 @@ plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, pl
         auto& target = inputs.targets[name];
         target.texts.sources.emplace_back(reader.hashed({given.dataset, {given.split}}, hash));
         if (given.sentences > 0) target.texts.views.emplace_back(work::First{given.sentences});
-        target.sentences = std::ssize(reader.read(target.texts));
-        if (target.sentences == 0)
-            throw InputError{fmt::format("target '{}' has no sentences ({}/{})", name, given.dataset, given.split)};
+        count_sentences(target, reader, fmt::format("target '{}' ({}:{})", name, given.dataset, given.split));
     }
     for (auto const& experiment : experiments) {
         if (!experiment.targets.of_experts()) continue;

@@ -116,7 +116,7 @@ TEST(Experiment, TakesAMisspeltKeyForTheOneThatIsMissing) {
 
 TEST_F(ExperimentFile, ListsOthersWithoutGoingRoundInCircles) {
     write("a.yaml", "experiment: a\ntargets: [x]\nrows: {r: base}\n");
-    write("b.yaml", "experiment: b\nshows: data\n");
+    write("b.yaml", "experiment: b\nshows: {data: 'pool(p, q)'}\n");
     write("inner.yaml", "experiments: [b.yaml]\n");
     auto const all = load_experiments({write("all.yaml", "experiments: [a.yaml, inner.yaml]\n")});
     ASSERT_EQ(all.size(), 2U);
@@ -133,7 +133,8 @@ TEST_F(ExperimentFile, ListsOthersWithoutGoingRoundInCircles) {
     EXPECT_THAT(refusal("experiments: [all.yaml]\n"), HasSubstr("lists itself"));
     EXPECT_THAT(refusal("experiments: [a.yaml, a.yaml]\n"), HasSubstr("two experiments are named 'a'"));
     EXPECT_THAT(refusal("experiments: [a.yaml]\ntitle: t\n"), HasSubstr("'title' of a file that lists experiments"));
-    EXPECT_THAT(refusal("experiment: c\nshows: data\nrows: {r: base}\n"), HasSubstr("'rows' of an experiment that"));
+    EXPECT_THAT(refusal("experiment: c\nshows: {data: 'pool(p)'}\nrows: {r: base}\n"),
+                HasSubstr("'rows' of an experiment that"));
     EXPECT_THAT(refusal("experiment: c\ntargets: [x]\nrows: {r: base}\npublished: [y]\n"),
                 HasSubstr("'y' has no printed values"));
 }
