@@ -105,7 +105,7 @@ TEST_F(PaperTiny, ShowsWhatTheExpertsAreTrainedOn) {
     for (std::size_t i = 0; i < experts.size(); ++i) of[experts[i]] += sampled[i];
     EXPECT_EQ(of.size(), 6U);
     EXPECT_EQ(of.at("legal"), 64);
-    EXPECT_EQ(of.at("news"), 96);
+    EXPECT_EQ(of.at("news"), 95) << "96 in proportion to types, rounded down for each data set";
     EXPECT_EQ(std::ranges::count(experts, "news"), 2) << "data sets of news";
 }
 
