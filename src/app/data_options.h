@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -23,6 +24,21 @@ struct DataOptions {
     std::filesystem::path data() const;  ///< the root, or SAMNER_DATA
 };
 
+/// What `samner data export` writes: the prompts of an expert that is trained on the data sets.
+struct ExportOptions {
+    DataOptions data;
+    std::string as;
+    std::string samples = "10000";  ///< a number, or auto; as experts.X.samples of a run file
+    double keep_empty = 0.1;
+    std::int64_t count = 0;  ///< only the first so many; 0: all
+    std::uint64_t seed = 0;
+    std::string parts = "none";  ///< none, paper, or a map of rates in YAML
+    std::string layout;          ///< empty: full; of prompts without parts
+    std::string format;          ///< empty: json; likewise
+    std::filesystem::path out;
+};
+
+void export_prompts(ExportOptions const& options);
 void verify(DataOptions const& options, ExitCode& code);
 void fetch(DataOptions const& options, ExitCode& code);
 

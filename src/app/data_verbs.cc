@@ -128,7 +128,8 @@ void stats(DataOptions const& options) {
 
 void add_data_verbs(CLI::App& app, ExitCode& code) {
     auto options = std::make_shared<DataOptions>();
-    auto* const data = app.add_subcommand("data", "The corpora: list, verify, stats, fetch");
+    auto exported = std::make_shared<ExportOptions>();
+    auto* const data = app.add_subcommand("data", "The corpora: list, verify, stats, fetch, export");
     data->require_subcommand(1);
     auto const add = [&](char const* name, char const* description, std::function<void()> action) -> CLI::App* {
         auto* const verb = data->add_subcommand(name, description);
@@ -144,6 +145,32 @@ void add_data_verbs(CLI::App& app, ExitCode& code) {
         add("verify", "Compare files with their SHA-256", [options, &code] { verify(*options, code); });
     auto* const fetching =
         add("fetch", "Download files that are not there", [options, &code] { fetch(*options, code); });
+    auto* const exporting = add("export", "Write the prompts that an expert of these data sets is trained on", [=] {
+        exported->data = *options;
+        export_prompts(*exported);
+    });
+    exporting->add_option("datasets", options->datasets, "DATASET[:SPLIT[+SPLIT]]; default split train")->required();
+    exporting->add_option("--as", exported->as, "prompts: {\"id\", \"prompt\", \"answer\", \"parts\"} a line")
+        ->required()
+        ->check(CLI::IsMember({"prompts"}));
+    exporting
+        ->add_option("--samples", exported->samples,
+                     "of the data sets together, or auto; as experts.X.samples of a run file")
+        ->capture_default_str();
+    exporting->add_option("--keep-empty", exported->keep_empty, "share of the sentences without entities that is kept")
+        ->capture_default_str();
+    exporting->add_option("--count", exported->count, "write only the first so many; 0: all")
+        ->capture_default_str()
+        ->check(at_least(0));
+    exporting->add_option("--seed", exported->seed, "as seeds.train of a run")->capture_default_str();
+    exporting
+        ->add_option("--parts", exported->parts,
+                     "none, paper, or a map of rates as prompt.parts of a run file, as {source: 1}")
+        ->capture_default_str();
+    exporting->add_option("--layout", exported->layout, "of prompts without parts: full (default) or short");
+    exporting->add_option("--format", exported->format,
+                          "of prompts without parts: json (default), json_map, enumeration or sentences");
+    exporting->add_option("--out", exported->out, "PROMPTS.jsonl, which train takes as --data")->required();
     statistics->add_option("--table", options->table, "the paper's Table 11 as printed")->capture_default_str();
     for (auto* const verb : {list, statistics, verifying}) verb->add_flag("--json", options->json, "one JSON document");
     for (auto* const verb : {verifying, fetching})

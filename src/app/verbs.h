@@ -14,7 +14,7 @@ void add_engine_verbs(CLI::App& app, ExitCode& code);  ///< train, generate, enc
 void add_predict_verbs(CLI::App& app);                 ///< predict, select
 void add_merge_verb(CLI::App& app, ExitCode& code);
 void add_score_verb(CLI::App& app);
-void add_data_verbs(CLI::App& app, ExitCode& code);  ///< data list, verify, stats, fetch
+void add_data_verbs(CLI::App& app, ExitCode& code);  ///< data list, verify, stats, fetch, export
 void add_model_verbs(CLI::App& app);                 ///< model info, tokenize, logits
 void add_doctor_verb(CLI::App& app, ExitCode& code);
 

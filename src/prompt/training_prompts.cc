@@ -171,7 +171,15 @@ TrainingPrompts::TrainingPrompts(std::span<corpus::Pool const> pools, std::vecto
 }
 
 corpus::Sentence const& TrainingPrompts::sentence(std::size_t i) const {
-    return pools_[samples_[i].pool].sentences[samples_[i].sentence];
+    return pools_[samples_.at(i).pool].sentences[samples_[i].sentence];
+}
+
+corpus::Dataset const& TrainingPrompts::dataset(std::size_t i) const {
+    return *pools_[samples_.at(i).pool].dataset;
+}
+
+std::size_t TrainingPrompts::place(std::size_t i) const {
+    return i - sources_[samples_.at(i).pool]->begin;
 }
 
 /// The types that dropping leaves.
@@ -228,13 +236,12 @@ Parts TrainingPrompts::parts(std::size_t i) const {
     if (uniform(demonstrations) < rates_->demonstrations) parts.demonstrations = some_examples(source, i);
     parts.format = pick(rates_->formats, uniform(format));
     auto const masked = rates_->mask_of_defined ? rates_->mask : rates_->mask / rates_->definitions;
-    parts.masked =
-        parts.definitions && uniform(mask) < masked && all_defined(*pools_[samples_[i].pool].dataset, parts.types);
+    parts.masked = parts.definitions && uniform(mask) < masked && all_defined(dataset(i), parts.types);
     return parts;
 }
 
 Prompt TrainingPrompts::at(std::size_t i) const {
-    return render(sentence(i), *pools_[samples_.at(i).pool].dataset, parts(i));
+    return render(sentence(i), dataset(i), parts(i));
 }
 
 }  // namespace samner::prompt

@@ -54,6 +54,9 @@ public:
     std::size_t size() const { return samples_.size(); }
     Parts parts(std::size_t i) const;
     Prompt at(std::size_t i) const;
+    corpus::Sentence const& sentence(std::size_t i) const;
+    corpus::Dataset const& dataset(std::size_t i) const;
+    std::size_t place(std::size_t i) const;  ///< among its data set's samples, from 0
 
 private:
     struct Source {
@@ -64,7 +67,6 @@ private:
     };
     std::vector<std::string> some_types(Source const& source, std::size_t place) const;
     std::vector<corpus::Sentence const*> some_examples(Source const& source, std::size_t i) const;
-    corpus::Sentence const& sentence(std::size_t i) const;
 
     std::span<corpus::Pool const> pools_;
     std::vector<corpus::Sample> samples_;

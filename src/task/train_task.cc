@@ -15,14 +15,11 @@ namespace {
 /// The prompts of all samples, as tokens of which the answers are learnt (SaM, section 3.1).
 std::vector<Engine::Tokens> all_examples(work::Train const& task, Context& context) {
     std::vector<Engine::Tokens> examples;
-    for (auto& [pools, samples] : work::training_sets(task.recipe, context.texts(), context.labels())) {
-        prompt::TrainingPrompts const prompts{pools, std::move(samples), task.prompt.fixed, task.prompt.parts,
-                                              task.recipe.seed};
-        for (std::size_t i = 0; i < prompts.size(); ++i) {
-            auto const rendered = prompts.at(i);
-            examples.push_back(context.engine().tokenize({rendered.text, rendered.answer}));
-        }
-    }
+    work::for_each_prompt(task.recipe, task.prompt, context.texts(), context.labels(),
+                          [&](prompt::TrainingPrompts const& prompts, std::size_t i) {
+                              auto const rendered = prompts.at(i);
+                              examples.push_back(context.engine().tokenize({rendered.text, rendered.answer}));
+                          });
     return examples;
 }
 

@@ -3,8 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace samner::work {
+
+void for_each_prompt(Recipe const& recipe, TrainingPrompt const& how, TextReader& reader, Labels const& labels,
+                     std::function<void(prompt::TrainingPrompts const& prompts, std::size_t i)> const& visit) {
+    for (auto& [pools, samples] : training_sets(recipe, reader, labels)) {
+        prompt::TrainingPrompts const prompts{pools, std::move(samples), how.fixed, how.parts, recipe.seed};
+        for (std::size_t i = 0; i < prompts.size(); ++i) visit(prompts, i);
+    }
+}
 
 std::string Train::label() const {
     return fmt::format("train {}", recipe.name());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -44,6 +45,11 @@ struct TrainingPrompt {
         visit("parts", self.parts, self.parts.has_value());
     }
 };
+
+/// Visits the prompts of a training in their order, as numbers of the prompts of one part of the recipe.
+/// @throws InputError as training_sets
+void for_each_prompt(Recipe const& recipe, TrainingPrompt const& how, TextReader& reader, Labels const& labels,
+                     std::function<void(prompt::TrainingPrompts const& prompts, std::size_t i)> const& visit);
 
 /// Trains a LoRA adapter (SaM, section 3.1): a PEFT folder.
 struct Train {

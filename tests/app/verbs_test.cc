@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <regex>
 
 #include "command.h"
 #include "core/file.h"
@@ -478,6 +479,69 @@ TEST_F(Verbs, ScoreGivesAllMetricsTargetsIntervalsAndComparesSystems) {
     EXPECT_TRUE(refused("--combine vote --metric offsets"));
     EXPECT_TRUE(refused("--confidence 2"));
     EXPECT_TRUE(refused("--against " + bad + " --resamples 0"));
+}
+
+/// A text in which any white space is one space: pages break lines.
+std::string in_one_line(std::string const& text) {
+    return std::regex_replace(text, std::regex{"\\s+"}, " ");
+}
+
+TEST_F(Verbs, DataExportWritesThePromptsThatThePageOnReproducingShows) {
+    auto const page = read_text(fs::path{SAMNER_SOURCE_DIR} / "docs/reproducing.md");
+    // A command in indented lines, then the prompt with its answer, then the parts.
+    std::regex const example{
+        R"(\n    samner (data export [^`]*?) --out (\S+)\n\n```text\n([^`]*)```\n\n```json\n([^`]*)```)"};
+    int examples = 0;
+    for (std::sregex_iterator found{page.begin(), page.end(), example}; found != std::sregex_iterator{}; ++found) {
+        auto const file = found->str(2);
+        succeed(fmt::format("{} --out {}", found->str(1), path(file)));
+        auto const written = lines(file);
+        ASSERT_EQ(written.size(), 1U);
+        auto const prompt = written[0]["prompt"].get<std::string>() + written[0]["answer"].get<std::string>() + "\n";
+        EXPECT_EQ(in_one_line(found->str(3)), in_one_line(prompt)) << found->str(1);
+        EXPECT_EQ(parse_json(found->str(4), "page"), written[0]["parts"]) << found->str(1);
+        ++examples;
+    }
+    EXPECT_EQ(examples, 2);
+}
+
+TEST_F(Verbs, DataExportWritesWhatARunTrainsOn) {
+    auto const write = [&](std::string const& options) {
+        succeed(fmt::format("data export ncbi bc5cdr --as prompts --root tests/data/corpora --out {} {}",
+                            path("prompts.jsonl"), options));
+        return lines("prompts.jsonl");
+    };
+    auto const all = write("--samples 30 --seed 3 --parts paper");
+    ASSERT_EQ(all.size(), 30U);  // types: one of three, two of three
+    EXPECT_THAT(all[9]["id"].get<std::string>(), ContainsRegex("^ncbi/train/[0-9]+#9$"));
+    EXPECT_THAT(all[10]["id"].get<std::string>(), ContainsRegex("^bc5cdr/train/[0-9]+#0$"));
+    auto const some = write("--samples 30 --seed 3 --parts paper --count 12");
+    EXPECT_EQ(some, std::vector(all.begin(), all.begin() + 12));
+    EXPECT_NE(write("--samples 30 --seed 4 --parts paper"), all);
+    for (auto const& line : write("--samples 30 --parts '{drop: 1, mask: 1, definitions: 1, formats: {json: 1}}'")) {
+        bool const one_type = line["id"].get<std::string>().starts_with("ncbi");
+        EXPECT_EQ(line["parts"]["dropped"].size(), one_type ? 0U : 1U);
+        EXPECT_TRUE(line["parts"]["masked"]);
+        EXPECT_THAT(line["prompt"].get<std::string>(), HasSubstr("of the types Type1.\n"));
+    }
+    auto const plain = write("--samples 3 --layout short --format enumeration");
+    EXPECT_EQ(plain[0]["parts"]["demonstrations"], 0);
+    EXPECT_THAT(plain[0]["prompt"].get<std::string>(),
+                testing::StartsWith("Find the entities of the types disease.\nText:"));
+    // A training reads them as it reads any others.
+    succeed(fmt::format("train --model {} --data {} --out {} r=2 max_steps=1", tiny, path("prompts.jsonl"),
+                        path("adapter")));
+    auto const refused = [&](std::string const& options) {
+        auto const result = samner_command(
+            fmt::format("data export --as prompts --root tests/data/corpora --out {} {}", path("none.jsonl"), options));
+        EXPECT_EQ(result.code, 2) << options;
+        return result.output;
+    };
+    EXPECT_THAT(refused("ncbi --samples 0"), HasSubstr("--samples is '0'"));
+    EXPECT_THAT(refused("ncbi --parts '{sauce: 1}'"), HasSubstr("command line: --parts"));
+    EXPECT_THAT(refused("ncbi --parts paper --format json"), HasSubstr("of prompts without parts"));
+    EXPECT_THAT(refused("ncbi ncbi:train"), HasSubstr("'ncbi' is named twice"));
+    EXPECT_FALSE(fs::exists(path("none.jsonl")));
 }
 
 TEST_F(Verbs, DataFetchBringsCheckedFilesAndVerifySaysWhatDiffers) {

@@ -88,6 +88,28 @@ TEST(Reference, HasNoLineOfMoreThanAHundredColumns) {
     }
 }
 
+TEST(Reference, KeysThatReproducingThePaperNeedsAreThere) {
+    auto const page = read_text(source_folder / "docs/reproducing.md");
+    auto const known = read_text(page_path);
+    std::regex const key{"`((?:train|prompt|infer|merge|seeds|experts|targets)\\.[A-Za-z_.]+)`"};
+    std::set<std::string> keys;
+    for (std::sregex_iterator found{page.begin(), page.end(), key}; found != std::sregex_iterator{}; ++found)
+        keys.insert(found->str(1));
+    EXPECT_GE(keys.size(), 25U);
+    for (auto const& name : keys) EXPECT_THAT(known, HasSubstr("- `" + name + "`: ")) << name;
+    for (auto const* const name : {"dtype", "encoder", "samples_between", "seeds", "if_empty", "cut", "n", "trials",
+                                   "temperature", "weights", "for", "let"}) {
+        EXPECT_THAT(page, HasSubstr(fmt::format("`{}`", name)));
+        EXPECT_THAT(known,
+                    testing::AnyOf(HasSubstr(fmt::format("- `{}`: ", name)), HasSubstr(fmt::format("{}: 5", name))))
+            << name;
+    }
+    for (auto const& line : lines_of(page)) {
+        auto const columns = std::ranges::count_if(line, [](char c) { return (c & 0xC0) != 0x80; });
+        EXPECT_LE(columns, 100) << line;
+    }
+}
+
 TEST(Reference, ExamplesOfOperatorsGiveWhatTheOperatorGives) {
     auto const definitions = common();
     for (auto const& [name, op] : operators()) {
