@@ -28,6 +28,17 @@ struct ModelFiles {
     }
 };
 
+/// Sizes of the base model and of an adapter that is trained for it, for Appendix C of the paper. 0: not known.
+struct BaseSize {
+    std::int64_t hidden_size = 0;
+    std::int64_t layers = 0;
+    std::int64_t vocabulary = 0;
+    std::int64_t parameters = 0;          ///< of all tensors
+    std::int64_t linear_parameters = 0;   ///< those of the blocks' linear layers
+    std::int64_t adapter_parameters = 0;  ///< of the factors that the run's `train` asks for
+    std::int64_t bytes = 0;               ///< of its files, tokeniser included
+};
+
 /// Content hashes and sizes of what a run reads, found out before planning.
 struct Inputs {
     struct Corpora {
@@ -44,7 +55,8 @@ struct Inputs {
     std::map<std::string, Corpora> experts;
     std::map<std::string, Target> targets;
     std::map<std::string, Target> domains = {};  ///< test sets of the experts that experiments have as targets
-    int layers = 1;               ///< of the base model, whose adapters have work for that many merging ranks
+    int layers = 1;  ///< of the base model, whose adapters have work for that many merging ranks
+    BaseSize base_size = {};
     work::Arithmetic arithmetic;  ///< of the language model
     work::Arithmetic of_encoder = {};
     ModelFiles files = {};  ///< for the ranks to compare with what they read

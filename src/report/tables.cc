@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/fields.h"
+#include "report/resources.h"
 
 namespace samner::report {
 namespace {
@@ -158,6 +159,18 @@ store::Table repeats_table(View const& view) {
              {"cluster", "1", "seed of k-means", seed(&plan::Seeds::cluster)}}};
 }
 
+store::Table resources_table(View const& view) {
+    auto const lines = resources(usage_of(view));
+    auto const of = [&](auto const& value) { return column(lines, value); };
+    return {"resources",
+            {{"quantity", "", "what is counted", of([](Resource const& line) { return line.quantity; })},
+             {"formula", "", "by the paper's Appendix C and Table 14; NaN: it has none",
+              of([](Resource const& line) { return line.formula; })},
+             {"measured", "", "counted in this run; NaN: not known",
+              of([](Resource const& line) { return line.measured; })},
+             {"units", "", "of both", of([](Resource const& line) { return line.units; })}}};
+}
+
 store::Grid grid_of(View const& view, Grid const& shown) {
     store::Grid grid{shown.experiment, shown.targets, shown.systems, {}, {}, {}};
     for (auto const& repeat : view.repeats) grid.seeds.push_back(repeat.label);
@@ -186,8 +199,8 @@ store::Grid grid_of(View const& view, Grid const& shown) {
 store::Results tables_of(View const& view) {
     store::Results results;
     for (auto const& grid : view.grids) results.grids.push_back(grid_of(view, grid));
-    results.tables = {cells_table(view), experts_table(view), selection_table(view), cost_table(view),
-                      repeats_table(view)};
+    results.tables = {cells_table(view), experts_table(view), selection_table(view),
+                      cost_table(view),  repeats_table(view), resources_table(view)};
     if (!view.data.empty()) results.tables.push_back(data_table(view));
     results.provenance = {{"config", view.config}, {"program", "samner"}};
     results.provenance.insert(results.provenance.end(), view.provenance.begin(), view.provenance.end());

@@ -443,6 +443,8 @@ View view_of(plan::Plan const& plan, Records const& records, store::Artifacts co
     View view;
     view.base = plan.run().base;
     view.encoder = plan.run().encoder;
+    view.base_size = plan.inputs().base_size;
+    view.rank = plan.run().train.r;
     view.config = frozen;
     view.provenance = std::move(provenance);
     view.repeats = plan.run().repeats;
@@ -467,7 +469,7 @@ View view_of(plan::Plan const& plan, Records const& records, store::Artifacts co
         auto const& record = found->second;
         std::string const kind{work::kind_of(planned.task)};
         view.costs.push_back({key, kind, record.seconds, record.rank, work::label_of(planned.task), record.team,
-                              record.ended, record.ok, record.reused});
+                              record.ended, record.ok, record.reused, record.bytes});
         auto& sum = view.costs_by_kind[kind];
         ++sum.tasks;
         sum.seconds += record.seconds;

@@ -156,7 +156,8 @@ struct TaskCost {
     std::vector<int> team = {};        ///< as TaskRecord::team
     std::optional<double> ended = {};  ///< likewise
     bool ok = true;
-    bool reused = false;  ///< another run did it, on its own ranks
+    bool reused = false;     ///< another run did it, on its own ranks
+    std::int64_t bytes = 0;  ///< of its artifact on the disk
 };
 
 /// What all tasks of a kind took together.
@@ -170,7 +171,9 @@ struct KindCost {
 struct View {
     std::string base;     ///< the base model, as the run file names it
     std::string encoder;  ///< likewise
-    std::string config;   ///< what runs, as plan::frozen writes it
+    plan::BaseSize base_size = {};
+    std::int64_t rank = 0;  ///< of the factors that are trained
+    std::string config;     ///< what runs, as plan::frozen writes it
     std::vector<std::pair<std::string, std::string>> provenance;
     std::vector<plan::Repeat> repeats;
     std::vector<ScoredCell> cells;  ///< in the order of the plan

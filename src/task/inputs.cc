@@ -7,7 +7,9 @@
 #include "core/error.h"
 #include "core/hash.h"
 #include "token/tokenizer.h"
+#include "train/options.h"
 #include "weights/adapter.h"
+#include "weights/architecture.h"
 #include "weights/checkpoint.h"
 
 namespace samner::task {
@@ -24,6 +26,18 @@ std::string base_hash(Engine const& engine, std::vector<HashedFile>& files, File
     auto const weights = checkpoint.content_hash(note);
     if (checkpoint.tokenizer_path() != checkpoint.path()) note(checkpoint.tokenizer_path());
     return sha256(weights + engine.tokenizer().hash());
+}
+
+plan::BaseSize size_of(weights::ModelConfig const& config, train::Options const& options,
+                       std::vector<HashedFile> const& files) {
+    plan::BaseSize size{config.hidden_size, config.num_layers, config.vocab_size, weights::num_parameters(config)};
+    for (auto const& linear : weights::linear_modules(config)) size.linear_parameters += linear.out * linear.in;
+    try {
+        size.adapter_parameters = train::num_factors(train::adapted_modules(config, options.lora()));
+    } catch (InputError const&) {  // whether anything is to be trained is not known here
+    }
+    for (auto const& file : files) size.bytes += static_cast<std::int64_t>(file.size);
+    return size;
 }
 
 /// @throws InputError where there is nothing to be scored
@@ -79,6 +93,7 @@ plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, pl
         inputs.base = base_hash(engine, inputs.files.base, hash);
         inputs.arithmetic = engine.arithmetic();
         config = engine.checkpoint().config();
+        inputs.base_size = size_of(config, run.train, inputs.files.base);
     }
     inputs.of_encoder = TextEncoder{run.encoder, run.device}.arithmetic();
     inputs.encoder = encoder_hash(run.encoder, noting(inputs.files.encoder, hash));

@@ -195,11 +195,15 @@ std::vector<AdaptedModule> adapted_modules(weights::ModelConfig const& config, w
     return modules;
 }
 
+std::int64_t num_factors(std::span<AdaptedModule const> modules) {
+    std::int64_t factors = 0;
+    for (auto const& module : modules) factors += std::int64_t{module.scale.rank} * (module.in + module.out);
+    return factors;
+}
+
 void check_memory(Options const& options, weights::ModelConfig const& config, std::string_view device,
                   std::uint64_t memory) {
-    std::uint64_t factors = 0;
-    for (auto const& module : adapted_modules(config, options.lora()))
-        factors += static_cast<std::uint64_t>(module.scale.rank) * static_cast<std::uint64_t>(module.in + module.out);
+    auto const factors = static_cast<std::uint64_t>(num_factors(adapted_modules(config, options.lora())));
     // In fp32: the first adapter and its copy for the device; on the CPU also values, gradients and AdamW's moments.
     auto const bytes = factors * sizeof(float) * (device == "cpu" ? 5 : 2);
     if (bytes <= memory) return;

@@ -117,6 +117,9 @@ struct AdaptedModule {
 ///         no update of it needs that many
 std::vector<AdaptedModule> adapted_modules(weights::ModelConfig const& config, weights::LoraSettings const& settings);
 
+/// How many numbers the factors of these modules hold.
+std::int64_t num_factors(std::span<AdaptedModule const> modules);
+
 /// Whether the factors, and what a training keeps beside them, fit into a machine's memory.
 /// @param device  where it computes, as cpu or cuda:0
 /// @param memory  bytes that the machine has

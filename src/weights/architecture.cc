@@ -97,6 +97,16 @@ std::vector<TensorSpec> expected_tensors(ModelConfig const& config) {
     return tensors;
 }
 
+std::int64_t num_parameters(ModelConfig const& config) {
+    std::int64_t number = 0;
+    for (auto const& tensor : expected_tensors(config)) {
+        std::int64_t size = 1;
+        for (auto const n : tensor.shape) size *= n;
+        number += size;
+    }
+    return number;
+}
+
 std::vector<LinearSpec> linear_modules(ModelConfig const& config) {
     std::vector<LinearSpec> modules;
     for (std::int64_t layer = 0; layer < config.num_layers; ++layer) {

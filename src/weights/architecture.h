@@ -30,6 +30,9 @@ struct TensorSpec {
 /// All tensors of a model, embedding first, then layer by layer, then the final norm and, unless tied, lm_head.
 std::vector<TensorSpec> expected_tensors(ModelConfig const& config);
 
+/// How many numbers all of them hold together.
+std::int64_t num_parameters(ModelConfig const& config);
+
 /// A linear layer that an adapter can sit on.
 struct LinearSpec {
     std::string name;  ///< module path: model.layers.0.self_attn.q_proj

@@ -17,6 +17,7 @@
 #include "plan/planner.h"
 #include "report/page.h"
 #include "report/page_data.h"
+#include "report/resources.h"
 #include "report/tables.h"
 #include "report/text.h"
 #include "report/view.h"
@@ -292,7 +293,8 @@ TEST_F(Report, WritesTheColumnsOfItsTables) {
                   {"experts", {"expert", "key", "seed", "step", "loss", "grad_norm", "lr", "tokens", "seconds"}},
                   {"selection", {"dataset", "strategy", "expert", "similarity", "sampling_f1", "metric", "chosen"}},
                   {"cost", {"key", "kind", "seconds", "rank"}},
-                  {"repeats", {"repeat", "train", "sample", "merge", "cluster"}}}));
+                  {"repeats", {"repeat", "train", "sample", "merge", "cluster"}},
+                  {"resources", {"quantity", "formula", "measured", "units"}}}));
     EXPECT_THAT(results.provenance, ElementsAre(std::pair{"config", "rows: <b>\n"}, std::pair{"program", "samner"},
                                                 std::pair{"host", "here"}));
     auto const path = folder / "results.h5";
@@ -361,6 +363,28 @@ TEST_F(Report, TellsTheSeedsOfARepeatByItsLabel) {
     auto const cut = data_of(view(made))["trainings"][0];
     EXPECT_EQ(cut["left_out"], 3);
     EXPECT_EQ(cut["cut"], 4);
+}
+
+TEST_F(Report, CountsWhatTheExpertsOfAUnifiedModelTook) {
+    auto made = plan(
+        "  unified: unified(ours)\n  north: expert(ours, north)\n  both: union(expert(ours, north), expert(ours, "
+        "south))\n");
+    for (auto const& key : keys_of<work::Train>(made)) {
+        bool const unified = std::get<work::Train>(made.task(key).task).recipe.parts.size() > 1;
+        done(made, key, work::Trained{10, {{1, 2.0, 1.0, 0.1, unified ? 90 : 50, 0.5}}}, unified ? 11 : 7);
+        records.at(key).bytes = unified ? 1000 : 100;
+    }
+    predict(made, pass(made, "north", "a"), north_on_a);
+    predict(made, pass(made, "south", "a"), south_on_a);
+    auto const usage = usage_of(view(made));
+    EXPECT_EQ(usage.rank, 32);
+    EXPECT_THAT(usage.adapter_bytes, ElementsAre(100, 100));
+    ASSERT_TRUE(usage.trainings);
+    EXPECT_EQ(usage.trainings->unified_tokens, 90);
+    EXPECT_EQ(usage.trainings->experts_tokens, 100);
+    EXPECT_EQ(usage.trainings->unified_seconds, 11);
+    EXPECT_EQ(usage.trainings->experts_seconds, 14);
+    EXPECT_EQ(usage.passes, (std::map<std::string, double>{{"both", 2}, {"north", 1}}));
 }
 
 TEST_F(Report, CountsWhatATaskTookThatFailed) {
