@@ -71,6 +71,7 @@ class Run:
     selection: pd.DataFrame | None
     data: pd.DataFrame | None
     provenance: dict[str, str]
+    resources: pd.DataFrame | None = None
 
 
 @dataclass
@@ -90,7 +91,7 @@ class Base:
         return (self.paper,) if self.paper else ("llama", "qwen")
 
     def rows(self, table: str) -> pd.DataFrame | None:
-        """/cells, /experts, /selection or /data of all runs, one below the other; None where no run has it."""
+        """/cells, /experts, /selection, /data or /resources of all runs, one below the other; None where no run has it."""
         frames = [frame for run in self.runs if (frame := getattr(run, table)) is not None and len(frame)]
         return pd.concat(frames, ignore_index=True) if frames else None
 
@@ -230,6 +231,7 @@ def read_run(path: str) -> Run:
                 if isinstance(group, h5py.Group) and {"f1", "system", "target"} <= set(group)
             }
             experts, data = _frame(file, "experts"), _frame(file, "data")
+            resources = _frame(file, "resources")
     except (OSError, KeyError, ValueError) as error:
         raise UserError(f"cannot read {file_path}: {error}", f"make it anew by `samner report {path}`") from error
 
@@ -248,7 +250,7 @@ def read_run(path: str) -> Run:
         selection["target"] = selection["dataset"].map(lambda name: _target_of(name, targets))
     named = cells is not None and "base" in cells and len(cells)
     base = str(cells["base"].iloc[0]) if named else str(settings.get("base") or "")
-    return Run(path, base, grids, cells, experts, selection, data, provenance)
+    return Run(path, base, grids, cells, experts, selection, data, provenance, resources)
 
 
 def join(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from samner_analysis.claims import passes_of
+from samner_analysis.claims import passes_of, storage_of
 from samner_analysis.estimate import NAN, UNKNOWN, Estimate, mean
 from samner_analysis.paper import Paper, PrintedRow, PrintedTable
 from samner_analysis.runs import Base, Grid, Score
@@ -282,9 +282,11 @@ def cost_table(bases: list[Base], paper: Paper) -> Compared:
             text.blocks.append(len(text.rows))
             average, _ = averaged(grid, system, None)
             if system in grid.systems:
+                share = storage_of(base)
+                own = NONE if math.isnan(share) else f"1 + {share:.3g} n" if system.startswith("sam") else "1"
                 passes = passes_of(base, "table14", system)
                 text.rows.append(
-                    [base.name, system, "run", number(instances, 1), number(passes, 1), NONE,
+                    [base.name, system, "run", number(instances, 1), number(passes, 1), own,
                      number(average.value) + interval(average)]
                 )  # fmt: skip
                 ours = {
@@ -312,7 +314,7 @@ def cost_table(bases: list[Base], paper: Paper) -> Compared:
         "instances: sampled for all experts (/data); the unified model is trained on the same",
         "passes: mean number of decoding passes of a cell (/cells, predictions); one where both strategies chose the "
         "same experts",
-        "results.h5 has no sizes: no storage",
+        "storage: bytes of the base model and of n adapters, to those of the base model (/resources)",
         *(f"{base.name}: from {', '.join(base.grids['table14'].origins)}" for base in bases if "table14" in base.grids),
     ]
     return compared

@@ -201,3 +201,15 @@ def test_passes_are_counted_from_the_keys_of_cells(verdict, results, rows):
     made.grid("table14", rows(unified=1.0, sam=1.0, sam_eco=1.0), passes={"sam": 2})
     made.grid("table08", rows(vote_experts=1.0), passes={"vote_experts": 6})
     assert verdict("inference_cost_order", made).verdict == claims.HOLDS
+
+
+def test_the_share_of_an_adapter_is_that_of_the_largest_run(verdict, results, rows):
+    def made(share):
+        run = results()
+        run.grid("table14", rows(sam=1.0))
+        run.tables["resources"] = {"quantity": ["experts", "storage_per_expert"], "measured": [6.0, share]}
+        return run
+
+    assert verdict("few_percent_of_storage", made(0.021)).verdict == claims.HOLDS
+    assert verdict("few_percent_of_storage", made(0.4)).verdict == claims.FAILS
+    assert verdict("few_percent_of_storage", made(float("nan"))).verdict == claims.UNDECIDED
