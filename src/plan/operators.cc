@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/random.h"
 #include "core/yaml.h"
 #include "merge/method.h"
 #include "merge/overshoot.h"
@@ -142,6 +143,22 @@ void check_without(Term const& term) {
 
 // select
 
+/// That no more experts are asked for than the pool has for any target.
+void check_m(Term const& term) {
+    auto const size = experts_of(*term.argument("pool")).size();
+    auto const m = term.argument("m");
+    if (std::cmp_greater(whole(*m, "m"), size))
+        fail(fmt::format("m is {}, but the pool has {} experts", m->number, size), m->place, "choose a smaller m");
+}
+
+/// That no more are asked for than the pool has for this target.
+void fits_pool(std::int64_t m, std::vector<Expert> const& pool, Term const& given, Planning const& planning) {
+    if (m <= std::ssize(pool)) return;
+    fail(fmt::format("m is {}, but the pool has {} experts for the target '{}'", m, pool.size(),
+                     planning.context.target),
+         given.place, "choose a smaller m");
+}
+
 /// What a selection has found; nothing while it is open.
 std::optional<std::vector<Chosen>> selected(Planning const& planning, work::Metric metric, std::int64_t m,
                                             std::int64_t k, std::vector<Expert> const& experts) {
@@ -163,21 +180,35 @@ std::optional<std::vector<Chosen>> selected(Planning const& planning, work::Metr
 std::optional<std::vector<Chosen>> plan_select(Term const& term, Planning const& planning) {
     auto const m = whole(*term.argument("m"), "m");
     auto const experts = pool_of(*term.argument("pool"), planning);
-    if (m > std::ssize(experts)) {
-        fail(fmt::format("m is {}, but the pool has {} experts for the target '{}'", m, experts.size(),
-                         planning.context.target),
-             term.place, "choose a smaller m");
-    }
+    fits_pool(m, experts, *term.argument("m"), planning);
     auto const metric = value_named<work::Metric>(term.argument("metric")->name, "metric", term.place.text());
     return selected(planning, metric, m, whole(*term.argument("k"), "k"), experts);
 }
 
 void check_select(Term const& term) {
-    auto const size = experts_of(*term.argument("pool")).size();
-    auto const m = term.argument("m");
-    if (std::cmp_greater(whole(*m, "m"), size))
-        fail(fmt::format("m is {}, but the pool has {} experts", m->number, size), m->place, "choose a smaller m");
+    check_m(term);
     whole(*term.argument("k"), "k");
+}
+
+// random
+
+std::optional<std::vector<Chosen>> plan_random(Term const& term, Planning const& planning) {
+    auto experts = pool_of(*term.argument("pool"), planning);
+    auto const m = whole(*term.argument("m"), "m");
+    fits_pool(m, experts, *term.argument("m"), planning);
+    std::ranges::sort(experts, {}, &Expert::name);  // a draw does not change with the order of the pool
+    auto const& [target, texts, sentences, seeds, pooled] = planning.context;
+    auto const purpose = fmt::format("random experts/{}/{}", texts.name(), whole(*term.argument("draw"), "draw"));
+    auto order = RandomStream{seeds.sample, purpose}.permutation(experts.size());
+    order.resize(static_cast<std::size_t>(m));
+    std::vector<Chosen> drawn;
+    for (auto const i : order) drawn.push_back({experts[i], 1.0});
+    return drawn;
+}
+
+void check_random(Term const& term) {
+    check_m(term);
+    whole(*term.argument("draw"), "draw");
 }
 
 // unite, intersect
@@ -370,7 +401,7 @@ std::optional<Model> plan_merge(Term const& term, Planning const& planning) {
 /// How many experts a set has; nothing where that depends on what is selected.
 std::optional<std::size_t> size_of_set(Term const& set) {
     if (set.type == Type::pool) return experts_of(set).size();
-    if (set.op == "select") return static_cast<std::size_t>(whole(*set.argument("m"), "m"));
+    if (set.op == "select" || set.op == "random") return static_cast<std::size_t>(whole(*set.argument("m"), "m"));
     return std::nullopt;
 }
 
@@ -576,6 +607,21 @@ std::map<std::string, Operator, std::less<>> const& operators() {
                           .help = "Sentences that are sampled; similarity has no use for it. " + whole_number}},
           .plan = plan_select,
           .check = check_select}},
+        {"random",
+         {.result = set,
+          .help =
+              "Experts of a pool that are drawn by lot, without repetition, with the seed `sample`: what a selection "
+              "has to be better than. Each target, each cluster of it and each draw has a lot of its own, whatever "
+              "the order of the pool. A smaller m takes the first of what a larger one takes.",
+          .example = "random(six, 3, draw=2)",
+          .parameters = {{.name = "pool", .types = {pool}},
+                         {.name = "m",
+                          .types = {number},
+                          .fallback = "3",
+                          .help = "How many are drawn: 1 to the size of the pool."},
+                         {.name = "draw", .types = {number}, .fallback = "1", .help = "Which draw. " + whole_number}},
+          .plan = plan_random,
+          .check = check_random}},
         {"unite",
          {.result = set,
           .help = "The experts of either set, by their best rank in one, those of the first before equal ones.",

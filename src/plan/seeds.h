@@ -13,8 +13,9 @@ namespace samner::plan {
 
 /// The seeds of one repeat, one for each kind of chance.
 struct Seeds {
-    std::uint64_t train = 0;    ///< which samples are drawn, and the training
-    std::uint64_t sample = 0;   ///< which sentences of a target the sampling evaluation sees
+    std::uint64_t train = 0;  ///< which samples are drawn, and the training
+    std::uint64_t sample =
+        0;  ///< which sentences of a target the sampling evaluation sees, and which experts are drawn by lot
     std::uint64_t merge = 0;    ///< random drops
     std::uint64_t cluster = 0;  ///< k-means
 
@@ -30,7 +31,7 @@ struct Seeds {
     static std::span<Key const> help() {
         static constexpr auto keys = std::to_array<Key>({
             {"train", "Which samples are drawn for a training, how their prompts read, and the training."},
-            {"sample", "Which sentences of a target the sampling evaluation sees."},
+            {"sample", "Which sentences of a target the sampling evaluation sees, and which experts `random` draws."},
             {"merge", "Random drops of the dare and della methods."},
             {"cluster", "k-means of `mix`."},
         });

@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/random.h"
 #include "corpus/dataset.h"
 #include "corpus/slice.h"
 #include "corpus/table11.h"
@@ -726,6 +727,67 @@ TEST_F(Planning, UnitesSetsByTheBestRankInEither) {
     EXPECT_EQ(merged_names(pools), (Names{{"stem", "biomedical", "social_media"}}));
 }
 
+/// The experts that are merged for a row on a target, in the order of their names.
+std::vector<std::string> merged_for(Plan const& plan, std::string const& target, std::string const& row = "a",
+                                    std::int64_t repeat = 0) {
+    for (auto const& cell : plan.cells()) {
+        if (cell.target != target || cell.system != row || cell.repeat.label != repeat) continue;
+        auto const& pass = std::get<work::Infer>(plan.task(cell.answer.key).task);
+        auto names = std::get<work::Merge>(plan.task(pass.adapter->key).task).names;
+        std::ranges::sort(names);
+        return names;
+    }
+    return {};
+}
+
+TEST_F(Planning, DrawsRandomExpertsByTheSampleSeedTheTargetAndTheDraw) {
+    std::vector<std::string> const names{"biomedical", "social_media", "stem"};
+    auto const drawn = [&](std::uint64_t seed, std::string const& purpose) {
+        auto const order = RandomStream{seed, purpose}.permutation(3);
+        std::vector<std::string> two{names[order[0]], names[order[1]]};
+        std::ranges::sort(two);
+        return two;
+    };
+    for (int draw = 1; draw <= 6; ++draw) {
+        auto const made =
+            plan(fmt::format("  a: merge(random(ours, 2, draw={}))\n", draw), {"seeds={train: 0, sample: [0, 5]}"});
+        EXPECT_EQ(made.totals().open, 0) << "nothing has to be known before";
+        EXPECT_EQ(merged_for(made, "science"), drawn(0, fmt::format("random experts/crossner-science/{}", draw)));
+        EXPECT_EQ(merged_for(made, "politics"), drawn(0, fmt::format("random experts/crossner-politics/{}", draw)));
+        EXPECT_EQ(merged_for(made, "science", "a", 1),
+                  drawn(5, fmt::format("random experts/crossner-science/{}", draw)));
+    }
+}
+
+TEST_F(Planning, DrawsTheSameRandomExpertsWhateverTheOrderOfThePool) {
+    auto const made = plan(
+        "  a: merge(random(ours, 2, draw=3))\n  b: merge(random(pool(stem, social_media, biomedical), 2, draw=3))\n");
+    EXPECT_EQ(kinds(made)["train"], merged_for(made, "science") == merged_for(made, "politics") ? 2 : 3);
+    for (auto const* target : {"science", "politics"})
+        EXPECT_EQ(merged_for(made, target, "a"), merged_for(made, target, "b"));
+}
+
+TEST_F(Planning, TakesTheFirstOfARandomDrawForASmallerOne) {
+    auto const made = plan("  a: merge(random(ours, 2))\n  b: merge(random(ours, 1))\n  c: merge(random(ours, 3))\n");
+    EXPECT_EQ(merged_for(made, "science", "c").size(), 3U);
+    for (auto const& cell : made.cells()) {
+        if (cell.system != "b") continue;
+        auto const& alone = std::get<work::Infer>(made.task(cell.answer.key).task).model;
+        EXPECT_THAT(merged_for(made, cell.target), testing::Contains(alone));
+    }
+}
+
+TEST_F(Planning, RefusesRandomDrawsThatThePoolDoesNotHave) {
+    auto const refused = [&](std::string const& row, std::string const& what) {
+        EXPECT_THAT([&] { plan("  a: " + row + "\n"); },
+                    ThrowsMessage<InputError>(AllOf(HasSubstr(what), HasSubstr("experiment.yaml:6:"))));
+    };
+    refused("merge(random(ours, 4))", "m is 4, but the pool has 3 experts");
+    refused("merge(random(ours, 0))", "m is 0");
+    refused("merge(random(ours, 2, draw=0))", "draw is 0");
+    refused("merge(random(ours, 2, draw=1.5))", "draw is 1.5");
+}
+
 TEST_F(Planning, IntersectsSetsAndTakesTheFusedFirstForNone) {
     auto made = plan(
         "  both: merge(intersect(select(ours, similarity, 2), select(ours, sampling, 2)))\n  it: expert(ours, "
@@ -1194,14 +1256,21 @@ TEST(PaperConfigurations, DecodeLittleMoreThanHalfOfWhatTheRowsAskFor) {
 TEST(PaperConfigurations, PlanWhatGoesBeyondThePaper) {
     fs::path const source = SAMNER_SOURCE_DIR;
     corpus::Catalogue const catalogue{{source / "configs/data"}};
-    auto const run = load_run_file(source / "configs/runs/paper-qwen2.5-7b.yaml", {});
-    std::map<std::string, std::size_t> rows;
-    for (auto const& entry : fs::directory_iterator{source / "experiments/beyond"}) {
-        Plan const plan{{load_experiment(entry.path())}, run, inputs_of(run, catalogue)};
-        rows[entry.path().stem()] = plan.cells().size() / run.targets.size();
-        EXPECT_GT(plan.totals().open, 0) << entry.path();
+    for (std::string const name : {"paper-qwen2.5-7b", "paper-llama3.1-8b", "small"}) {
+        auto const run = load_run_file(source / "configs/runs" / (name + ".yaml"), {});
+        std::map<std::string, std::size_t> rows;
+        for (auto const& entry : fs::directory_iterator{source / "experiments/beyond"}) {
+            Plan const plan{{load_experiment(entry.path())}, run, inputs_of(run, catalogue)};
+            rows[entry.path().stem()] = plan.cells().size() / run.targets.size();
+            EXPECT_GT(plan.totals().open, 0) << entry.path();
+        }
+        EXPECT_EQ(
+            rows,
+            (std::map<std::string, std::size_t>{
+                {"density", 9}, {"m1", 5}, {"methods", 14}, {"one_per_corpus", 8}, {"random", 13}, {"sentences", 4}}))
+            << name;
+        EXPECT_EQ(load_experiments({source / "experiments/beyond.yaml"}).size(), rows.size());
     }
-    EXPECT_EQ(rows, (std::map<std::string, std::size_t>{{"density", 9}, {"methods", 14}, {"sentences", 4}}));
 }
 
 TEST(PaperConfigurations, AskForThePapersSizes) {
