@@ -185,6 +185,12 @@ void check_options(Options const& options, work::Metric metric) {
 Setup set_up(Options const& options, work::TextReader& reader) {
     Setup setup;
     setup.metric = value_named<work::Metric>(options.strategy, "--strategy", "command line");
+    if (work::by_types(setup.metric))
+        throw InputError{
+            fmt::format("--strategy {} needs the types of the experts' corpora, which adapters do not name "
+                        "(command line)",
+                        options.strategy),
+            "use similarity, sampling or fused here, and types in an experiment's select"};
     setup.prompt = options.text.prompt();
     check_options(options, setup.metric);
     setup.names = names_of(options.experts);
@@ -202,7 +208,7 @@ Setup set_up(Options const& options, work::TextReader& reader) {
         throw InputError{fmt::format("no texts to choose experts by ({})", options.target.name()),
                          "give some of the target domain"};
     }
-    if (setup.metric != work::Metric::similarity && std::cmp_greater(options.k, setup.target.size()))
+    if (work::by_sampling(setup.metric) && std::cmp_greater(options.k, setup.target.size()))
         spdlog::warn("-k is {}, but {} has {} texts: all of them are taken", options.k, options.target.name(),
                      setup.target.size());
     setup.sample = reader.read(target.with(work::Sample{options.k, options.seed}));
@@ -237,10 +243,10 @@ void select_experts(Options const& options) {
     auto reader = options.text.reader(options.target.described());
     auto setup = set_up(options, reader);
     auto const similarity = domain_similarity(setup);
-    auto const votes = setup.metric == work::Metric::similarity ? std::vector<std::vector<score::Mentions>>{}
-                                                                : votes_of(setup, options);
-    auto const selection = task::select_experts(setup.names, similarity, votes, setup.types, setup.metric,
-                                                static_cast<std::size_t>(options.m));
+    task::Evidence evidence{setup.names, similarity};
+    if (work::by_sampling(setup.metric)) evidence.votes = votes_of(setup, options);
+    auto const selection =
+        task::select_experts(evidence, setup.types, setup.metric, static_cast<std::size_t>(options.m));
     if (selection.pseudo_labels && selection.pseudo_labels->mentions == 0)
         spdlog::warn(
             "the experts agree on no entity in {} sampled sentences: all of them score 0, and sampling does "

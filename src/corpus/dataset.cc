@@ -347,6 +347,16 @@ std::vector<std::string> Dataset::type_names() const {
     return names;
 }
 
+std::vector<std::string> Dataset::type_texts() const {
+    std::vector<std::string> texts;
+    for (auto const& type : types) {
+        bool const scored = std::ranges::find(not_scored, type.label) == not_scored.end();
+        auto text = type.definition.empty() ? type.name : fmt::format("{}: {}", type.name, type.definition);
+        if (scored && std::ranges::find(texts, text) == texts.end()) texts.push_back(std::move(text));
+    }
+    return texts;
+}
+
 Catalogue::Catalogue(std::vector<fs::path> const& folders) {
     for (auto const& folder : folders) {
         if (!fs::is_directory(folder))

@@ -56,6 +56,8 @@ struct Dataset {
 
     EntityType const* type(std::string const& label) const;  ///< null for an unknown label or one that is not scored
     std::vector<std::string> type_names() const;             ///< each once: labels may share a name
+    /// `name: definition` of each type that is scored, or its name where it is not defined; each once.
+    std::vector<std::string> type_texts() const;
 };
 
 /// All data sets that some folders describe, one YAML file each.

@@ -153,6 +153,38 @@ std::string Graph::encode(Context const& context) {
         .encoder = inputs_.encoder, .of = context.texts, .arithmetic = inputs_.of_encoder, .texts = context.sentences});
 }
 
+std::string Graph::encode_types(std::string const& of, std::vector<work::Source> const& sources) {
+    std::set<std::string> texts;
+    for (auto const& source : sources) {
+        if (auto const* const dataset = std::get_if<work::DatasetSource>(&source)) {
+            if (auto const found = inputs_.types.find(dataset->dataset); found != inputs_.types.end())
+                texts.insert(found->second.begin(), found->second.end());
+        } else {
+            auto const& given = std::get<work::FileSource>(source).types;
+            texts.insert(given.begin(), given.end());
+        }
+    }
+    if (texts.empty()) throw InputError{fmt::format("no types are known of {}", of), "select by another metric"};
+    auto const number = std::ssize(texts);
+    return add(work::Encode{.encoder = inputs_.encoder,
+                            .of = work::Types{of, {texts.begin(), texts.end()}},
+                            .arithmetic = inputs_.of_encoder,
+                            .texts = number});
+}
+
+std::string Graph::encode_types(Expert const& expert) {
+    std::vector<work::Source> all;
+    for (auto const& share : expert.shares) {
+        auto const own = sources(share);
+        all.insert(all.end(), own.begin(), own.end());
+    }
+    return encode_types(expert.name, all);
+}
+
+std::string Graph::encode_types(Context const& context) {
+    return encode_types(work::Texts{context.texts.sources}.name(), context.texts.sources);
+}
+
 std::string Graph::infer(Model const& model, work::Texts texts, std::int64_t sentences,
                          std::optional<work::Sampling> sampling) {
     work::Infer task;
@@ -193,20 +225,27 @@ std::string Graph::infer_sample(Model const& model, Context const& context, std:
     return infer(model, context.texts.with(work::Sample{k, context.seeds.sample}), std::min(k, context.sentences));
 }
 
-std::string Graph::select(work::Metric metric, std::int64_t m, std::int64_t k, std::vector<Expert> const& experts,
-                          Context const& context) {
+std::string Graph::select(work::Metric metric, std::variant<std::int64_t, work::Rule> m, std::int64_t k,
+                          std::vector<Expert> const& experts, Context const& context) {
     work::Select task;
     task.metric = metric;
-    task.m = m;
+    if (auto const* const rule = std::get_if<work::Rule>(&m)) {
+        task.m = std::ssize(experts);  // at most
+        task.rule = *rule;
+    } else {
+        task.m = std::get<std::int64_t>(m);
+    }
     for (auto const& expert : experts) {
         auto& candidate = task.experts.emplace_back();
         candidate.name = expert.name;
         candidate.centroid = {encode(expert, context.seeds)};
-        if (metric == work::Metric::similarity) continue;
+        if (work::by_types(metric)) candidate.type_centroid = work::Input{encode_types(expert)};
+        if (!work::by_sampling(metric)) continue;
         Model const model{train({expert}, context.seeds), expert.name};
         candidate.predictions = work::Input{infer_sample(model, context, k)};
     }
     task.target_centroid = {encode(context)};
+    if (work::by_types(metric)) task.target_type_centroid = work::Input{encode_types(context)};
     task.target = context.texts;
     return add(std::move(task));
 }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "core/hashed_file.h"
@@ -55,6 +56,8 @@ struct Inputs {
     std::map<std::string, Corpora> experts;
     std::map<std::string, Target> targets;
     std::map<std::string, Target> domains = {};  ///< test sets of the experts that experiments have as targets
+    /// Of the data sets of all these, by id: what work::Encode encodes of their types.
+    std::map<std::string, std::vector<std::string>> types = {};
     int layers = 1;  ///< of the base model, whose adapters have work for that many merging ranks
     BaseSize base_size = {};
     work::Arithmetic arithmetic;  ///< of the language model
@@ -125,13 +128,17 @@ public:
     std::string train(std::vector<Expert> const& experts, Seeds const& seeds);
     std::string encode(Expert const& expert, Seeds const& seeds);
     std::string encode(Context const& context);
+    /// The types of an expert's training corpora, or of a target's. @throws InputError when there are none
+    std::string encode_types(Expert const& expert);
+    std::string encode_types(Context const& context);
     /// @param sampling  nothing: greedily
     std::string infer(Model const& model, Context const& context, std::optional<work::Sampling> sampling = {});
     std::string infer_sample(Model const& model, Context const& context, std::int64_t k);
     /// Splits the texts of a context. @throws InputError for more clusters than texts
     std::string cluster(Context const& context, std::int64_t clusters);
-    std::string select(work::Metric metric, std::int64_t m, std::int64_t k, std::vector<Expert> const& experts,
-                       Context const& context);
+    /// @param m  how many, or what says how many
+    std::string select(work::Metric metric, std::variant<std::int64_t, work::Rule> m, std::int64_t k,
+                       std::vector<Expert> const& experts, Context const& context);
     /// @throws InputError when the settings do not fit the method or the number of adapters
     std::string merge(merge::Method method, merge::Settings const& settings,
                       std::vector<std::pair<std::string, double>> adapters, std::vector<std::string> names,
@@ -165,6 +172,7 @@ private:
     std::string cluster(Expert::Share const& of, Seeds const& seeds);
     /// The data sets of a share that are its own.
     std::vector<work::DatasetSource> sources(Expert::Share const& share) const;
+    std::string encode_types(std::string const& of, std::vector<work::Source> const& sources);
     std::int64_t expected_samples(std::vector<Expert> const& experts) const;
     std::string infer(Model const& model, work::Texts texts, std::int64_t sentences,
                       std::optional<work::Sampling> sampling = {});

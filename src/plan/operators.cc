@@ -28,6 +28,13 @@ Plan planned(Term const& term) {
     fail(fmt::format("'{}' is not there yet", term.op), term.place, "leave this row out");
 }
 
+template <NamedEnum T>
+std::vector<std::string> names_of_values() {
+    std::vector<std::string> names;
+    for (auto const& [name, value] : enum_names(static_cast<T const*>(nullptr))) names.emplace_back(name);
+    return names;
+}
+
 std::vector<std::string> names_of(std::vector<Expert> const& experts) {
     std::vector<std::string> names;
     for (auto const& expert : experts) names.push_back(expert.name);
@@ -147,6 +154,7 @@ void check_without(Term const& term) {
 void check_m(Term const& term) {
     auto const size = experts_of(*term.argument("pool")).size();
     auto const m = term.argument("m");
+    if (m->type == Type::name) return;  // a rule
     if (std::cmp_greater(whole(*m, "m"), size))
         fail(fmt::format("m is {}, but the pool has {} experts", m->number, size), m->place, "choose a smaller m");
 }
@@ -160,8 +168,9 @@ void fits_pool(std::int64_t m, std::vector<Expert> const& pool, Term const& give
 }
 
 /// What a selection has found; nothing while it is open.
-std::optional<std::vector<Chosen>> selected(Planning const& planning, work::Metric metric, std::int64_t m,
-                                            std::int64_t k, std::vector<Expert> const& experts) {
+std::optional<std::vector<Chosen>> selected(Planning const& planning, work::Metric metric,
+                                            std::variant<std::int64_t, work::Rule> m, std::int64_t k,
+                                            std::vector<Expert> const& experts) {
     auto const key = planning.graph.select(metric, m, k, experts, planning.context);
     auto const* const selection = planning.graph.selection(key);
     if (!selection) {
@@ -178,11 +187,15 @@ std::optional<std::vector<Chosen>> selected(Planning const& planning, work::Metr
 }
 
 std::optional<std::vector<Chosen>> plan_select(Term const& term, Planning const& planning) {
-    auto const m = whole(*term.argument("m"), "m");
     auto const experts = pool_of(*term.argument("pool"), planning);
-    fits_pool(m, experts, *term.argument("m"), planning);
     auto const metric = value_named<work::Metric>(term.argument("metric")->name, "metric", term.place.text());
-    return selected(planning, metric, m, whole(*term.argument("k"), "k"), experts);
+    auto const k = whole(*term.argument("k"), "k");
+    auto const& m = *term.argument("m");
+    if (m.type == Type::name)
+        return selected(planning, metric, value_named<work::Rule>(m.name, "m", m.place.text()), k, experts);
+    auto const number = whole(m, "m");
+    fits_pool(number, experts, m, planning);
+    return selected(planning, metric, number, k, experts);
 }
 
 void check_select(Term const& term) {
@@ -260,7 +273,7 @@ std::vector<Expert> candidates_of(Term const& term, Planning const& planning) {
 
 /// The most sentences that a selection below samples; 0: none does.
 std::int64_t most_sampled(Term const& term) {
-    if (term.op == "select" && term.argument("metric")->name != "similarity") return whole(*term.argument("k"), "k");
+    if (samples(term)) return whole(*term.argument("k"), "k");
     std::int64_t most = 0;
     for (auto const& [parameter, argument] : term.arguments) most = std::max(most, most_sampled(*argument));
     return most;
@@ -276,7 +289,8 @@ std::optional<std::vector<Chosen>> plan_intersect(Term const& term, Planning con
     if (term.argument("if_empty")->name == "none") throw EmptySet{};
     constexpr std::int64_t usual = 10;  // as select has it
     auto const sampled = most_sampled(term);
-    return selected(planning, work::Metric::fused, 1, sampled > 0 ? sampled : usual, candidates_of(term, planning));
+    return selected(planning, work::Metric::fused, std::int64_t{1}, sampled > 0 ? sampled : usual,
+                    candidates_of(term, planning));
 }
 
 // merge
@@ -401,7 +415,10 @@ std::optional<Model> plan_merge(Term const& term, Planning const& planning) {
 /// How many experts a set has; nothing where that depends on what is selected.
 std::optional<std::size_t> size_of_set(Term const& set) {
     if (set.type == Type::pool) return experts_of(set).size();
-    if (set.op == "select" || set.op == "random") return static_cast<std::size_t>(whole(*set.argument("m"), "m"));
+    if (set.op == "select" || set.op == "random") {
+        if (set.argument("m")->type == Type::name) return std::nullopt;
+        return static_cast<std::size_t>(whole(*set.argument("m"), "m"));
+    }
     return std::nullopt;
 }
 
@@ -430,6 +447,10 @@ void check_merge(Term const& term) {
     for (auto const& [none, weight] : term.argument("weights")->arguments) {
         if (weight->type != Type::number) fail("a weight is not a number", weight->place);
     }
+    auto const set = term.argument("set");
+    if (term.argument("weights")->type == Type::list && set->op == "select" && set->argument("m")->type == Type::name)
+        fail("weights are listed for a set whose size is not known before", term.argument("weights")->place,
+             "weigh by metric or equal, or give m as a number");
     auto const how = term.argument("how")->name;
     merge::for_each_setting([&](auto const& setting) {
         auto const value = term.argument(std::string{setting.name});
@@ -589,22 +610,28 @@ std::map<std::string, Operator, std::less<>> const& operators() {
           .help = "The experts of a pool that suit a target best, best first (section 3.2). Of equal ones the more "
                   "similar comes first, then the one whose name does.",
           .example = "select(six, sampling, m=3, k=10)",
-          .parameters = {{.name = "pool", .types = {pool}},
-                         {.name = "metric",
-                          .types = {name},
-                          .choices = {"similarity", "sampling", "fused"},
-                          .help =
-                              "similarity: cosine of the mean embeddings of target and domain. sampling: F1 on "
-                              "sampled sentences of the target, against the vote of all experts. fused: the mean of "
-                              "both, each scaled to 0 … 1 over the pool."},
-                         {.name = "m",
-                          .types = {number},
-                          .fallback = "3",
-                          .help = "How many are chosen: 1 to the size of the pool."},
-                         {.name = "k",
-                          .types = {number},
-                          .fallback = "10",
-                          .help = "Sentences that are sampled; similarity has no use for it. " + whole_number}},
+          .parameters =
+              {{.name = "pool", .types = {pool}},
+               {.name = "metric",
+                .types = {name},
+                .choices = names_of_values<work::Metric>(),
+                .help = "similarity: cosine of the mean embeddings of target and domain. sampling: F1 on "
+                        "sampled sentences of the target, against the vote of all experts. types: cosine of the "
+                        "mean embeddings of the target's entity types and of those of the expert's corpora, each "
+                        "as `name: definition`. fused: the mean of similarity and sampling, similarity_types: that "
+                        "of similarity and types, each scaled to 0 … 1 over the pool."},
+               {.name = "m",
+                .types = {number, name},
+                .fallback = "3",
+                .choices = names_of_values<work::Rule>(),
+                .help = "How many are chosen: 1 to the size of the pool; or what tells it from the metrics x(1) "
+                        "≥ … ≥ x(n) of the pool. gap: those before the largest gap, the least m < n with the "
+                        "largest x(m) - x(m+1). mean: those with x(i) > (x(1) + … + x(n)) / n. Where all are "
+                        "equal, both choose all."},
+               {.name = "k",
+                .types = {number},
+                .fallback = "10",
+                .help = "Sentences that are sampled; similarity and types have no use for them. " + whole_number}},
           .plan = plan_select,
           .check = check_select}},
         {"random",
@@ -730,6 +757,12 @@ std::map<std::string, Operator, std::less<>> const& operators() {
 
 std::vector<Expert> experts_of(Term const& pool, std::string const& target) {
     return planned<PlanPool>(pool)(pool, target);
+}
+
+bool samples(Term const& term) {
+    if (term.op != "select") return false;
+    auto const metric = term.argument("metric");
+    return work::by_sampling(value_named<work::Metric>(metric->name, "metric", metric->place.text()));
 }
 
 std::vector<std::string> excessive_merges(Term const& row, merge::Settings const& settings) {

@@ -57,6 +57,9 @@ std::map<std::string, Operator, std::less<>> const& operators();
 /// @param target  that `without(pool, target)` leaves out; empty: none
 std::vector<Expert> experts_of(Term const& pool, std::string const& target = {});
 
+/// Whether a term is a selection with a sampling evaluation.
+bool samples(Term const& term);
+
 /// The merges in a row that are bound to overshoot, as warnings.
 /// @param settings  of the run file
 std::vector<std::string> excessive_merges(Term const& row, merge::Settings const& settings);

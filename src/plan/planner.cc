@@ -13,12 +13,12 @@ namespace samner::plan {
 namespace {
 
 /// The numbers of sentences that the selections of a term sample, with their places.
-void find_samples(Term const& term, std::map<std::int64_t, Place>& samples) {
-    if (term.op == "select" && term.argument("metric")->name != "similarity") {
+void find_samples(Term const& term, std::map<std::int64_t, Place>& found) {
+    if (samples(term)) {
         auto const k = term.argument("k");
-        samples.emplace(static_cast<std::int64_t>(k->number), k->place);
+        found.emplace(static_cast<std::int64_t>(k->number), k->place);
     }
-    for (auto const& [parameter, argument] : term.arguments) find_samples(*argument, samples);
+    for (auto const& [parameter, argument] : term.arguments) find_samples(*argument, found);
 }
 
 /// What is asked in a column of an experiment, and what of that is scored.

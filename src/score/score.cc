@@ -136,6 +136,22 @@ Mentions majority_vote(std::span<Mentions const> voters, std::span<std::string c
     return result;
 }
 
+std::vector<Mentions> majority_votes(std::span<std::vector<Mentions> const> votes, std::span<std::string const> types) {
+    std::vector<Mentions> labels;
+    if (votes.empty()) return labels;
+    auto const sentences = votes.front().size();
+    for (auto const& voter : votes) {
+        if (voter.size() != sentences)
+            throw InputError{fmt::format("votes on {} and on {} sentences", sentences, voter.size())};
+    }
+    for (std::size_t i = 0; i < sentences; ++i) {
+        std::vector<Mentions> voters;
+        for (auto const& voter : votes) voters.push_back(voter[i]);
+        labels.push_back(majority_vote(voters, types));
+    }
+    return labels;
+}
+
 Combination parse_combination(std::string_view name) {
     if (name == "union") return Combination::unite;
     if (name == "intersection") return Combination::intersect;

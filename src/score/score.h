@@ -54,6 +54,10 @@ Mentions intersection_of(Mentions const& a, Mentions const& b);
 /// of equally frequent types the one that stands first in `types`.
 Mentions majority_vote(std::span<Mentions const> voters, std::span<std::string const> types);
 
+/// The vote of each sentence. @param votes  of each voter, sentence by sentence; none: no sentences
+/// @throws InputError when the numbers of sentences differ
+std::vector<Mentions> majority_votes(std::span<std::vector<Mentions> const> votes, std::span<std::string const> types);
+
 /// How several answers to one sentence become one. `vote` over samples of one model is self-consistency, over experts
 /// the paper's E-SC (section 4.11).
 enum class Combination { unite, intersect, vote };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <tuple>
 
@@ -44,6 +45,34 @@ std::vector<double> fused(std::span<double const> similarity, std::span<double c
         }
     }
     return result;
+}
+
+namespace {
+
+bool all_equal(std::span<double const> metric) {
+    if (metric.empty()) throw InputError{"no experts to choose from"};
+    auto const [low, high] = std::ranges::minmax(metric);
+    return low == high;
+}
+
+}  // namespace
+
+std::size_t before_gap(std::span<double const> metric) {
+    if (all_equal(metric)) return metric.size();
+    std::vector<double> sorted{metric.begin(), metric.end()};
+    std::ranges::sort(sorted, std::greater{});
+    std::size_t best = 1;
+    for (std::size_t m = 2; m < sorted.size(); ++m) {
+        if (sorted[m - 1] - sorted[m] > sorted[best - 1] - sorted[best]) best = m;
+    }
+    return best;
+}
+
+std::size_t above_mean(std::span<double const> metric) {
+    if (all_equal(metric)) return metric.size();
+    auto const mean = std::accumulate(metric.begin(), metric.end(), 0.0) / static_cast<double>(metric.size());
+    auto const above = std::ranges::count_if(metric, [&](double value) { return value > mean; });
+    return std::max(static_cast<std::size_t>(above), std::size_t{1});  // a mean may be rounded up to the largest
 }
 
 std::vector<std::size_t> choose(std::span<std::string const> names, std::span<double const> metric,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,6 +18,16 @@ std::vector<double> domain_similarity(std::span<float const> target, std::span<f
 /// all experts counts as 0.
 /// @throws InputError when the numbers of experts disagree
 std::vector<double> fused(std::span<double const> similarity, std::span<double const> sampling);
+
+/// How many experts come before the largest gap between neighbours, when metrics are sorted x(1) >= … >= x(n): the
+/// least m in 1 … n-1 with the largest x(m) - x(m+1). n where all are equal: no gap tells them apart.
+/// @throws InputError when there are none
+std::size_t before_gap(std::span<double const> metric);
+
+/// How many experts have a metric above the mean of all: the number of i with x(i) > (x(1) + … + x(n)) / n, at least 1.
+/// n where all are equal.
+/// @throws InputError when there are none
+std::size_t above_mean(std::span<double const> metric);
 
 /// The m experts with the highest metric. Ties: the higher similarity, then the name.
 /// @param similarity  the tie-breaker; may be `metric` itself

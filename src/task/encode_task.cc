@@ -8,6 +8,7 @@ namespace {
 std::vector<std::string> texts_of(work::Encode const& task, Context& context) {
     if (auto const* const recipe = std::get_if<work::Recipe>(&task.of))
         return work::training_texts(*recipe, context.texts(), context.labels());
+    if (auto const* const types = std::get_if<work::Types>(&task.of)) return types->texts;
     std::vector<std::string> lines;
     for (auto const& text : context.texts().read(std::get<work::Texts>(task.of), context.labels()))
         lines.push_back(text.sentence->text);

@@ -76,6 +76,14 @@ plan::Inputs::Target test_sets(std::string const& name, plan::RunFile const& run
     return target;
 }
 
+/// Notes what the types of data sets are.
+void add_types(plan::Inputs& inputs, std::vector<work::Source> const& sources, work::TextReader& reader) {
+    for (auto const& source : sources) {
+        auto const& dataset = reader.dataset(source);
+        inputs.types[dataset.id] = dataset.type_texts();
+    }
+}
+
 }  // namespace
 
 plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, plan::RunFile const& run,
@@ -124,6 +132,10 @@ plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, pl
         for (auto const& name : experiment.targets.names)
             if (!inputs.domains.contains(name)) inputs.domains[name] = test_sets(name, run, reader, hash);
     }
+    for (auto const& [name, corpora] : inputs.experts)
+        add_types(inputs, {corpora.sources.begin(), corpora.sources.end()}, reader);
+    for (auto const& [name, target] : inputs.targets) add_types(inputs, target.texts.sources, reader);
+    for (auto const& [name, target] : inputs.domains) add_types(inputs, target.texts.sources, reader);
     return inputs;
 }
 

@@ -8,47 +8,63 @@
 namespace samner::task {
 namespace {
 
-/// What the voters name together, sentence by sentence: the labels that each of them is held against.
-std::vector<score::Mentions> pseudo_labels(std::vector<std::vector<score::Mentions>> const& votes,
-                                           std::vector<std::string> const& types) {
-    std::vector<score::Mentions> labels;
-    for (std::size_t i = 0; !votes.empty() && i < votes.front().size(); ++i) {
-        std::vector<score::Mentions> voters;
-        for (auto const& expert : votes) voters.push_back(expert.at(i));
-        labels.push_back(score::majority_vote(voters, types));
+std::size_t size_by(work::Rule rule, std::vector<double> const& metrics) {
+    switch (rule) {
+        case work::Rule::gap:
+            return select::before_gap(metrics);
+        case work::Rule::mean:
+            return select::above_mean(metrics);
     }
-    return labels;
+    throw Error{"a rule without a number"};
 }
 
 }  // namespace
 
-work::Selection select_experts(std::vector<std::string> const& names, std::vector<double> const& similarity,
-                               std::vector<std::vector<score::Mentions>> const& votes,
-                               std::vector<std::string> const& types, work::Metric metric, std::size_t m) {
-    bool const by_sampling = metric != work::Metric::similarity;
-    if (metric != work::Metric::sampling && similarity.empty()) {
+work::Selection select_experts(Evidence const& evidence, std::vector<std::string> const& types, work::Metric metric,
+                               std::size_t m, std::optional<work::Rule> rule) {
+    auto const& [names, similarity, votes, type_similarity] = evidence;
+    bool const by_domain = metric != work::Metric::sampling && metric != work::Metric::types;
+    if (by_domain && similarity.empty()) {
         throw InputError{fmt::format("{} needs the experts' domain embeddings", name_of_value(metric)),
                          "give them, or use sampling"};
     }
+    if (work::by_types(metric) && type_similarity.empty())
+        throw InputError{fmt::format("{} needs the embeddings of the experts' types", name_of_value(metric)),
+                         "use another metric"};
     work::Selection selection;
     std::vector<double> sampling;
-    if (by_sampling) {
-        auto const labels = pseudo_labels(votes, types);
+    if (work::by_sampling(metric)) {
+        auto const labels = score::majority_votes(votes, types);
         auto& told = selection.pseudo_labels.emplace();
         told.sentences = std::ssize(labels);
         for (auto const& mentions : labels) told.mentions += std::ssize(mentions);
         for (auto const& expert : votes) sampling.push_back(score::count(labels, expert).f1());
     }
-    auto const metrics = metric == work::Metric::fused      ? select::fused(similarity, sampling)
-                         : metric == work::Metric::sampling ? sampling
-                                                            : similarity;
+    auto const metrics = [&] {
+        switch (metric) {
+            case work::Metric::similarity:
+                return similarity;
+            case work::Metric::sampling:
+                return sampling;
+            case work::Metric::fused:
+                return select::fused(similarity, sampling);
+            case work::Metric::types:
+                return type_similarity;
+            case work::Metric::similarity_types:
+                return select::fused(similarity, type_similarity);
+        }
+        throw Error{"a metric without values"};
+    }();
+    if (work::by_types(metric)) selection.type_similarity.emplace();
     for (std::size_t i = 0; i < names.size(); ++i) {
         if (!similarity.empty()) selection.similarity[names[i]] = similarity[i];
-        if (by_sampling) selection.sampling_f1[names[i]] = sampling[i];
+        if (work::by_sampling(metric)) selection.sampling_f1[names[i]] = sampling.at(i);
+        if (work::by_types(metric)) (*selection.type_similarity)[names[i]] = type_similarity.at(i);
         selection.metrics[names[i]] = metrics.at(i);
     }
     auto const& tie_breaker = similarity.empty() ? metrics : similarity;
-    for (auto const i : select::choose(names, metrics, tie_breaker, m)) selection.chosen.push_back(names[i]);
+    auto const chosen = select::choose(names, metrics, tie_breaker, rule ? size_by(*rule, metrics) : m);
+    for (auto const i : chosen) selection.chosen.push_back(names[i]);
     return selection;
 }
 

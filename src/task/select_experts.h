@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,14 +10,22 @@
 
 namespace samner::task {
 
-/// Chooses m experts (SaM, section 3.2).
-/// @param similarity  to the target domain, one an expert; empty when it is not known (then only sampling can be asked
-///                    for)
-/// @param votes       each expert's mentions in the sampled sentences; empty unless the metric asks for them
-/// @param types       type names, for the vote
+/// What experts are chosen by, one value an expert each.
+struct Evidence {
+    std::vector<std::string> names;
+    /// To the target domain; empty when it is not known (then only sampling can be asked for).
+    std::vector<double> similarity = {};
+    /// Each expert's mentions in the sampled sentences; empty unless the metric asks for them.
+    std::vector<std::vector<score::Mentions>> votes = {};
+    std::vector<double> type_similarity = {};  ///< of its types to the target's; likewise
+};
+
+/// Chooses experts (SaM, section 3.2).
+/// @param types  type names of the target, for the vote
+/// @param m      how many
+/// @param rule   in place of m
 /// @throws InputError when the metric lacks what it is made of, or m is out of range
-work::Selection select_experts(std::vector<std::string> const& names, std::vector<double> const& similarity,
-                               std::vector<std::vector<score::Mentions>> const& votes,
-                               std::vector<std::string> const& types, work::Metric metric, std::size_t m);
+work::Selection select_experts(Evidence const& evidence, std::vector<std::string> const& types, work::Metric metric,
+                               std::size_t m, std::optional<work::Rule> rule = {});
 
 }  // namespace samner::task

@@ -7,18 +7,25 @@
 namespace samner::task {
 
 Done do_task(work::Select const& task, std::string const& key, Context& context) {
-    std::vector<std::string> names;
+    Evidence evidence;
     std::vector<float> centroids;
-    std::vector<std::vector<score::Mentions>> votes;
+    std::vector<float> of_types;
+    auto const append = [&](std::vector<float>& means, work::Input const& input) {
+        auto const mean = context.centroid(input);
+        means.insert(means.end(), mean.begin(), mean.end());
+    };
     for (auto const& expert : task.experts) {
-        names.push_back(expert.name);
-        auto const centroid = context.centroid(expert.centroid);
-        centroids.insert(centroids.end(), centroid.begin(), centroid.end());
-        if (expert.predictions) votes.push_back(work::read_mentions(context.artifacts().path(expert.predictions->key)));
+        evidence.names.push_back(expert.name);
+        append(centroids, expert.centroid);
+        if (expert.type_centroid) append(of_types, *expert.type_centroid);
+        if (expert.predictions)
+            evidence.votes.push_back(work::read_mentions(context.artifacts().path(expert.predictions->key)));
     }
-    auto const similarity = select::domain_similarity(context.centroid(task.target_centroid), centroids);
-    auto const types = context.texts().type_names(task.target);
-    auto selection = select_experts(names, similarity, votes, types, task.metric, static_cast<std::size_t>(task.m));
+    evidence.similarity = select::domain_similarity(context.centroid(task.target_centroid), centroids);
+    if (task.target_type_centroid)
+        evidence.type_similarity = select::domain_similarity(context.centroid(*task.target_type_centroid), of_types);
+    auto selection = select_experts(evidence, context.texts().type_names(task.target), task.metric,
+                                    static_cast<std::size_t>(task.m), task.rule);
     auto const hash = context.artifacts().commit(key, [&](std::filesystem::path const& out) {
         write_atomically(out, work::seal(work::Result{selection}) + "\n");
     });

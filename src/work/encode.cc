@@ -5,8 +5,12 @@
 namespace samner::work {
 
 std::string Encode::label() const {
-    auto const* const recipe = std::get_if<Recipe>(&of);
-    return fmt::format("encode {}", recipe ? recipe->name() : std::get<Texts>(of).name());
+    struct Name {
+        std::string operator()(Recipe const& recipe) const { return recipe.name(); }
+        std::string operator()(Texts const& texts) const { return texts.name(); }
+        std::string operator()(Types const& types) const { return fmt::format("types of {}", types.owner); }
+    };
+    return fmt::format("encode {}", std::visit(Name{}, of));
 }
 
 }  // namespace samner::work

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "core/fields.h"
 #include "work/arithmetic.h"
@@ -22,14 +23,29 @@ struct Encoded {
     }
 };
 
-/// The mean embedding of an expert's training texts or of a target's texts (SaM, section 3.2): safetensors with `mean`.
+/// The entity types of data sets, as texts `name: definition`.
+struct Types {
+    static constexpr std::string_view kind = "types";
+    std::string owner;               ///< whose they are, for people
+    std::vector<std::string> texts;  ///< each once, in order of their bytes
+
+    friend bool operator==(Types const&, Types const&) = default;
+    template <class Self, class Visit>
+    static void fields(Self& self, Visit&& visit) {
+        visit("owner", self.owner, no_influence);
+        visit("texts", self.texts);
+    }
+};
+
+/// The mean embedding of an expert's training texts, of a target's texts (SaM, section 3.2) or of types: safetensors
+/// with `mean`.
 struct Encode {
     using Result = Encoded;
     static constexpr std::string_view kind = "encode";
     static constexpr int revision = 2;  // 2: as for Cluster
 
     std::string encoder;  ///< its hash
-    std::variant<Recipe, Texts> of;
+    std::variant<Recipe, Texts, Types> of;
     Arithmetic arithmetic;
     std::int64_t texts = 0;  ///< that are expected
 

@@ -12,7 +12,8 @@ std::int64_t Selection::rank_of(std::string const& name) const {
 }
 
 std::string Select::label() const {
-    return fmt::format("select for {} by {}", target.name(), name_of_value(metric));
+    auto const many = rule ? fmt::format(", as many as the {} says", name_of_value(*rule)) : "";
+    return fmt::format("select for {} by {}{}", target.name(), name_of_value(metric), many);
 }
 
 }  // namespace samner::work

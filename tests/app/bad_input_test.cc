@@ -151,6 +151,7 @@ TemporaryFolder* Selection::shared = nullptr;
 
 TEST_F(Selection, ChecksItsSettingsBeforeItSamples) {
     EXPECT_THAT(refusal(experts() + "--strategy samplng"), HasSubstr("did you mean sampling?"));
+    EXPECT_THAT(refusal(experts() + "--strategy types"), HasSubstr("which adapters do not name"));
     for (auto const* k : {"0", "-3"})
         EXPECT_THAT(refusal(experts() + "-k " + k), HasSubstr(fmt::format("-k is {} (command line)", k)));
     EXPECT_THAT(refusal(experts() + "--layout shrt"), HasSubstr("shrt"));

@@ -310,6 +310,16 @@ TEST_F(UserCorpus, SaysWhereItsFilesComeFromOnlyWithTheirHash) {
     EXPECT_THROW(with("file: t, sha256: 1a, member: t"), InputError);
 }
 
+TEST_F(UserCorpus, TellsItsScoredTypesWithDefinitionsEachOnce) {
+    describe(
+        "id: mine\ndomain: d\ndescription: s\nsplits: {test: [{file: t}]}\ntypes:\n"
+        "  - {label: B-PER, name: person, definition: 'A human being.'}\n"
+        "  - {label: P, name: person, definition: 'A human being.'}\n"
+        "  - {label: RIV, name: river}\n  - {label: misc, definition: 'All else.'}\nnot_scored: [misc]\n");
+    EXPECT_THAT(Catalogue{{folder.path()}}.at("mine").type_texts(),
+                testing::ElementsAre("person: A human being.", "river"));
+}
+
 TEST_F(UserCorpus, NeedsTenLinesOfYaml) {
     describe(
         "id: mine\ndomain: d\ndescription: My sentences.\nreader: {format: jsonl}\nsplits:\n  test: [{file: "

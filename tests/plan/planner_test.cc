@@ -63,6 +63,11 @@ Inputs inputs_of(RunFile const& run, std::function<std::string(std::string const
         if (given.sentences > 0) target.texts.views.emplace_back(work::First{given.sentences});
         target.sentences = given.sentences > 0 ? given.sentences : 100;
     }
+    inputs.types = {{"bc5cdr", {"disease: an illness", "chemical: a compound"}},
+                    {"ncbi", {"disease: an illness"}},
+                    {"broadtweet", {"person: a human being"}},
+                    {"crossner-science", {"person: a human being", "chemical: a compound"}},
+                    {"crossner-politics", {"party: a party"}}};
     for (auto const& [name, expert] : run.experts) {
         auto& domain = inputs.domains[name];
         for (auto const& ref : expert.test_refs()) domain.texts.sources.emplace_back(hashed(ref));
@@ -788,6 +793,110 @@ TEST_F(Planning, RefusesRandomDrawsThatThePoolDoesNotHave) {
     refused("merge(random(ours, 2, draw=1.5))", "draw is 1.5");
 }
 
+TEST_F(Planning, MergesAsManyExpertsAsARuleHasChosen) {
+    auto made = plan("  a: merge(select(ours, similarity, gap), weights=metric)\n");
+    EXPECT_EQ(made.totals().open, 2);
+    for (auto keys = made.take_new(); !keys.empty(); keys = made.take_new()) {
+        for (auto const& key : keys) {
+            auto const task = made.task(key).task;
+            auto result = nothing(task);
+            if (auto const* const select = std::get_if<work::Select>(&task)) {
+                EXPECT_EQ(select->rule, work::Rule::gap);
+                bool const science = select->target == made.inputs().targets.at("science").texts;
+                std::vector<std::string> const two{"stem", "biomedical"};
+                result = work::Selection{science ? two : std::vector{two.front()},
+                                         {{"stem", 0.5}, {"biomedical", 0.25}, {"social_media", 0.125}}};
+            }
+            made.finished(key, result);
+        }
+    }
+    EXPECT_EQ(merged_for(made, "science"), (std::vector<std::string>{"biomedical", "stem"}));
+    for (auto const& cell : made.cells()) {
+        if (cell.target == "politics") {
+            auto const& pass = std::get<work::Infer>(made.task(cell.answer.key).task);
+            EXPECT_EQ(pass.model, "stem") << "one alone is that expert";
+        }
+    }
+}
+
+TEST_F(Planning, SelectsByARuleUnderAKeyOfItsOwn) {
+    std::set<std::string> keys;
+    for (auto const* m : {"3", "gap", "mean"}) {
+        auto const made = plan(fmt::format("  a: merge(select(ours, similarity, {}))\n", m));
+        for (auto const& [key, planned] : made.tasks())
+            if (as<work::Select>(planned)) keys.insert(key);
+    }
+    EXPECT_EQ(keys.size(), 3U * 2) << "on two targets";
+}
+
+TEST_F(Planning, RefusesRulesThatAreNotThereAndWeightsListedForOne) {
+    auto const refused = [&](std::string const& row, std::string const& what, std::string const& remedy) {
+        EXPECT_THAT([&] { plan("  a: " + row + "\n"); },
+                    ThrowsMessage<InputError>(AllOf(HasSubstr(what), HasSubstr("experiment.yaml:6:"))));
+        try {
+            plan("  a: " + row + "\n");
+        } catch (InputError const& error) {
+            EXPECT_THAT(error.remedy(), HasSubstr(remedy));
+        }
+    };
+    refused("merge(select(ours, similarity, gaps))", "'m' of 'select' is 'gaps'", "did you mean 'gap'?");
+    refused("merge(select(ours, similarity, m=4))", "m is 4, but the pool has 3 experts", "smaller m");
+    refused("merge(select(ours, similarity, mean), weights=[1, 2])", "weights are listed for a set whose size",
+            "weigh by metric or equal");
+    refused("merge(random(ours, mean))", "'m' of 'random' is a name ('mean')", "give a number");
+}
+
+TEST_F(Planning, SelectsByTheTypesOfTheTargetAndOfAnExpertsCorpora) {
+    auto made = plan("  a: merge(select(pool(biomedical, social_media), types, 1))\n");
+    // Two domains, two experts' types, and of each of two targets texts and types; nothing is sampled.
+    EXPECT_EQ(kinds(made), (std::map<std::string, int>{{"encode", 8}, {"select", 2}}));
+    auto const types_of = [&](work::Input const& input) {
+        return std::get<work::Types>(std::get<work::Encode>(made.task(input.key).task).of).texts;
+    };
+    for (auto const& [key, planned] : made.tasks()) {
+        auto const* const select = as<work::Select>(planned);
+        if (!select) continue;
+        using Texts = std::vector<std::string>;
+        EXPECT_EQ(types_of(*select->experts[0].type_centroid), (Texts{"chemical: a compound", "disease: an illness"}))
+            << "each once";
+        EXPECT_EQ(types_of(*select->experts[1].type_centroid), (Texts{"person: a human being"}));
+        bool const science = select->target == made.inputs().targets.at("science").texts;
+        EXPECT_EQ(types_of(*select->target_type_centroid),
+                  science ? (Texts{"chemical: a compound", "person: a human being"}) : Texts{"party: a party"});
+    }
+}
+
+TEST_F(Planning, SelectsBySimilarityAndTypesWithoutSampling) {
+    auto const made = plan("  a: merge(select(pool(biomedical, social_media), similarity_types, 1))\n");
+    EXPECT_EQ(kinds(made), (std::map<std::string, int>{{"encode", 8}, {"select", 2}}));
+}
+
+TEST_F(Planning, KeysOfTypesChangeWithTheirDefinitionsAndNotWithWhoseTheyAre) {
+    auto const keys = [&](std::string const& definition) {
+        auto const file = run();
+        write_atomically(folder / "experiment.yaml",
+                         "experiment: e\ntargets: [science]\nrows:\n  a: merge(select(pool(biomedical, social_media), "
+                         "types, 1))\n");
+        auto inputs = inputs_of(file);
+        inputs.types["broadtweet"] = {definition};
+        Plan const made{{load_experiment(folder / "experiment.yaml")}, file, inputs};
+        std::set<std::string> found;
+        for (auto const& [key, planned] : made.tasks()) {
+            auto const* const encode = as<work::Encode>(planned);
+            if (encode && std::holds_alternative<work::Types>(encode->of)) found.insert(key);
+        }
+        return found;
+    };
+    EXPECT_EQ(keys("person: a human being").size(), 3U);
+    EXPECT_NE(keys("person: somebody"), keys("person: a human being"));
+    EXPECT_EQ(keys("disease: an illness").size(), 3U);
+}
+
+TEST_F(Planning, RefusesToSelectByTypesThatAreNotKnown) {
+    EXPECT_THAT([&] { plan("  a: merge(select(ours, types, 1))\n"); },
+                ThrowsMessage<InputError>(HasSubstr("no types are known of stem")));
+}
+
 TEST_F(Planning, IntersectsSetsAndTakesTheFusedFirstForNone) {
     auto made = plan(
         "  both: merge(intersect(select(ours, similarity, 2), select(ours, sampling, 2)))\n  it: expert(ours, "
@@ -1095,11 +1204,13 @@ TEST_F(Planning, SelectsAmongMixedExperts) {
 
 /// Whose data sets have to be in the catalogue.
 Inputs inputs_of(RunFile const& run, corpus::Catalogue const& catalogue) {
-    return inputs_of(run, [&](auto const& dataset, auto const& split) {
+    auto inputs = inputs_of(run, [&](auto const& dataset, auto const& split) {
         auto const name = corpus::parse_slice(split).split;
         EXPECT_TRUE(catalogue.at(dataset).splits.contains(name)) << dataset << ":" << split;
         return dataset + split;
     });
+    for (auto const& [id, dataset] : catalogue.all()) inputs.types[id] = dataset.type_texts();
+    return inputs;
 }
 
 TEST_F(Planning, WarnsOfAMergeWhoseFactorsAreAddedUpWithWeightsFarAboveOne) {
@@ -1252,7 +1363,6 @@ TEST(PaperConfigurations, DecodeLittleMoreThanHalfOfWhatTheRowsAskFor) {
     EXPECT_GE(static_cast<double>(totals.sentences_asked) / static_cast<double>(totals.sentences_most), 1.8);
 }
 
-/// The quotas that Table 11's sizes follow from.
 TEST(PaperConfigurations, PlanWhatGoesBeyondThePaper) {
     fs::path const source = SAMNER_SOURCE_DIR;
     corpus::Catalogue const catalogue{{source / "configs/data"}};
@@ -1264,15 +1374,20 @@ TEST(PaperConfigurations, PlanWhatGoesBeyondThePaper) {
             rows[entry.path().stem()] = plan.cells().size() / run.targets.size();
             EXPECT_GT(plan.totals().open, 0) << entry.path();
         }
-        EXPECT_EQ(
-            rows,
-            (std::map<std::string, std::size_t>{
-                {"density", 9}, {"m1", 5}, {"methods", 14}, {"one_per_corpus", 8}, {"random", 13}, {"sentences", 4}}))
+        EXPECT_EQ(rows, (std::map<std::string, std::size_t>{{"adaptive_m", 7},
+                                                            {"density", 9},
+                                                            {"m1", 5},
+                                                            {"methods", 14},
+                                                            {"one_per_corpus", 8},
+                                                            {"random", 13},
+                                                            {"sentences", 4},
+                                                            {"types", 6}}))
             << name;
         EXPECT_EQ(load_experiments({source / "experiments/beyond.yaml"}).size(), rows.size());
     }
 }
 
+/// The quotas that Table 11's sizes follow from.
 TEST(PaperConfigurations, AskForThePapersSizes) {
     fs::path const source = SAMNER_SOURCE_DIR;
     auto const run = load_run_file(source / "configs/runs/paper-qwen2.5-7b.yaml", {});

@@ -36,5 +36,25 @@ TEST(Choose, TakesTheBestAndBreaksTiesBySimilarityThenName) {
     EXPECT_THROW(choose(names, metric, metric, 0), InputError);
 }
 
+TEST(BeforeGap, CutsAtTheLargestGapBetweenNeighbours) {
+    // Sorted 0.9 0.8 0.5 0.4: gaps 0.1 0.3 0.1.
+    EXPECT_EQ(before_gap(std::vector{0.5, 0.9, 0.4, 0.8}), 2U);
+    EXPECT_EQ(before_gap(std::vector{1.0, 0.0}), 1U);
+    EXPECT_EQ(before_gap(std::vector{0.0, 3.0, 3.0, 2.0}), 3U);
+    EXPECT_EQ(before_gap(std::vector{8.0, 4.0, 0.0}), 1U) << "of equal gaps the first";
+    EXPECT_EQ(before_gap(std::vector{-0.5}), 1U);
+    EXPECT_EQ(before_gap(std::vector{0.25, 0.25, 0.25}), 3U) << "nothing tells them apart";
+    EXPECT_THROW(before_gap({}), InputError);
+}
+
+TEST(AboveMean, CountsThoseAboveTheMeanOfThePool) {
+    EXPECT_EQ(above_mean(std::vector{0.5, 0.875, 0.25, 0.75}), 2U);  // 0.59375
+    EXPECT_EQ(above_mean(std::vector{1.0, 2.0, 3.0}), 1U) << "one that is the mean is not above it";
+    EXPECT_EQ(above_mean(std::vector{-1.0, -1.0, -4.0}), 2U);
+    EXPECT_EQ(above_mean(std::vector{0.5}), 1U);
+    EXPECT_EQ(above_mean(std::vector{0.1, 0.1, 0.1}), 3U) << "whatever their mean is rounded to";
+    EXPECT_THROW(above_mean({}), InputError);
+}
+
 }  // namespace
 }  // namespace samner::select

@@ -98,12 +98,12 @@ TEST(Fields, AreTheTaskWithEmptyOptionalsToo) {
 /// What may be missing: optionals, entries of maps, and members of a type with a form of its own.
 bool may_be_missing(std::string const& pointer) {
     for (auto const* own : {"/options/rank_pattern/", "/options/alpha_pattern/", "/settings/given/", "/prompt/parts/",
-                            "/metrics/", "/similarity/", "/sampling_f1/"}) {
+                            "/metrics/", "/similarity/", "/sampling_f1/", "/type_similarity/"}) {
         if (pointer.starts_with(own)) return true;
     }
     for (auto const* optional : {"/adapter", "/cluster", "/prompt/parts", "/predictions", "/pseudo_labels", "/mfu",
                                  "/target_texts", "/sampling", "/left_out", "/cut", "/statistics", "/sign_conflicts",
-                                 "/sparsity"}) {
+                                 "/sparsity", "/rule", "/type_centroid", "/target_type_centroid", "/type_similarity"}) {
         if (pointer.ends_with(optional)) return true;
     }
     return false;
@@ -159,7 +159,7 @@ std::string name_of(Json::json_pointer const& member) {
     static std::map<std::string, std::string> const own{
         {"labels", "a key is 7"},      {"adapter", "a key is 7"},         {"centroid", "a key is 7"},
         {"predictions", "a key is 7"}, {"target_centroid", "a key is 7"}, {"of", "'kind' is missing"},
-        {"given", "merge is no map"},
+        {"given", "merge is no map"},  {"type_centroid", "a key is 7"},   {"target_type_centroid", "a key is 7"},
     };
     auto const found = own.find(member.back());
     return found == own.end() ? member.back() : found->second;
@@ -349,6 +349,17 @@ TEST(Influence, OnTheKeyOfAPassHasNoFoldWithoutAnAdapterAndNoSlotsWhereTheyDoNot
 
 TEST(Influence, OnTheKeyOfASelectionHasAllButNamesOfSplitsAndFiles) {
     EXPECT_EQ(changes(a_selection()).of_no_influence, with({}, in_texts, "target."));
+}
+
+TEST(Influence, OnTheKeyOfASelectionByARuleHasNoNumber) {
+    EXPECT_EQ(changes(an_adaptive_selection()).of_no_influence, with({"m"}, in_texts, "target."));
+}
+
+TEST(Influence, OnTheKeyOfEncodedTypesHaveTheirTexts) {
+    auto const found = changes(an_encoding(some_types())).of_no_influence;
+    EXPECT_TRUE(found.contains("of.owner"));
+    EXPECT_FALSE(found.contains("of.texts.0"));
+    EXPECT_FALSE(found.contains("of.texts.more"));
 }
 
 TEST(Influence, OnTheKeyOfAMergeHaveTheSettingsOfItsMethod) {

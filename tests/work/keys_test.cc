@@ -123,6 +123,9 @@ TEST(Tasks, WaitForEveryInputOnceInTheOrderOfTheFields) {
     EXPECT_EQ(inputs_of(a_sampled_pass()), (std::vector{key_like('3'), key_like('1')}));
     EXPECT_EQ(inputs_of(a_selection()),
               (std::vector{key_like('4'), key_like('5'), key_like('6'), key_like('7'), key_like('1')}));
+    EXPECT_EQ(inputs_of(an_adaptive_selection()),
+              (std::vector{key_like('4'), key_like('a'), key_like('6'), key_like('b'), key_like('7'), key_like('1'),
+                           key_like('c')}));
     auto twice = a_merge(merge::Method::ties);
     twice.adapters = {{key_like('8')}, {key_like('8')}};
     EXPECT_EQ(inputs_of(twice), std::vector{key_like('8')});
@@ -132,6 +135,8 @@ TEST(Tasks, HaveLabelsWidthsAndSizes) {
     EXPECT_EQ(label_of(a_training()), "train stem[4]+news");
     EXPECT_EQ(label_of(a_selection()),
               "select for science+texts (cluster 3) (shard 2) (sentence of trial 4) (sample of 5) by fused");
+    EXPECT_THAT(label_of(an_adaptive_selection()), testing::EndsWith("by similarity_types, as many as the mean says"));
+    EXPECT_EQ(label_of(an_encoding(some_types())), "encode types of science");
     EXPECT_EQ(label_of(a_whole_pass()), "infer stem on science, answer 3");
     EXPECT_EQ(label_of(a_merge(merge::Method::ties)), "merge stem+news");
     EXPECT_EQ(label_of(an_encoding(a_recipe())), "encode stem[4]+news");

@@ -90,7 +90,7 @@ inline Cluster a_splitting() {
     return task;
 }
 
-inline Encode an_encoding(std::variant<Recipe, Texts> of) {
+inline Encode an_encoding(std::variant<Recipe, Texts, Types> of) {
     return {"encoder", std::move(of), on_a_device(), 7};
 }
 
@@ -129,6 +129,23 @@ inline Select a_selection() {
             some_texts()};
 }
 
+/// By the types, with a rule in place of m.
+inline Select an_adaptive_selection() {
+    Select task{
+        Metric::similarity_types,
+        2,
+        {{"stem", {key_like('4')}, {}, Input{key_like('a')}}, {"news", {key_like('6')}, {}, Input{key_like('b')}}},
+        {key_like('7')},
+        some_texts()};
+    task.rule = Rule::mean;
+    task.target_type_centroid = Input{key_like('c')};
+    return task;
+}
+
+inline Types some_types() {
+    return {"science", {"person: a human being", "river"}};
+}
+
 inline Merge a_merge(merge::Method method) {
     return {{{key_like('8')}, {key_like('9')}}, {1.5, 0.5}, {method, 3, merge_settings()}, {"stem", "news"}, 30};
 }
@@ -140,9 +157,10 @@ inline std::vector<Task> sample_tasks() {
             a_splitting(),
             an_encoding(a_recipe()),
             an_encoding(some_texts()),
+            an_encoding(some_types()),
             a_sampled_pass(),
             a_whole_pass(),
-            a_selection(),
+            an_adaptive_selection(),
             a_merge(merge::Method::dare_linear)};
 }
 
@@ -156,7 +174,8 @@ inline std::vector<Result> sample_results() {
                       {{"stem", 0.5}, {"news", 0.25}},
                       {{"stem", 0.75}, {"news", 0.125}},
                       {{"stem", 0.0625}},
-                      Selection::PseudoLabels{10, 20}},
+                      Selection::PseudoLabels{10, 20},
+                      {{{"stem", 0.03125}}}},
             Merged{2, MergeStatistics{{1, 2}, {{1, 0.5}, {0.5, 1}}, 1.5, 0.25, 0.125, {0.5, 0.75}}}};
 }
 
