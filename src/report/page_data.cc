@@ -110,7 +110,7 @@ Json json_of(Grid const& grid) {
 }
 
 Json json_of(SelectionView const& selection) {
-    auto const& [task, result, targets, repeats, sampled] = selection;
+    auto const& [task, result, targets, repeats, sampled, against_gold] = selection;
     auto candidates = Json::array();
     for (auto const& candidate : task.experts) {
         candidates.push_back({{"expert", candidate.name},
@@ -123,11 +123,16 @@ Json json_of(SelectionView const& selection) {
               {"targets", targets},
               {"repeats", repeats},
               {"metric", name_of_value(task.metric)},
-              {"m", task.m},
+              {"m", result.chosen.size()},
+              {"rule", task.rule ? Json(name_of_value(*task.rule)) : Json{}},
               {"k", sampled ? Json(*sampled) : Json{}},
               {"labels", nullptr},
               {"candidates", std::move(candidates)}};
     if (result.pseudo_labels) json["labels"] = result.pseudo_labels->mentions;
+    if (against_gold)
+        json["labels_against_gold"] = {{"tp", against_gold->true_positive},
+                                       {"fp", against_gold->false_positive},
+                                       {"fn", against_gold->false_negative}};
     return json;
 }
 

@@ -108,17 +108,41 @@ store::Table selection_table(View const& view) {
     auto const number = [&](std::map<std::string, double> work::Selection::*values) {
         return of([&](Line const& line) { return value_or_missing(line.selection.result.*values, line.expert); });
     };
-    return {"selection",
-            {{"dataset", "", "target data set", of([](Line const& line) { return line.selection.task.target.name(); })},
-             {"strategy", "", "similarity, sampling or fused",
-              of([](Line const& line) { return std::string{name_of_value(line.selection.task.metric)}; })},
-             {"expert", "", "candidate", of([](Line const& line) { return line.expert; })},
-             {"similarity", "1", "cosine of the domain embeddings", number(&work::Selection::similarity)},
-             {"sampling_f1", "1", "micro-F1 against the pseudo-labels; NaN: not evaluated",
-              number(&work::Selection::sampling_f1)},
-             {"metric", "1", "what the choice went by", number(&work::Selection::metrics)},
-             {"chosen", "1", "rank among the chosen, from 1; 0: not chosen",
-              of([](Line const& line) { return line.selection.result.rank_of(line.expert); })}}};
+    auto const of_labels = [&](std::int64_t score::Counts::*member) {
+        return of([&](Line const& line) {
+            auto const& labels = line.selection.labels;
+            return labels ? static_cast<double>((*labels).*member) : missing;
+        });
+    };
+    return {
+        "selection",
+        {{"dataset", "", "target data set", of([](Line const& line) { return line.selection.task.target.name(); })},
+         {"strategy", "", "similarity, sampling, fused, types or similarity_types",
+          of([](Line const& line) { return std::string{name_of_value(line.selection.task.metric)}; })},
+         {"expert", "", "candidate", of([](Line const& line) { return line.expert; })},
+         {"similarity", "1", "cosine of the domain embeddings", number(&work::Selection::similarity)},
+         {"sampling_f1", "1", "micro-F1 against the pseudo-labels; NaN: not evaluated",
+          number(&work::Selection::sampling_f1)},
+         {"type_similarity", "1", "cosine of the types' embeddings; NaN: not asked", of([](Line const& line) {
+              auto const& values = line.selection.result.type_similarity;
+              return values ? value_or_missing(*values, line.expert) : missing;
+          })},
+         {"metric", "1", "what the choice went by", number(&work::Selection::metrics)},
+         {"chosen", "1", "rank among the chosen, from 1; 0: not chosen",
+          of([](Line const& line) { return line.selection.result.rank_of(line.expert); })},
+         {"m", "experts", "chosen ones", of([](Line const& line) { return std::ssize(line.selection.result.chosen); })},
+         {"rule", "", "what said how many; empty: a number", of([](Line const& line) {
+              auto const& rule = line.selection.task.rule;
+              return std::string{rule ? name_of_value(*rule) : ""};
+          })},
+         {"k", "sentences", "that are sampled; 0: none",
+          of([](Line const& line) { return line.selection.sampled.value_or(0); })},
+         {"label_tp", "mentions",
+          "pseudo-labels that the gold of the sampled sentences has; NaN: no sampling evaluation",
+          of_labels(&score::Counts::true_positive)},
+         {"label_fp", "mentions", "pseudo-labels that it does not have", of_labels(&score::Counts::false_positive)},
+         {"label_fn", "mentions", "gold mentions that are no pseudo-labels",
+          of_labels(&score::Counts::false_negative)}}};
 }
 
 store::Table cost_table(View const& view) {

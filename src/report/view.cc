@@ -58,6 +58,29 @@ public:
         return scored;
     }
 
+    /// The pseudo-labels of a sampling evaluation, voted anew, against gold.
+    std::optional<score::Counts> labels_against_gold(work::Select const& task) {
+        std::vector<std::vector<score::Mentions>> votes;
+        work::Texts const* texts = nullptr;
+        try {
+            for (auto const& candidate : task.experts) {
+                if (!candidate.predictions) return std::nullopt;
+                auto const& key = candidate.predictions->key;
+                votes.push_back(work::read_mentions(artifacts_.path(key)));
+                texts = &std::get<work::Infer>(plan_.task(key).task).texts;
+            }
+            if (!texts) return std::nullopt;
+            std::vector<score::Mentions> gold;
+            auto const clusters = [this](work::Input const& input) { return labels(input.key); };
+            for (auto const& [sentence, dataset] : reader_.read(*texts, clusters))
+                gold.push_back(prompt::gold(*sentence, *dataset));
+            return score::count(gold, score::majority_votes(votes, reader_.type_names(task.target)));
+        } catch (std::exception const& error) {
+            spdlog::warn("no count of the pseudo-labels for {} against gold: {}", task.target.name(), describe(error));
+            return std::nullopt;
+        }
+    }
+
     /// What was read, in the order in which cells ask for it.
     std::vector<TargetView> take_targets() {
         std::vector<TargetView> views;
@@ -455,7 +478,8 @@ View view_of(plan::Plan const& plan, Records const& records, store::Artifacts co
     view.experts = experts_of(plan);
     view.data = shown_data(plan, descriptions, data_root);
     for_each_done<work::Select>(plan, records, [&](auto const& task, auto const& result, auto const& record) {
-        view.selections.push_back(selection_of(plan, record.key, task, result));
+        auto& selection = view.selections.emplace_back(selection_of(plan, record.key, task, result));
+        selection.labels = scorer.labels_against_gold(task);
     });
     for_each_done<work::Merge>(plan, records, [&](auto const& task, auto const& result, auto const& record) {
         view.merges.push_back({task, result, cells_with(plan, record.key)});

@@ -111,6 +111,9 @@ struct SelectionView {
     std::set<std::string> targets = {};        ///< names of those that it was made for
     std::set<std::int64_t> repeats = {};       ///< labels of those that use it
     std::optional<std::int64_t> sampled = {};  ///< sentences of the sampling evaluation; nothing without one
+    /// Its pseudo-labels against the gold of the same sentences, which no selection sees. Nothing without a sampling
+    /// evaluation, and where its predictions cannot be read.
+    std::optional<score::Counts> labels = {};
 };
 
 /// An expert by itself on a target.

@@ -284,17 +284,18 @@ TEST_F(Report, WritesTheColumnsOfItsTables) {
     auto const results = tables_of(view(four_rows_done()));
     std::map<std::string, std::vector<std::string>> names;
     for (auto const& table : results.tables) names[table.group] = names_of(table);
-    EXPECT_EQ(names,
-              (std::map<std::string, std::vector<std::string>>{
-                  {"cells", {"experiment", "base",    "system",      "target",     "trial",     "status",
-                             "metric",     "seed",    "tp",          "fp",         "fn",        "f1",
-                             "low",        "high",    "sentences",   "unparsable", "truncated", "tokens_in",
-                             "tokens_out", "seconds", "predictions", "selections"}},
-                  {"experts", {"expert", "key", "seed", "step", "loss", "grad_norm", "lr", "tokens", "seconds"}},
-                  {"selection", {"dataset", "strategy", "expert", "similarity", "sampling_f1", "metric", "chosen"}},
-                  {"cost", {"key", "kind", "seconds", "rank"}},
-                  {"repeats", {"repeat", "train", "sample", "merge", "cluster"}},
-                  {"resources", {"quantity", "formula", "measured", "units"}}}));
+    EXPECT_EQ(names, (std::map<std::string, std::vector<std::string>>{
+                         {"cells", {"experiment", "base",    "system",      "target",     "trial",     "status",
+                                    "metric",     "seed",    "tp",          "fp",         "fn",        "f1",
+                                    "low",        "high",    "sentences",   "unparsable", "truncated", "tokens_in",
+                                    "tokens_out", "seconds", "predictions", "selections"}},
+                         {"experts", {"expert", "key", "seed", "step", "loss", "grad_norm", "lr", "tokens", "seconds"}},
+                         {"selection",
+                          {"dataset", "strategy", "expert", "similarity", "sampling_f1", "type_similarity", "metric",
+                           "chosen", "m", "rule", "k", "label_tp", "label_fp", "label_fn"}},
+                         {"cost", {"key", "kind", "seconds", "rank"}},
+                         {"repeats", {"repeat", "train", "sample", "merge", "cluster"}},
+                         {"resources", {"quantity", "formula", "measured", "units"}}}));
     EXPECT_THAT(results.provenance, ElementsAre(std::pair{"config", "rows: <b>\n"}, std::pair{"program", "samner"},
                                                 std::pair{"host", "here"}));
     auto const path = folder / "results.h5";
@@ -318,6 +319,10 @@ TEST_F(Report, WritesTheColumnsOfItsTables) {
     EXPECT_THAT(store::read_double(path, "/selection/metric"), ElementsAre(0.25, 0.5));
     EXPECT_THAT(store::read_double(path, "/selection/sampling_f1"), ElementsAre(testing::IsNan(), testing::IsNan()));
     EXPECT_THAT(store::read_int64(path, "/selection/chosen"), ElementsAre(0, 1));
+    EXPECT_THAT(store::read_int64(path, "/selection/m"), ElementsAre(1, 1));
+    EXPECT_THAT(store::read_strings(path, "/selection/rule"), ElementsAre("", ""));
+    EXPECT_THAT(store::read_int64(path, "/selection/k"), ElementsAre(0, 0));
+    EXPECT_THAT(store::read_double(path, "/selection/label_tp"), ElementsAre(testing::IsNan(), testing::IsNan()));
     EXPECT_THAT(store::read_int64(path, "/cost/rank"), testing::AllOf(testing::SizeIs(6), testing::Each(3)));
 }
 
@@ -411,6 +416,49 @@ TEST_F(Report, TellsThePageWhatRowsAre) {
                             HasSubstr("select(pool=pool(north, south), metric=similarity, m=1")));
     EXPECT_EQ(grid["values"][1][0]["tp"], 2);
     EXPECT_LT(grid["values"][1][0]["low"], 2.0 / 3);
+}
+
+TEST_F(Report, HoldsPseudoLabelsAgainstTheGoldOfTheSampledSentences) {
+    auto made = plan("  sel: merge(select(ours, sampling, 1, k=4))\n");
+    // Gold of a: rome; ada; nothing; oslo and bob. Two voters: what one of them names is a label, and of a text with
+    // two types the first of the target's.
+    Lists const north{{place("rome")}, {person("ada")}, {}, {place("bob")}};
+    Lists const south{{place("rome")}, {}, {place("nothing")}, {person("bob")}};
+    for (auto const& key : keys_of<work::Select>(made)) {
+        auto const& task = std::get<work::Select>(made.task(key).task);
+        if (task.target != made.inputs().targets.at("a").texts) continue;
+        predict(made, task.experts[0].predictions->key, north);
+        predict(made, task.experts[1].predictions->key, south);
+        done(made, key, work::Selection{{"south"}, {{"north", 0.25}, {"south", 0.5}}});
+    }
+    auto const found = view(made);
+    ASSERT_EQ(found.selections.size(), 1U);
+    // Labels: rome, ada, nothing and bob as a place. Right: rome and ada. Missed: oslo and bob as a person.
+    EXPECT_EQ(found.selections[0].labels, (score::Counts{2, 2, 2}));
+    EXPECT_EQ(data_of(found)["selections"][0]["labels_against_gold"], (Json{{"tp", 2}, {"fp", 2}, {"fn", 2}}));
+    auto const path = folder / "results.h5";
+    store::write_results(path, tables_of(found));
+    EXPECT_THAT(store::read_double(path, "/selection/label_tp"), ElementsAre(2, 2));
+    EXPECT_THAT(store::read_double(path, "/selection/label_fp"), ElementsAre(2, 2));
+    EXPECT_THAT(store::read_double(path, "/selection/label_fn"), ElementsAre(2, 2));
+    EXPECT_THAT(store::read_int64(path, "/selection/k"), ElementsAre(4, 4));
+}
+
+TEST_F(Report, HasNoPseudoLabelsAgainstGoldWhereTheVotesAreNotThere) {
+    auto made = plan("  sel: merge(select(ours, sampling, 1, k=4))\n");
+    done(made, keys_of<work::Select>(made).front(), work::Selection{{"south"}, {{"north", 0.25}, {"south", 0.5}}});
+    auto const found = view(made);
+    ASSERT_EQ(found.selections.size(), 1U);
+    EXPECT_FALSE(found.selections[0].labels);
+}
+
+TEST_F(Report, TellsHowManyExpertsARuleHasChosen) {
+    auto made = plan("  sel: merge(select(ours, similarity, gap))\n");
+    for (auto const& key : keys_of<work::Select>(made))
+        done(made, key, work::Selection{{"south"}, {{"north", 0.25}, {"south", 0.5}}});
+    auto const found = view(made);
+    EXPECT_EQ(data_of(found)["selections"][0]["m"], 1);
+    EXPECT_EQ(data_of(found)["selections"][0]["rule"], "gap");
 }
 
 TEST_F(Report, TellsThePageForWhichTargetsExpertsWereChosen) {
