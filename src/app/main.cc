@@ -80,6 +80,7 @@ int run(int argc, char** argv) {
     ExitCode code = ExitCode::done;
     add_run_verbs(app, code);
     add_view_verbs(app);
+    add_compare_verb(app);
     add_gc_verb(app);
     add_engine_verbs(app, code);
     add_predict_verbs(app);

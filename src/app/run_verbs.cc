@@ -417,10 +417,6 @@ void add_run_verbs(CLI::App& app, ExitCode& code) {
     plan->add_option("--why", options->why, "key of a task, or its beginning: say why it is not done");
     plan->add_flag("--json", options->json, "one JSON document");
     plan->callback([options] { plan_verb(*options); });
-
-    auto* const compare = app.add_subcommand("compare", "(not there yet)");
-    compare->allow_extras();
-    compare->callback([] { throw InputError{"samner compare is not there yet"}; });
 }
 
 }  // namespace samner::app

@@ -7,7 +7,8 @@
 namespace samner::app {
 
 /// Each adds its verbs to the command line; they run while it is parsed, and throw what goes wrong.
-void add_run_verbs(CLI::App& app, ExitCode& code);  ///< run, plan, compare
+void add_run_verbs(CLI::App& app, ExitCode& code);  ///< run, plan
+void add_compare_verb(CLI::App& app);
 void add_gc_verb(CLI::App& app);
 void add_view_verbs(CLI::App& app);                    ///< report, show, status
 void add_engine_verbs(CLI::App& app, ExitCode& code);  ///< train, generate, encode

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "app/present.h"
 #include "app/run_folder.h"
 #include "app/run_status.h"
 #include "app/verbs.h"
@@ -19,62 +20,12 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/stop.h"
-#include "plan/run_file.h"
 #include "report/text.h"
-#include "task/inputs.h"
 
 namespace samner::app {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A run folder's plan with what is done, from its frozen configuration.
-plan::Plan plan_of(fs::path const& folder, report::Records& records, store::Artifacts const& artifacts) {
-    auto frozen = plan::load_frozen(folder / "experiment.yaml");
-    auto inputs = task::examine_inputs(frozen.experiments, frozen.run);
-    if (frozen.arithmetic) {  // that of the run, wherever it is looked at
-        inputs.arithmetic = frozen.arithmetic->model;
-        inputs.of_encoder = frozen.arithmetic->encoder;
-    }
-    plan::Plan plan{frozen.experiments, frozen.run, inputs};
-    settle_known(plan, records, {.artifacts = artifacts, .from_store = false});
-    return plan;
-}
-
-/// What the last session of a run recorded of itself; empty for a journal from before it was.
-Provenance provenance_in(store::Replay const& replay) {
-    Provenance provenance;
-    for (auto const& record : replay.records) {
-        if (record.value("kind", Json{}) != "provenance") continue;
-        provenance.clear();
-        auto const told = record.value("provenance", Json::object());
-        for (auto const& [name, text] : told.items())
-            provenance.emplace_back(name, text.is_string() ? text.get<std::string>() : text.dump());
-    }
-    return provenance;
-}
-
-/// A run folder as its journal and its experiment say.
-struct Present {
-    explicit Present(fs::path const& folder)
-        : replay{checked(folder)},
-          records{work::task_records(replay.records)},
-          artifacts{folder / "artifacts"},
-          plan{plan_of(folder, records, artifacts)} {}
-
-    store::Replay replay;
-    report::Records records;
-    store::Artifacts artifacts;
-    plan::Plan plan;
-
-private:
-    static store::Replay checked(fs::path const& folder) {
-        if (!fs::exists(folder / "experiment.yaml"))
-            throw InputError{fmt::format("'{}' is no run folder: it has no experiment.yaml", folder.string())};
-        check_store(folder, {});
-        return read_journal(folder);
-    }
-};
 
 void report_verb(fs::path const& folder, fs::path const& out) {
     Present const run{folder};
@@ -120,9 +71,7 @@ std::string numbers_of(report::ScoredCell const& scored) {
 /// Prints what the cells of a row are made of. @param row  [EXPERIMENT/]ROW @param target  empty: all
 void show_verb(fs::path const& folder, std::string const& row, std::string const& target) {
     Present const run{folder};
-    auto const& file = run.plan.run();
-    auto const view = report::view_of(run.plan, run.records, run.artifacts,
-                                      {file.datasets.begin(), file.datasets.end()}, file.data, {}, {});
+    auto const view = run.view();
     std::vector<std::string> known;
     bool found = false;
     for (auto const& experiment : run.plan.experiments()) {

@@ -10,16 +10,6 @@
 #include "core/error.h"
 
 namespace samner::app {
-namespace {
-
-/// A path of a flattened document, as people write it: recipe.seed.
-std::string dotted(std::string const& path) {
-    std::string text = path.substr(path.starts_with("/of/") ? 4 : 1);
-    std::ranges::replace(text, '/', '.');
-    return text;
-}
-
-}  // namespace
 
 Why::Why(plan::Plan const& plan, report::Records const& records, store::Artifacts const* artifacts)
     : plan_{plan}, records_{records} {
@@ -69,7 +59,7 @@ std::string Why::reason_of(std::string const& key) const {
     auto const nearest = nearest_to(task);
     if (!nearest.task) return "is the first of its kind";
     std::vector<std::string> names;
-    for (auto const& path : nearest.differing) names.push_back(dotted(path));
+    for (auto const& path : nearest.differing) names.push_back(work::member_name(path));
     constexpr std::size_t shown = 4;
     return fmt::format("is new: differs from what is there in {}", fmt::join(first_of(std::move(names), shown), ", "));
 }
@@ -105,7 +95,7 @@ std::string Why::text_of(std::string const& beginning) const {
     text += fmt::format("  nearest that is there: {} {:.12}; what differs (there, here):\n", nearest.task->label,
                         nearest.task->key);
     for (auto const& path : nearest.differing) {
-        text += fmt::format("    {}: {}, {}\n", dotted(path), value_text(nearest.task->identity, path),
+        text += fmt::format("    {}: {}, {}\n", work::member_name(path), value_text(nearest.task->identity, path),
                             value_text(identity, path));
     }
     return text;

@@ -496,14 +496,28 @@ Frozen load_frozen(std::filesystem::path const& path) {
     return result;
 }
 
-std::vector<std::string> differences(std::string const& frozen, std::string const& other) {
+std::vector<SettingDifference> setting_differences(std::string const& frozen, std::string const& other) {
     auto const settings = [](std::string const& text) {
         auto flat = Json::object();
         flatten(to_json(parse_yaml(text, "frozen configuration")), "", flat);
         return flat;
     };
+    auto const first = settings(frozen);
+    auto const second = settings(other);
+    std::vector<SettingDifference> found;
+    for (auto& name : differing_members(first, second)) {
+        auto one = first.value(name, std::string{});
+        auto another = second.value(name, std::string{});
+        found.push_back({std::move(name), std::move(one), std::move(another)});
+    }
+    return found;
+}
+
+std::vector<std::string> differences(std::string const& frozen, std::string const& other) {
+    std::vector<std::string> names;
+    for (auto& difference : setting_differences(frozen, other)) names.push_back(std::move(difference.name));
     constexpr std::size_t shown = 5;
-    return first_of(differing_members(settings(frozen), settings(other)), shown);
+    return first_of(std::move(names), shown);
 }
 
 Named names_in(std::vector<Experiment> const& experiments) {

@@ -269,7 +269,15 @@ struct Frozen {
 };
 Frozen load_frozen(std::filesystem::path const& path);
 
-/// Names of the settings in which two frozen texts differ; of more than five the first ones, and how many more.
+/// A setting in which two frozen texts differ. Its values are JSON; empty where a text has no such setting.
+struct SettingDifference {
+    std::string name;
+    std::string one;
+    std::string other;
+};
+std::vector<SettingDifference> setting_differences(std::string const& frozen, std::string const& other);
+
+/// Names of these settings; of more than five the first ones, and how many more.
 std::vector<std::string> differences(std::string const& frozen, std::string const& other);
 
 /// The experts and targets of a run file that experiments name.

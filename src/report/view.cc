@@ -38,6 +38,7 @@ public:
         try {
             auto predicted = work::evaluate(cell.answer, evidence(target));
             auto const begin = cell.source ? target.begins.at(*cell.source) : 0;
+            scored.first = begin;
             auto const end = cell.source ? target.begins.at(*cell.source + 1) : target.gold.size();
             for (auto i = begin; i < end; ++i) {
                 scored.by_sentence.push_back(score::count(target.gold[i], predicted[i]));

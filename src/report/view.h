@@ -61,7 +61,8 @@ struct ScoredCell {
     plan::Cell cell;                         ///< failed also where its stored predictions could not be read
     std::optional<std::size_t> target = {};  ///< place in View::targets; nothing while the cell is not done
     score::Counts counts = {};
-    std::vector<score::Counts> by_sentence = {};  ///< in the order of the target
+    std::size_t first = 0;                        ///< of its sentences, the place in the target
+    std::vector<score::Counts> by_sentence = {};  ///< from there on, in the order of the target
     std::vector<std::int32_t> answers = {};       ///< likewise, places in SentenceView::answers
     std::int64_t sentences = 0;
     std::optional<score::Interval> interval = {};  ///< of f1, as Value::interval; nothing unless the cell is done

@@ -37,6 +37,12 @@ Json identity_of(Task const& task) {
         task);
 }
 
+std::string member_name(std::string const& path) {
+    std::string name = path.substr(path.starts_with("/of/") ? 4 : 1);
+    std::ranges::replace(name, '/', '.');
+    return name;
+}
+
 std::string key_of_task(Task const& task) {
     return sha256(canonical(identity_of(task)));
 }

@@ -34,6 +34,9 @@ std::string_view kind_of(Task const& task);
 /// of what computes with floating point models (`numerics`). Other tasks inherit it through their inputs.
 Json identity_of(Task const& task);
 
+/// A path of a flattened identity, as people write it: `/of/options/seed` is options.seed.
+std::string member_name(std::string const& path);
+
 /// SHA-256 over that, as 64 lower-case hex digits.
 std::string key_of_task(Task const& task);
 

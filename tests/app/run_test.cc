@@ -265,6 +265,57 @@ TEST_F(TinyRun, ShowsWhatACellIsMadeOf) {
     EXPECT_THAT(unknown.output, HasSubstr("did you mean sam?"));
 }
 
+TEST_F(TinyRun, IsComparedRowByRowAndWithOthers) {
+    auto const run = reference().string();
+    auto const compared = [](std::string const& words) {
+        auto const result = samner_command("compare " + words);
+        EXPECT_EQ(result.code, 0) << result.output;
+        return result.output;
+    };
+    EXPECT_THAT(compared(fmt::format("{0}#sam {0}#tiny/base", run)),
+                AllOf(HasSubstr("tiny/sam: union(merge("), HasSubstr("museum"), HasSubstr("mean")));
+    auto const rows = parse_json(compared(fmt::format("{0}#tiny/sam {0}#base --json --seed 3", run)), "rows");
+    EXPECT_EQ(rows["seed"], 3);
+    EXPECT_EQ(rows["left_out"], Json::array());
+    ASSERT_EQ(rows["targets"].size(), 2U);
+    auto const& museum = rows["targets"][0]["target"] == "museum" ? rows["targets"][0] : rows["targets"][1];
+    EXPECT_EQ(museum["sentences"], 24);
+    EXPECT_EQ(museum["a"]["tp"], 22);
+    EXPECT_EQ(museum["a"]["fp"], 20);
+    EXPECT_DOUBLE_EQ(museum["difference"], museum["a"]["f1"].get<double>() - museum["b"]["f1"].get<double>());
+    EXPECT_LE(museum["low"], museum["difference"]);
+    EXPECT_GE(museum["high"], museum["difference"]);
+
+    // A copy is the same run, but for a result that its journal has otherwise.
+    auto const copy = *folder / "compared";
+    fs::copy(reference(), copy, fs::copy_options::recursive);
+    auto const both = fmt::format("{} {}", run, copy.string());
+    auto same = parse_json(compared(both + " --json"), "runs");
+    for (auto const* list : {"settings", "other_results", "reasons"}) EXPECT_EQ(same[list], Json::array()) << list;
+    for (auto const& row : same["rows"]["both"]) EXPECT_EQ(row["difference"], 0) << row;
+    std::int64_t equal = 0;
+    for (auto const& kind : same["tasks"]) equal += kind["equal"].get<std::int64_t>();
+    EXPECT_EQ(equal, 39);
+    EXPECT_THAT(compared(both), HasSubstr("no setting differs"));
+
+    auto text = read_text(copy / "experiment.yaml");
+    auto const density = text.find("density: 0.5");
+    ASSERT_NE(density, std::string::npos);
+    write_atomically(copy / "experiment.yaml", text.replace(density, 12, "density: 0.3"));
+    auto const changed = compared(both);
+    EXPECT_THAT(changed, AllOf(HasSubstr("run.merge.density: 0.5, 0.3"), HasSubstr("density (0.5, 0.3)"),
+                               HasSubstr("only what they read differs (adapter)"), HasSubstr("pending in b")));
+
+    for (auto const& [words, what] : {std::pair{fmt::format("{0}#smm {0}#base", run), "did you mean sam?"},
+                                      {fmt::format("{0} {0}x", run), "no run"},
+                                      {fmt::format("{0} {0}#sam", run), "name a row of both"},
+                                      {fmt::format("{0}# {0}#sam", run), "no row"}}) {
+        auto const refused = samner_command("compare " + words);
+        EXPECT_EQ(refused.code, 2) << refused.output;
+        EXPECT_THAT(refused.output, HasSubstr(what));
+    }
+}
+
 TEST_F(TinyRun, WithADamagedJournalIsWarnedOfAndWithoutOneThatCanBeReadKeepsItsResults) {
     auto const run = *folder / "damaged";
     fs::copy(reference(), run, fs::copy_options::recursive);
