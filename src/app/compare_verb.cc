@@ -376,7 +376,7 @@ void compare_verb(Options const& options) {
 
 void add_compare_verb(CLI::App& app) {
     auto options = std::make_shared<Options>();
-    auto* const verb = app.add_subcommand("compare", "What differs between two runs, or between two rows and how surely");
+    auto* const verb = app.add_subcommand("compare", "What differs between two runs or rows, and how surely");
     verb->add_option("A", options->a, "run folder, or a row of it: RUN#[EXPERIMENT/]ROW")->required();
     verb->add_option("B", options->b, "what to compare with, likewise")->required();
     verb->add_option("--seed", options->bootstrap.seed, "of the bootstrap of rows")->capture_default_str();

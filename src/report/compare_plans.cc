@@ -83,11 +83,67 @@ work::Task const* task_of(plan::Plan const& plan, Json const* value) {
     return found == plan.tasks().end() ? nullptr : &found->second.task;
 }
 
-/// Whether two values are keys of tasks with one label: what differs is then said of those.
-bool reads_alike(plan::Plan const& a, Json const* of_a, plan::Plan const& b, Json const* of_b) {
-    auto const* const task_a = task_of(a, of_a);
-    auto const* const task_b = task_of(b, of_b);
-    return task_a && task_b && work::label_of(*task_a) == work::label_of(*task_b);
+/// A member's name without the places in lists: texts.sources.0.sha256 is texts.sources.sha256.
+std::string without_places(std::string const& name) {
+    std::string text;
+    std::size_t at = 0;
+    while (at <= name.size()) {
+        auto const end = std::min(name.find('.', at), name.size());
+        auto const part = name.substr(at, end - at);
+        bool const place = !part.empty() && std::ranges::all_of(part, [](char c) { return c >= '0' && c <= '9'; });
+        if (!place) text += (text.empty() ? "" : ".") + part;
+        at = end + 1;
+    }
+    return text;
+}
+
+std::string text_of(plan::Plan const& plan, Json const* value) {
+    if (!value || value->is_null()) return "nothing";
+    if (auto const* const task = task_of(plan, value)) return work::label_of(*task);
+    if (!value->is_string()) return value->dump();
+    auto const text = value->get<std::string>();
+    constexpr std::size_t hash = 64;
+    constexpr std::size_t shown = 12;
+    return text.size() == hash ? text.substr(0, shown) : text;
+}
+
+/// In what a task of one run differs from one of the other. What they read is told apart by its labels, in whatever
+/// order: other tasks with equal labels have a reason of their own. @param paths  in their identities
+Reason reason_of(plan::Plan const& a, Json const& in_a, plan::Plan const& b, Json const& in_b,
+                 std::vector<std::string> const& paths) {
+    Reason reason;
+    std::map<std::string, std::vector<std::pair<std::string, std::string>>> members;
+    struct Read {
+        std::vector<std::string> a, b;  ///< labels
+    };
+    std::map<std::string, Read> reads;
+    for (auto const& path : paths) {
+        auto const name = without_places(work::member_name(path));
+        auto const* const of_a = value_at(in_a, path);
+        auto const* const of_b = value_at(in_b, path);
+        if (!task_of(a, of_a) && !task_of(b, of_b)) {
+            members[name].emplace_back(text_of(a, of_a), text_of(b, of_b));
+            continue;
+        }
+        if (of_a && !of_a->is_null()) reads[name].a.push_back(text_of(a, of_a));
+        if (of_b && !of_b->is_null()) reads[name].b.push_back(text_of(b, of_b));
+    }
+    for (auto& [name, read] : reads) {
+        std::erase_if(read.a, [&labels = read.b](std::string const& label) {
+            auto const found = std::ranges::find(labels, label);
+            if (found == labels.end()) return false;
+            labels.erase(found);
+            return true;
+        });
+        if (read.a.empty() && read.b.empty()) reason.reads.insert(name);
+        for (std::size_t i = 0; i < std::max(read.a.size(), read.b.size()); ++i) {
+            members[name].emplace_back(i < read.a.size() ? read.a[i] : "nothing",
+                                       i < read.b.size() ? read.b[i] : "nothing");
+        }
+    }
+    for (auto& [name, values] : members) reason.members.push_back({name, std::move(values)});
+    if (!reason.members.empty()) reason.reads.clear();
+    return reason;
 }
 
 /// The candidates of a kind, found by label, place and target.
@@ -105,7 +161,7 @@ public:
     struct Nearest {
         Candidate const* task = nullptr;
         std::vector<std::string> differing;  ///< paths
-        std::ptrdiff_t own = 0;              ///< of these, that do not name what the tasks read
+        std::size_t own = 0;                 ///< of these, that do not name what the tasks read
     };
     /// Of the candidates with the label of a task, else on a place of it, else on a target of it, else of all, the one
     /// that differs in the fewest parts.
@@ -120,10 +176,8 @@ public:
             for (auto const* const candidate : some) {
                 if (!seen.insert(candidate).second) continue;
                 Nearest found{candidate, differing_members(task.identity, candidate->identity)};
-                found.own = std::ranges::count_if(found.differing, [&](std::string const& path) {
-                    return !reads_alike(plan, value_at(task.identity, path), plan_,
-                                        value_at(candidate->identity, path));
-                });
+                auto const reason = reason_of(plan, task.identity, plan_, candidate->identity, found.differing);
+                for (auto const& member : reason.members) found.own += member.values.size();
                 if (!nearest.task || rank(found) < rank(nearest)) nearest = std::move(found);
             }
         };
@@ -151,50 +205,6 @@ private:
     Lists by_place_;
     Lists by_target_;
 };
-
-/// A member's name without the places in lists: texts.sources.0.sha256 is texts.sources.sha256.
-std::string without_places(std::string const& name) {
-    std::string text;
-    std::size_t at = 0;
-    while (at <= name.size()) {
-        auto const end = std::min(name.find('.', at), name.size());
-        auto const part = name.substr(at, end - at);
-        bool const place = !part.empty() && std::ranges::all_of(part, [](char c) { return c >= '0' && c <= '9'; });
-        if (!place) text += (text.empty() ? "" : ".") + part;
-        at = end + 1;
-    }
-    return text;
-}
-
-std::string text_of(plan::Plan const& plan, Json const* value) {
-    if (!value || value->is_null()) return "nothing";
-    if (auto const* const task = task_of(plan, value)) return work::label_of(*task);
-    if (!value->is_string()) return value->dump();
-    auto const text = value->get<std::string>();
-    constexpr std::size_t hash = 64;
-    constexpr std::size_t shown = 12;
-    return text.size() == hash ? text.substr(0, shown) : text;
-}
-
-/// In what a task of one run differs from one of the other. @param paths  in their identities
-Reason reason_of(plan::Plan const& a, Json const& in_a, plan::Plan const& b, Json const& in_b,
-                 std::vector<std::string> const& paths) {
-    Reason reason;
-    std::map<std::string, std::vector<std::pair<std::string, std::string>>> members;
-    for (auto const& path : paths) {
-        auto const name = without_places(work::member_name(path));
-        auto const* const of_a = value_at(in_a, path);
-        auto const* const of_b = value_at(in_b, path);
-        if (reads_alike(a, of_a, b, of_b)) {
-            reason.reads.insert(name);
-        } else {
-            members[name].emplace_back(text_of(a, of_a), text_of(b, of_b));
-        }
-    }
-    for (auto& [name, values] : members) reason.members.push_back({name, std::move(values)});
-    if (!reason.members.empty()) reason.reads.clear();
-    return reason;
-}
 
 /// Puts a reason with those that differ in the same members.
 void add(std::map<std::string, Reason>& reasons, Reason reason) {

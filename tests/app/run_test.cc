@@ -286,7 +286,7 @@ TEST_F(TinyRun, IsComparedRowByRowAndWithOthers) {
     EXPECT_LE(museum["low"], museum["difference"]);
     EXPECT_GE(museum["high"], museum["difference"]);
 
-    // A copy is the same run, but for a result that its journal has otherwise.
+    // A copy is the same run, until its experiment is another one.
     auto const copy = *folder / "compared";
     fs::copy(reference(), copy, fs::copy_options::recursive);
     auto const both = fmt::format("{} {}", run, copy.string());
