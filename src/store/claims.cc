@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
+#include <fstream>
 #include <random>
 
 #include "core/error.h"
@@ -85,6 +87,17 @@ fs::path removal_folder(fs::path const& store) {
     return store / ".removal";
 }
 
+/// A claim's file is named RUN.EPOCH; what is named otherwise is nobody's.
+Claims::Claim Claims::claim_named(std::string name) {
+    auto const point = name.find('.');
+    Claim claim{.name = std::move(name)};
+    if (point == std::string::npos || !is_id(claim.name.substr(0, point))) return claim;
+    auto const* const end = claim.name.data() + claim.name.size();
+    auto const [at, error] = std::from_chars(claim.name.data() + point + 1, end, claim.epoch);
+    if (error == std::errc{} && at == end) claim.run = claim.name.substr(0, point);
+    return claim;
+}
+
 Claims::Claims(fs::path store, fs::path const& run, LeaseOptions options)
     : store_{std::move(store)}, options_{std::move(options)} {
     try {
@@ -107,10 +120,7 @@ Claims::Claims(fs::path store, fs::path const& run, LeaseOptions options)
         // One that fell silent may wake up: it has to find that it was taken over.
         if (auto const holder = last_holder(removal_folder(store_)); holder && !holder->released)
             Lease{removal_folder(store_)};
-        for (auto const& entry : fs::directory_iterator{store_ / ".claims"}) {
-            auto const claim = read(entry.path());
-            if (claim && claim->run == run_.id) remove(entry.path(), *claim);
-        }
+        withdraw_earlier();
     } catch (fs::filesystem_error const& error) {
         throw StorageError{fmt::format("cannot use the store '{}': {}", store_.string(), error.what()),
                            "check free space and permissions"};
@@ -121,33 +131,35 @@ Claims::~Claims() {
     for (auto const& key : held_) withdraw(key);
 }
 
+/// Withdraws what earlier sessions of this run have left.
+void Claims::withdraw_earlier() const {
+    std::error_code gone;  // other runs remove theirs meanwhile
+    for (auto const& entry : fs::directory_iterator{store_ / ".claims"}) {
+        for (auto const& claim : claims_in(entry.path())) {
+            if (claim.run != run_.id || claim.epoch == lease_->epoch()) continue;
+            fs::remove(entry.path() / claim.name, gone);
+            ::rmdir(entry.path().c_str());
+        }
+    }
+}
+
 fs::path Claims::path(std::string const& key) const {
     return store_ / ".claims" / key;
 }
 
-std::optional<Claims::Claim> Claims::read(fs::path const& path) const {
-    try {
-        Claim claim;
-        claim.text = read_text(path);
-        auto const json = Json::parse(claim.text, nullptr, false);
-        if (json.is_object()) {
-            claim.run = json.value("run", "");
-            claim.epoch = json.value("epoch", std::int64_t{0});
-            claim.folder = json.value("folder", "");
-        }
-        return claim;
-    } catch (std::exception const&) {
-        if (fs::exists(fs::symlink_status(path))) return Claim{};  // something else: nobody's claim
-        return std::nullopt;                                       // it was withdrawn in this moment
-    }
+std::vector<Claims::Claim> Claims::claims_in(fs::path const& place) {
+    std::vector<Claim> found;
+    std::error_code gone;  // it was withdrawn in this moment
+    for (fs::directory_iterator entry{place, gone}, end; !gone && entry != end; entry.increment(gone))
+        found.push_back(claim_named(entry->path().filename().string()));
+    return found;
 }
 
 bool Claims::is_alive(Claim const& claim) {
     if (claim.run == run_.id) return claim.epoch == lease_->epoch();
-    // Of a claim that is not written yet, or never will be, nothing is known.
-    if (claim.run.empty()) return false;
+    if (claim.run.empty()) return false;  // no claim at all
     auto const now = std::chrono::steady_clock::now();
-    auto& seen = seen_[fmt::format("{} {}", claim.run, claim.epoch)];
+    auto& seen = seen_[claim.name];
     if (seen.when == std::chrono::steady_clock::time_point{} || now - seen.when > std::chrono::seconds{1}) {
         auto const holder = last_holder(home_of(store_, claim.run), options_);
         seen = {now, holder && holder->alive && holder->epoch == claim.epoch};
@@ -155,51 +167,62 @@ bool Claims::is_alive(Claim const& claim) {
     return seen.alive;
 }
 
-std::string Claims::own_text() const {
-    return to_text(Json{{"run", run_.id}, {"epoch", lease_->epoch()}, {"folder", run_.folder.string()}}) + "\n";
+std::string Claims::own_name() const {
+    return fmt::format("{}.{}", run_.id, lease_->epoch());
 }
 
-/// Removes the claim of this session: after it was taken over, that of its successor may stand there.
+/// Removes the claim of this session and no other: after it was taken over, that of its successor stands there.
 void Claims::withdraw(std::string const& key) const {
-    auto const claim = read(path(key));
-    if (claim && claim->text == own_text()) ::unlink(path(key).c_str());
+    std::error_code ignored;
+    fs::remove(path(key) / own_name(), ignored);
+    ::rmdir(path(key).c_str());  // only where nobody has claimed meanwhile
 }
 
 /// @return false where there is a claim
-bool Claims::create(fs::path const& path) const {
-    auto const draft = path.parent_path() / fmt::format(".{}.{}", path.filename().string(), run_.id);
-    return write_new(path, draft, own_text());
+bool Claims::create(std::string const& key) const {
+    auto const draft = store_ / ".claims" / fmt::format(".{}.{}", key, own_name());
+    std::error_code ignored;
+    fs::create_directories(draft);
+    if (!std::ofstream{draft / own_name()}) throw storage_error("write", draft / own_name());
+    // A folder replaces an empty one: that of a claim which is withdrawn in this moment.
+    bool const placed = rename_new(draft, path(key));
+    fs::remove_all(draft, ignored);
+    return placed;
 }
 
-/// Removes a dead run's claim, unless it is another one by now.
-void Claims::remove(fs::path const& path, Claim const& dead) const {
-    auto const aside = path.parent_path() / fmt::format(".{}.{}.dead", path.filename().string(), run_.id);
-    if (::rename(path.c_str(), aside.c_str()) != 0) return;  // another run was faster
-    auto const taken = read(aside);
-    // What was taken away in error is given back; where a third run has claimed meanwhile, two do the task.
-    if (taken && taken->text != dead.text) rename_new(aside, path);
-    std::error_code ignored;
-    fs::remove_all(aside, ignored);
+/// Makes a dead run's claim one of this run. Of all who try only one succeeds.
+/// @return false where another was faster, or where it was no claim and is removed
+bool Claims::take_over(std::string const& key, Claim const& dead) const {
+    auto const claim = path(key) / dead.name;
+    if (dead.run.empty()) {
+        std::error_code ignored;
+        fs::remove_all(claim, ignored);
+        return false;
+    }
+    // A server that answers twice may say of a rename which was done that it failed.
+    return ::rename(claim.c_str(), (path(key) / own_name()).c_str()) == 0 || fs::exists(path(key) / own_name());
 }
 
 Claims::Answer Claims::take(std::string const& key) {
-    auto const file = path(key);
     fs::path dead;
     for (int attempt = 0; attempt < 100; ++attempt) {
-        if (create(file)) {
+        if (create(key)) {
             held_.push_back(key);
             return {.ours = true, .dead = dead};
         }
-        auto const claim = read(file);
-        if (!claim) continue;
-        if (is_alive(*claim)) {
-            if (claim->run == run_.id) return {.ours = true};
-            return {.other = claim->folder};
+        if (::unlink(path(key).c_str()) == 0) continue;  // a file, which is no claim
+        for (auto const& claim : claims_in(path(key))) {
+            if (is_alive(claim)) {
+                if (claim.run == run_.id) return {.ours = true};
+                return {.other = known_folder(home_of(store_, claim.run))};
+            }
+            if (!take_over(key, claim)) continue;
+            if (claim.run != run_.id) dead = known_folder(home_of(store_, claim.run));
+            held_.push_back(key);
+            return {.ours = true, .dead = dead};
         }
-        remove(file, *claim);
-        if (claim->run != run_.id) dead = claim->folder;
     }
-    throw StorageError{fmt::format("cannot claim '{}'", file.string()), "check what else removes files there"};
+    throw StorageError{fmt::format("cannot claim '{}'", path(key).string()), "check what else removes files there"};
 }
 
 void Claims::release(std::string const& key) {
@@ -207,10 +230,8 @@ void Claims::release(std::string const& key) {
 }
 
 bool Claims::is_free(std::string const& key) {
-    auto const file = path(key);
-    if (!fs::exists(file)) return true;
-    auto const claim = read(file);
-    return !claim || !is_alive(*claim);
+    auto const claims = claims_in(path(key));
+    return std::ranges::none_of(claims, [&](auto const& claim) { return is_alive(claim); });
 }
 
 }  // namespace samner::store

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "core/json.h"
 #include "store/lease.h"
 
 namespace samner::store {
@@ -33,8 +32,9 @@ void forget(KnownRun const& run);
 std::filesystem::path removal_folder(std::filesystem::path const& store);
 
 /// A run's place in a store that other runs may use at the same time, held by its rank 0. It keeps a lease there, which
-/// says that the run is alive, and claims tasks: STORE/.claims/KEY names the run that does a task now. A claim counts
-/// as long as its run lives (LeaseOptions::limit).
+/// says that the run is alive, and claims tasks: a file STORE/.claims/KEY/RUN.EPOCH names the run that does a task
+/// now. It counts as long as that run lives (LeaseOptions::limit). A claim appears with its folder, by a rename that
+/// replaces no other; that of a dead run is renamed, which one of all who try can do.
 class Claims {
 public:
     /// Makes the run known to the store, and withdraws what claims an earlier session of it has left.
@@ -61,18 +61,19 @@ public:
 
 private:
     struct Claim {
-        std::string text;
-        std::string run;
+        std::string name;
+        std::string run = {};  ///< empty: no claim
         std::int64_t epoch = 0;
-        std::filesystem::path folder;
     };
+    static Claim claim_named(std::string name);
+    static std::vector<Claim> claims_in(std::filesystem::path const& place);
     std::filesystem::path path(std::string const& key) const;
-    std::optional<Claim> read(std::filesystem::path const& path) const;
     bool is_alive(Claim const& claim);
-    std::string own_text() const;
-    bool create(std::filesystem::path const& path) const;
+    std::string own_name() const;
+    bool create(std::string const& key) const;
+    bool take_over(std::string const& key, Claim const& dead) const;
     void withdraw(std::string const& key) const;
-    void remove(std::filesystem::path const& path, Claim const& dead) const;
+    void withdraw_earlier() const;
 
     std::filesystem::path store_;
     KnownRun run_;

@@ -67,7 +67,8 @@ void touch(fs::path const& path) {
 
 /// The file system's present time, so that clocks of nodes do not matter; this machine's where nothing may be written.
 std::chrono::nanoseconds now(fs::path const& folder) {
-    auto const probe = folder / fmt::format("probe-{}-{}", host_name(), ::getpid());
+    static std::atomic<int> count = 0;  // threads ask at the same time
+    auto const probe = folder / fmt::format("probe-{}-{}-{}", host_name(), ::getpid(), count++);
     std::ofstream{probe}.put('\n');
     if (::access(probe.c_str(), F_OK) != 0) return std::chrono::system_clock::now().time_since_epoch();
     auto const time = touched(probe);

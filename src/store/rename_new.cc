@@ -20,7 +20,10 @@ bool rename_new(std::filesystem::path const& from, std::filesystem::path const& 
     } else if (errno != EEXIST) {  // a file system without links
         if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
     }
-    if (errno == EEXIST || errno == ENOTEMPTY) return false;
+    int const error = errno;
+    if (error == EEXIST || error == ENOTEMPTY) return false;
+    if (error == ENOTDIR && std::filesystem::is_regular_file(to)) return false;  // a folder onto a file
+    errno = error;
     throw storage_error("rename to", to);
 }
 

@@ -4,7 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <fstream>
+#include <algorithm>
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -95,8 +96,8 @@ TEST_F(SharedStore, GoesOnFromItsOwnClaimsOfAnEarlierSessionAsIfThereWereNone) {
 TEST_F(SharedStore, DoesNotStartATaskTwiceWhenManyClaimIt) {
     constexpr int runs = 8;
     constexpr int keys = 50;
-    claim_and_die("dead", "0");  // of some the claim of a dead run stands in the way
-    claim_and_die("dead too", "1");
+    constexpr int left_by_the_dead = 20;  // of these a dead run's claim stands in the way
+    for (int key = 0; key < left_by_the_dead; ++key) claim_and_die("dead" + std::to_string(key), std::to_string(key));
     std::vector<std::unique_ptr<Claims>> claims;
     for (int i = 0; i < runs; ++i) claims.push_back(std::make_unique<Claims>(store(), run("run" + std::to_string(i))));
     std::vector<std::vector<int>> taken(runs);
@@ -114,6 +115,29 @@ TEST_F(SharedStore, DoesNotStartATaskTwiceWhenManyClaimIt) {
     std::vector<int> expected(keys);
     for (int key = 0; key < keys; ++key) expected[static_cast<std::size_t>(key)] = key;
     EXPECT_EQ(all, expected);
+}
+
+TEST_F(SharedStore, GivesATaskThatIsReleasedAndClaimedAtTheSameTimeToOneRunAtATime) {
+    constexpr int runs = 4;
+    std::vector<std::unique_ptr<Claims>> claims;
+    for (int i = 0; i < runs; ++i) claims.push_back(std::make_unique<Claims>(store(), run("run" + std::to_string(i))));
+    std::atomic<int> owners = 0;
+    std::atomic<int> most = 0;
+    std::atomic<int> times = 0;
+    std::vector<std::thread> threads;
+    for (auto& one : claims) {
+        threads.emplace_back([&] {
+            while (times < 200) {
+                if (!one->take("key").ours) continue;
+                most = std::max(most.load(), ++owners);
+                ++times;
+                --owners;
+                one->release("key");
+            }
+        });
+    }
+    for (auto& thread : threads) thread.join();
+    EXPECT_EQ(most, 1);
 }
 
 TEST_F(SharedStore, KnowsACopyOfARunFolderAsAnotherRunAndAMovedOneAsTheSame) {
@@ -160,15 +184,13 @@ TEST_F(SharedStore, IsNotUsedWhileSomethingIsRemovedFromItAndTellsWhoFellSilentO
 TEST_F(SharedStore, TakesWhatIsNoClaimForNone) {
     Claims a{store(), run("a")};
     fs::create_directories(store() / ".claims/folder/with");
-    write_atomically(store() / ".claims/types", "{\"run\": 5}\n");
-    EXPECT_TRUE(a.take("folder").ours);
-    EXPECT_TRUE(a.take("types").ours);
-}
-
-TEST_F(SharedStore, TakesAClaimThatNobodyFinishedWritingForNone) {
-    Claims a{store(), run("a")};
-    std::ofstream{store() / ".claims/key"}.flush();
-    EXPECT_TRUE(a.take("key").ours);
+    fs::create_directories(store() / ".claims/empty");
+    write_atomically(store() / ".claims/file", "{\"run\": 5}\n");
+    for (auto const* const key : {"folder", "empty", "file"}) {
+        EXPECT_TRUE(a.is_free(key)) << key;
+        EXPECT_TRUE(a.take(key).ours) << key;
+        EXPECT_FALSE((Claims{store(), run("b")}.is_free(key))) << key;
+    }
 }
 
 }  // namespace
