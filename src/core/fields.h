@@ -57,16 +57,22 @@ std::string_view name_of_value(T value) {
     throw Error{"a value without a name"};
 }
 
+/// All names of an enum's values, in their order.
+template <NamedEnum T>
+std::vector<std::string> names_of_values() {
+    static constexpr auto names = enum_names(static_cast<T const*>(nullptr));
+    std::vector<std::string> all;
+    for (auto const& [name, value] : names) all.emplace_back(name);
+    return all;
+}
+
 /// @throws InputError with the known names
 template <NamedEnum T>
 T value_named(std::string_view name, std::string_view what, std::string_view place) {
     static constexpr auto names = enum_names(static_cast<T const*>(nullptr));
-    std::vector<std::string> known;
-    for (auto const& [text, value] : names) {
+    for (auto const& [text, value] : names)
         if (text == name) return value;
-        known.emplace_back(text);
-    }
-    refuse_name(name, known, what, place);
+    refuse_name(name, names_of_values<T>(), what, place);
 }
 
 namespace detail {

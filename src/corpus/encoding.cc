@@ -27,17 +27,8 @@ std::vector<utf8proc_int32_t> decomposed(std::string_view text) {
     constexpr int longest = 8;  // code points of one character's canonical decomposition are four at most
     std::vector<utf8proc_int32_t> points;
     points.reserve(text.size());
-    auto const* at = reinterpret_cast<utf8proc_uint8_t const*>(text.data());
-    auto left = static_cast<utf8proc_ssize_t>(text.size());
-    while (left > 0) {
-        utf8proc_int32_t character = 0;
-        auto size = utf8proc_iterate(at, left, &character);
-        if (size <= 0) {
-            size = 1;
-            character = 0xFFFD;
-        }
-        at += size;
-        left -= size;
+    while (!text.empty()) {
+        auto const character = static_cast<utf8proc_int32_t>(take_character(text));
         std::array<utf8proc_int32_t, longest> parts{};
         int last_class = UTF8PROC_BOUNDCLASS_START;
         auto const count = utf8proc_decompose_char(character, parts.data(), longest,
@@ -82,6 +73,15 @@ std::string from_windows_1252(std::string_view text) {
         }
     }
     return result;
+}
+
+char32_t take_character(std::string_view& text) {
+    utf8proc_int32_t character = 0;
+    auto const size = utf8proc_iterate(reinterpret_cast<utf8proc_uint8_t const*>(text.data()),
+                                       static_cast<utf8proc_ssize_t>(text.size()), &character);
+    text.remove_prefix(size > 0 ? static_cast<std::size_t>(size) : 1);
+    constexpr char32_t replacement = 0xFFFD;
+    return size > 0 ? static_cast<char32_t>(character) : replacement;
 }
 
 std::string composed(std::string_view text) {

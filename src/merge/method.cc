@@ -24,9 +24,7 @@ std::string_view to_string(Method method) {
 }
 
 std::vector<std::string> method_names() {
-    std::vector<std::string> names;
-    for (auto const& [name, method] : enum_names(static_cast<Method const*>(nullptr))) names.emplace_back(name);
-    return names;
+    return names_of_values<Method>();
 }
 
 std::string_view help_of(Method method) {

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <set>
 #include <sstream>
 #include <string_view>
@@ -222,12 +221,11 @@ void add_rows(YamlMap& map, std::string const& file, Definitions const& definiti
 /// What `paper` names.
 PaperValues paper_of(YamlMap paper, std::filesystem::path const& path) {
     std::string place;
-    for (auto const* const what : {"table", "figure"}) {
+    for (auto const& [what, printed] : {std::pair{"table", "Table"}, std::pair{"figure", "Figure"}}) {
         if (!paper.has(what)) continue;
         if (!place.empty())
             throw InputError{fmt::format("paper names a table and a figure ({})", paper.place()), "name one of them"};
-        place =
-            fmt::format("{}{} {}", static_cast<char>(std::toupper(*what)), what + 1, paper.get<std::string>(what, ""));
+        place = fmt::format("{} {}", printed, paper.get<std::string>(what, ""));
     }
     if (place.empty())
         throw InputError{fmt::format("paper names neither a table nor a figure ({})", paper.place()),

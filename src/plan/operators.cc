@@ -28,13 +28,6 @@ Plan planned(Term const& term) {
     fail(fmt::format("'{}' is not there yet", term.op), term.place, "leave this row out");
 }
 
-template <NamedEnum T>
-std::vector<std::string> names_of_values() {
-    std::vector<std::string> names;
-    for (auto const& [name, value] : enum_names(static_cast<T const*>(nullptr))) names.emplace_back(name);
-    return names;
-}
-
 std::vector<std::string> names_of(std::vector<Expert> const& experts) {
     std::vector<std::string> names;
     for (auto const& expert : experts) names.push_back(expert.name);
@@ -353,8 +346,7 @@ std::vector<Parameter> merge_parameters() {
         using Value = typename SettingValue<T>::type;
         if constexpr (NamedEnum<Value>) {
             parameter.types = {name};
-            for (auto const& [text, value] : enum_names(static_cast<Value const*>(nullptr)))
-                parameter.choices.emplace_back(text);
+            parameter.choices = names_of_values<Value>();
         }
         parameters.push_back(std::move(parameter));
     });

@@ -56,9 +56,9 @@ Asked asked(Targets const& targets, std::string const& column, std::int64_t tria
 
 /// Adds warnings of samples that are larger than a target of their experiment.
 void check_samples(Experiment const& experiment, Inputs const& inputs, std::vector<std::string>& found) {
+    if (experiment.targets.kind == Targets::Kind::one_sentence) return;  // all that is there is what is asked for
     std::map<std::int64_t, Place> samples;
     for (auto const& row : experiment.rows) find_samples(*row.term, samples);
-    if (experiment.targets.kind == Targets::Kind::one_sentence) return;  // all that is there is what is asked for
     for (auto const& name : experiment.targets.columns()) {
         auto const there = asked(experiment.targets, name, 0, {}, inputs).sentences;
         for (auto const& [k, place] : samples) {

@@ -123,9 +123,7 @@ Value value_of(T const& value) {
 }
 template <NamedEnum T>
 Value value_of(T const& value) {
-    std::vector<std::string> names;
-    for (auto const& [name, known] : enum_names(static_cast<T const*>(nullptr))) names.emplace_back(name);
-    return {one_of(names), usual_of(to_wire(value))};
+    return {one_of(names_of_values<T>()), usual_of(to_wire(value))};
 }
 /// A setting that `merge.follow` decides on where it is not given.
 template <NamedEnum T>

@@ -1,8 +1,9 @@
+#include "prompt/json_answer.h"
+
 #include <algorithm>
 #include <array>
 #include <utility>
 
-#include "prompt/collector.h"
 #include "prompt/loose_json.h"
 #include "score/score.h"
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "prompt/collector.h"
+#include "prompt/json_answer.h"
 #include "prompt/prompt.h"
 
 namespace samner::prompt {

@@ -328,7 +328,7 @@ std::vector<Grid> grids_of(plan::Plan const& plan, std::vector<ScoredCell> const
 }
 
 /// Sentences of a split; NaN where the data set has none or its files are not there.
-double sentences_of(corpus::Dataset const& dataset, std::string const& split, work::TextReader const& reader) {
+double size_of_split(corpus::Dataset const& dataset, std::string const& split, work::TextReader const& reader) {
     try {
         if (dataset.splits.contains(split))
             return static_cast<double>(corpus::read(dataset, split, reader.root()).size());
@@ -357,8 +357,8 @@ std::vector<DataView> shown_data(plan::Plan const& plan, std::vector<std::filesy
             if (splits != "train") row.dataset += ":" + splits;
             row.types = std::ssize(dataset.type_names());
             row.train = static_cast<double>(set.pools[pool].sentences.size());
-            row.dev = sentences_of(dataset, "dev", reader);
-            row.test = sentences_of(dataset, "test", reader);
+            row.dev = size_of_split(dataset, "dev", reader);
+            row.test = size_of_split(dataset, "test", reader);
             row.sampled = std::ranges::count(set.samples, pool, &corpus::Sample::pool);
         }
     }

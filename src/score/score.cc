@@ -33,17 +33,8 @@ std::string normalise(std::string_view given) {
     auto const text = corpus::composed(given);
     std::string result;
     bool gap = false;
-    auto const* at = reinterpret_cast<utf8proc_uint8_t const*>(text.data());
-    auto left = static_cast<utf8proc_ssize_t>(text.size());
-    while (left > 0) {
-        utf8proc_int32_t character = 0;
-        auto size = utf8proc_iterate(at, left, &character);
-        if (size <= 0) {
-            size = 1;
-            character = 0xFFFD;
-        }
-        at += size;
-        left -= size;
+    for (std::string_view left = text; !left.empty();) {
+        auto const character = static_cast<utf8proc_int32_t>(corpus::take_character(left));
         if (is_white_space(character)) {
             gap = !result.empty();
             continue;
