@@ -139,6 +139,10 @@ std::vector<std::string> check_run_folder(fs::path const& folder, std::string co
         if (fs::exists(folder / "journal"))
             throw InputError{fmt::format("'{}' has a journal but no experiment.yaml", folder.string()),
                              "name another --out"};
+        for (auto const* const file : {"results.h5", "report.html"})
+            if (fs::exists(folder / file))
+                throw InputError{fmt::format("'{}' has a {} and is no run folder", folder.string(), file),
+                                 "name another --out: the run would replace it"};
         return {};
     }
     auto differing = plan::differences(read_text(path), frozen);

@@ -108,8 +108,10 @@ std::string read_text(std::filesystem::path const& path) {
 
 void for_each_line(std::string_view text, std::function<void(std::string_view, std::size_t)> const& line) {
     std::size_t number = 0;
+    // Without a single line feed, lines end in carriage returns.
+    char const last = text.find('\n') == std::string_view::npos ? '\r' : '\n';
     while (!text.empty()) {
-        auto const end = text.find('\n');
+        auto const end = text.find(last);
         auto content = text.substr(0, end);
         if (content.ends_with('\r')) content.remove_suffix(1);
         line(content, ++number);

@@ -49,7 +49,7 @@ private:
 std::string read_text(std::filesystem::path const& path);
 
 /// Calls `line(text, number)` for every line of a text, without its LF or CRLF; numbers count from 1. A last line
-/// without a line end counts too.
+/// without a line end counts too. Of a text without any LF each CR ends a line.
 void for_each_line(std::string_view text, std::function<void(std::string_view, std::size_t)> const& line);
 
 /// Writes `bytes` to `path` so that it appears whole or not at all: `path.partial`, fsync, rename, fsync of the folder.

@@ -263,7 +263,11 @@ YamlMap YamlMap::map(std::string const& key) {
 std::vector<std::string> YamlMap::keys() const {
     std::vector<std::string> names;
     if (node_.IsMap()) {
-        for (auto const& entry : node_) names.push_back(entry.first.Scalar());
+        for (auto const& entry : node_) {
+            if (!entry.first.IsScalar())
+                throw InputError{fmt::format("a key is no text ({})", place(entry.first)), "write it in quotes"};
+            names.push_back(entry.first.Scalar());
+        }
     }
     return names;
 }

@@ -129,7 +129,12 @@ public:
     /// @return the row's token
     std::string_view add(std::string_view line, std::size_t number) {
         split(line, layout_.separator, columns_);
-        auto const row = parse_row(columns_, layout_, tags_);
+        auto row = parse_row(columns_, layout_, tags_);
+        // A token that holds the separator would lose a part of itself. Only columns of any width may end ragged.
+        if (count_ == 0 && row.wrong.empty()) count_ = columns_.size();
+        bool const strict = layout_.separator == Separator::tab || layout_.separator == Separator::space;
+        if (strict && row.wrong.empty() && columns_.size() != count_)
+            row.wrong = fmt::format("{} columns where the rows before have {}", columns_.size(), count_);
         if (row.wrong.empty()) {
             builder_.add(row.token, row.tag);
         } else {
@@ -149,6 +154,7 @@ private:
     TagReader tags_;
     SentenceBuilder builder_;
     std::vector<std::string_view> columns_;
+    std::size_t count_ = 0;  ///< columns of the first row that could be read
 };
 
 /// Calls `row(line, number)` for each line with a token, and `sentence_end()` between sentences.

@@ -58,7 +58,16 @@ Slice parse_slice(std::string_view text) {
             refuse();
         return result;
     };
-    return {std::string{text.substr(0, open)}, bound(inside.substr(0, colon)), bound(inside.substr(colon + 1))};
+    Slice const slice{std::string{text.substr(0, open)}, bound(inside.substr(0, colon)),
+                      bound(inside.substr(colon + 1))};
+    constexpr std::int64_t many = 1'000'000'000;
+    bool const comparable = !slice.from || !slice.to ||
+                            (slice.from->percent == slice.to->percent && (slice.from->value < 0) == (slice.to->value < 0));
+    auto const [begin, end] = slice.of(many);
+    if (comparable && begin == end)
+        throw InputError{fmt::format("'{}' is empty: it ends where it begins, or before", text),
+                         "write the beginning before the end, as in train[80%:]"};
+    return slice;
 }
 
 }  // namespace samner::corpus

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/yaml.h"
+#include "corpus/tags.h"
 
 namespace samner::plan {
 namespace {
@@ -81,10 +82,18 @@ void add_lets(YamlMap& map, Definitions& definitions) {
     }
 }
 
+/// @throws InputError where the file that a file names is not there
+void require_file(std::filesystem::path const& file, std::string const& place) {
+    if (std::filesystem::is_regular_file(file)) return;
+    throw InputError{fmt::format("there is no file '{}' ({})", file.string(), place),
+                     "names of files are relative to the file that names them"};
+}
+
 void include(YamlMap& map, std::filesystem::path const& path, Definitions& definitions,
              std::vector<std::filesystem::path>& open, std::set<std::filesystem::path>& done) {
     for (auto const& name : map.get<std::vector<std::string>>(key("include"), {})) {
         auto const file = (path.parent_path() / name).lexically_normal();
+        require_file(file, map.place(std::string{key("include")}));
         auto const real = std::filesystem::weakly_canonical(file);
         if (std::ranges::find(open, real) != open.end())
             throw InputError{fmt::format("'{}' includes itself ({})", file.string(), map.place()), "break the cycle"};
@@ -106,10 +115,15 @@ std::string replace_all(std::string text, std::string const& from, std::string c
 
 /// The variables of `for` with the values they take together: every combination, the last varying fastest.
 std::vector<std::map<std::string, std::string>> combinations(YamlMap loops) {
+    constexpr std::size_t most = 10'000;
     std::vector<std::map<std::string, std::string>> result{{}};
     for (auto const& name : loops.keys()) {
         std::vector<std::map<std::string, std::string>> next;
         auto const values = loops.require<std::vector<std::string>>(name);
+        if (values.empty() || result.size() > most / values.size())
+            throw InputError{fmt::format("`for` has {} combinations ({})",
+                                         values.empty() ? "no" : fmt::format("more than {}", most), loops.place(name)),
+                             values.empty() ? "give each variable a value" : "give its variables fewer values"};
         for (auto const& before : result)
             for (auto const& value : values) {
                 next.push_back(before);
@@ -156,13 +170,31 @@ public:
         return std::ranges::all_of(
             comparisons_, [&](Comparison const& one) { return (value(one.left) == value(one.right)) == one.equal; });
     }
-    /// @throws InputError when it compares nothing that varies
-    void require_variables(std::map<std::string, std::string> const& all) const {
-        auto named = all;
-        named["target"];
-        if (variables(named).empty())
-            throw InputError{fmt::format("exclude names neither a variable of `for` nor target ({})", place_),
-                             "compare one of them"};
+    /// @param values   of `for`, every combination
+    /// @param columns  that a target can be
+    /// @throws InputError when it compares nothing that varies, or with a word that nothing is
+    void require_sense(std::vector<std::map<std::string, std::string>> const& values,
+                       std::vector<std::string> const& columns) const {
+        std::set<std::string> variables{"target"};
+        std::set<std::string> known{columns.begin(), columns.end()};
+        for (auto const& combination : values) {
+            for (auto const& [variable, value] : combination) {
+                variables.insert(variable);
+                known.insert(value);
+            }
+        }
+        for (auto const& one : comparisons_) {
+            bool const varies = variables.contains(one.left) || variables.contains(one.right);
+            if (!varies || one.left == one.right)
+                throw InputError{fmt::format("exclude compares '{}' with '{}' ({})", one.left, one.right, place_),
+                                 "compare a variable of `for`, or target, with another or with a value"};
+            for (auto const& word : {one.left, one.right}) {
+                if (variables.contains(word) || known.contains(word)) continue;
+                auto all = known;
+                all.insert(variables.begin(), variables.end());
+                refuse_name(word, {all.begin(), all.end()}, "exclude", place_);
+            }
+        }
     }
 
 private:
@@ -174,18 +206,33 @@ private:
     std::string place_;
 };
 
+/// @throws InputError for a name that HDF5, a terminal or a folder could not show
+void check_name(std::string const& name, std::string_view what, std::string const& place) {
+    constexpr std::size_t longest = 200;
+    auto const refuse = [&](std::string_view why) {
+        throw InputError{fmt::format("the name of {} {} ({})", what, why, place), "give it another name"};
+    };
+    if (name.empty()) refuse("is empty");
+    if (name.size() > longest) refuse(fmt::format("has {} bytes", name.size()));
+    if (!corpus::code_points(name)) refuse("is no valid UTF-8");
+    if (std::ranges::any_of(name, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }))
+        refuse("has control characters");
+}
+
 void add_rows(YamlMap& map, std::string const& file, Definitions const& definitions, Experiment& experiment) {
     auto const values = combinations(map.map(key("for")));
     std::optional<Condition> exclude;
     if (map.has(key("exclude"))) {
         exclude.emplace(map.get<std::string>(key("exclude"), ""), map.place(std::string{key("exclude")}));
-        exclude->require_variables(values.front());
+        exclude->require_sense(values, experiment.targets.columns());
     }
     auto rows = map.map(key("rows"));
     std::set<std::string> names;
+    std::set<std::string> used_by_any;
     for (auto const& row : rows.keys()) {
         auto const node = rows.node(row);
         auto const written = scalar(node, file);
+        check_name(row, "a row", rows.place(node));
         std::set<std::string> own;  // a row without the variables stands once
         for (auto const& value : values) {
             auto name = row;
@@ -195,10 +242,12 @@ void add_rows(YamlMap& map, std::string const& file, Definitions const& definiti
                 auto const braced = "{" + variable + "}";
                 if (row.find(braced) != std::string::npos || written.find(braced) != std::string::npos)
                     used.insert(variable);
+                used_by_any.insert(used.begin(), used.end());
                 name = replace_all(name, braced, replacement);
                 text = replace_all(text, braced, replacement);
             }
             if (!own.insert(name + '\n' + text).second) continue;
+            check_name(name, "a row", rows.place(node));
             if (!names.insert(name).second)
                 throw InputError{fmt::format("row '{}' is named twice ({})", name, rows.place(node)),
                                  "let the name hold the variables that the expression holds"};
@@ -213,6 +262,11 @@ void add_rows(YamlMap& map, std::string const& file, Definitions const& definiti
             }
         }
     }
+    for (auto const& [variable, value] : values.front())
+        if (!used_by_any.contains(variable))
+            throw InputError{fmt::format("no row uses the variable '{}' of `for` ({})", variable,
+                                         map.place(std::string{key("for")})),
+                             fmt::format("write {{{}}} in a row, or leave it out", variable)};
     if (experiment.rows.empty())
         throw InputError{fmt::format("the experiment has no rows ({})", map.place()),
                          "name one and give it an expression, as in {base: base}"};
@@ -225,14 +279,22 @@ PaperValues paper_of(YamlMap paper, std::filesystem::path const& path) {
         if (!paper.has(what)) continue;
         if (!place.empty())
             throw InputError{fmt::format("paper names a table and a figure ({})", paper.place()), "name one of them"};
-        place = fmt::format("{} {}", printed, paper.get<std::string>(what, ""));
+        auto const number = paper.get<std::int64_t>(what, 0);
+        if (number < 1)
+            throw InputError{fmt::format("paper.{} is {} ({})", what, number, paper.place(what)),
+                             "give it a number from 1"};
+        place = fmt::format("{} {}", printed, number);
     }
+    bool const named = paper.has("values");
+    paper.finish();  // first of all: a key that is missing may be one that is misspelt
     if (place.empty())
         throw InputError{fmt::format("paper names neither a table nor a figure ({})", paper.place()),
                          "write {table: 2, values: FILE}"};
-    auto const values = paper.require<std::string>("values", "the file of printed values");
-    paper.finish();
-    return read_paper_values((path.parent_path() / values).lexically_normal(), place);
+    if (!named) paper.require<std::string>("values", "the file of printed values");
+    auto const values = paper.get<std::string>("values", "");
+    auto const file = (path.parent_path() / values).lexically_normal();
+    require_file(file, paper.place("values"));
+    return read_paper_values(file, place);
 }
 
 void add_published(YamlMap& map, Experiment& experiment) {
@@ -276,7 +338,10 @@ void expand(std::filesystem::path const& path, std::vector<std::filesystem::path
         if (other != key("experiments"))
             throw InputError{fmt::format("'{}' of a file that lists experiments ({})", other, map.place(other)),
                              "leave it out, or `experiments`"};
+    auto const place = map.place(std::string{key("experiments")});
+    if (listed.empty()) throw InputError{fmt::format("experiments is empty ({})", place), "list experiment files"};
     open.push_back(real);
+    for (auto const& name : listed) require_file((path.parent_path() / name).lexically_normal(), place);
     for (auto const& name : listed) expand((path.parent_path() / name).lexically_normal(), open, files);
     open.pop_back();
 }
@@ -298,6 +363,7 @@ Experiment load_experiment(std::filesystem::path const& path) {
     if (name.empty() || name.front() == '.' || name.find_first_of(std::string_view{"/\0", 2}) != std::string::npos)
         throw InputError{fmt::format("the experiment is named '{}' ({})", name, map.place(map.node(key("experiment")))),
                          "its results stand under its name: leave out / and do not begin with a dot"};
+    check_name(name, "an experiment", map.place(map.node(key("experiment"))));
     experiment.title = map.get<std::string>(key("title"), "");
     if (map.has(key("experiments")))
         throw InputError{fmt::format("a file that lists experiments is no experiment ({})",
@@ -327,6 +393,7 @@ Experiment load_experiment(std::filesystem::path const& path) {
         return experiment;
     }
     experiment.targets = targets_of(map);
+    experiment.place = map.place(std::string{key("targets")});
     if (auto const average = map.get<std::string>(key("average"), "none"); average != "none" && average != "mean")
         throw InputError{fmt::format("average is '{}' ({})", average, map.place(map.node(key("average")))),
                          "use mean or none"};

@@ -31,6 +31,7 @@ struct Experiment {
     std::vector<std::string> published;  ///< rows of `paper` that stand above the others and are never computed
     std::optional<PaperValues> paper;    ///< printed values to show beside those of the run
     bool average = false;                ///< a column of unweighted means
+    std::string place = {};              ///< of its targets, for messages; empty: not known
 
     bool shows_data() const { return data != nullptr; }
 };

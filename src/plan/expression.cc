@@ -14,7 +14,9 @@ namespace {
 class Checker {
 public:
     using Scope = std::map<std::string, Term::Ptr>;
-    explicit Checker(std::map<std::string, Definition> const& definitions) : definitions_{definitions} {}
+    /// @param made  counts the terms that are made
+    Checker(std::map<std::string, Definition> const& definitions, std::size_t& made)
+        : definitions_{definitions}, made_{made} {}
 
     Term::Ptr check(Syntax const& node, Scope const& scope) {
         switch (node.kind) {
@@ -52,7 +54,13 @@ public:
     }
 
 private:
-    static Term::Ptr make(Term term) { return std::make_shared<Term const>(std::move(term)); }
+    Term::Ptr make(Term term) {
+        constexpr std::size_t most = 1'000'000;
+        if (++made_ > most)
+            fail(fmt::format("the rows expand to more than {} parts", most), term.place,
+                 "use fewer rows, or definitions that hold less of one another");
+        return std::make_shared<Term const>(std::move(term));
+    }
 
     /// Gives each argument its parameter. @return values by parameter index, null where none was given
     template <class Parameters>
@@ -155,6 +163,7 @@ private:
     }
 
     std::map<std::string, Definition> const& definitions_;
+    std::size_t& made_;
     std::set<std::string> active_;
 };
 
@@ -195,7 +204,7 @@ void Definitions::add(std::string const& name, Definition definition, Place cons
 }
 
 Term::Ptr Definitions::check(SyntaxPtr const& expression) const {
-    return Checker{definitions_}.check(*expression, {});
+    return Checker{definitions_, made_}.check(*expression, {});
 }
 
 Term::Ptr Definitions::check_row(SyntaxPtr const& expression) const {

@@ -38,13 +38,14 @@ public:
 
     /// Expands and checks an expression.
     /// @throws InputError with file, line and column: unknown operator, wrong arity or type, expert named twice, m
-    ///         larger than the pool, recursive definition
+    ///         larger than the pool, recursive definition, more than a million parts in all that was checked
     Term::Ptr check(SyntaxPtr const& expression) const;
     /// Checks a row: its type must be a model or predictions.
     Term::Ptr check_row(SyntaxPtr const& expression) const;
 
 private:
     std::map<std::string, Definition> definitions_;
+    mutable std::size_t made_ = 0;  ///< terms, of all expressions that were checked
 };
 
 }  // namespace samner::plan

@@ -443,6 +443,10 @@ void check_merge(Term const& term) {
     if (term.argument("weights")->type == Type::list && set->op == "select" && set->argument("m")->type == Type::name)
         fail("weights are listed for a set whose size is not known before", term.argument("weights")->place,
              "weigh by metric or equal, or give m as a number");
+    auto const& weights = *term.argument("weights");
+    if (auto const size = size_of_set(*set); weights.type == Type::list && size && *size != weights.arguments.size())
+        fail(fmt::format("{} weights for {} experts", weights.arguments.size(), *size), weights.place,
+             "give one weight an expert, best first");
     auto const how = term.argument("how")->name;
     merge::for_each_setting([&](auto const& setting) {
         auto const value = term.argument(std::string{setting.name});

@@ -536,22 +536,24 @@ namespace {
 
 void check_targets(Experiment const& experiment, RunFile const& run) {
     auto const& targets = experiment.targets;
+    auto const place = experiment.place.empty() ? "" : fmt::format(" ({})", experiment.place);
     for (auto const& name : targets.names) {
         if (targets.of_experts()) {
             if (!run.experts.contains(name))
-                throw InputError{fmt::format("experiment {} has the domain '{}', which the run file has no expert of",
-                                             experiment.name, name),
+                throw InputError{fmt::format("experiment {} has the domain '{}', which the run file has no expert of{}",
+                                             experiment.name, name, place),
                                  name_suggestion(name, keys_of(run.experts))};
             continue;
         }
         if (!run.targets.contains(name))
             throw InputError{
-                fmt::format("experiment {} has the target '{}', which the run file does not", experiment.name, name),
+                fmt::format("experiment {} has the target '{}', which the run file does not{}", experiment.name, name,
+                            place),
                 name_suggestion(name, keys_of(run.targets))};
         auto const& first = targets.names.front();
         if (targets.kind == Targets::Kind::pooled && run.targets.at(name).sentences != run.targets.at(first).sentences)
-            throw InputError{fmt::format("experiment {} pools the targets '{}' and '{}', which have other `sentences`",
-                                         experiment.name, first, name),
+            throw InputError{fmt::format("experiment {} pools the targets '{}' and '{}', which have other `sentences`{}",
+                                         experiment.name, first, name, place),
                              "give all pooled targets the same number in the run file, or none"};
     }
 }

@@ -66,6 +66,21 @@ TEST(Conll, TakesATokenThatBeginsLikeACommentForATokenByItsColumns) {
     EXPECT_EQ(log.text(), "");
 }
 
+TEST(Conll, RefusesARowWithMoreOrFewerColumnsThanTheFirst) {
+    EXPECT_THAT([] { read_conll("I\tO\nlove\tO\nNew\tYork\tB-LOC\n", {}, "f"); },
+                testing::ThrowsMessage<InputError>(
+                    testing::AllOf(testing::HasSubstr("3 columns where the rows before have 2"), testing::HasSubstr("f:3"))));
+    EXPECT_EQ(read_conll("I O\nlove  O\nNew x B-LOC\n", {.separator = Separator::spaces}, "f").at(0).text, "I love New")
+        << "columns of any width may end ragged";
+}
+
+TEST(Conll, ReadsLinesThatEndInCarriageReturnsAlone) {
+    auto const sentences = read_conll("Rome\tB-LOC\ris\tO\r\rOslo\tB-LOC\r", {}, "f");
+    ASSERT_EQ(sentences.size(), 2U);
+    EXPECT_EQ(sentences[0].text, "Rome is");
+    EXPECT_THAT(entities(sentences[1]), testing::ElementsAre("LOC:Oslo"));
+}
+
 TEST(Conll, TakesATokenThatBeginsLikeACommentAlsoWhereNoOtherRowIs) {
     auto const sentences = read_conll("# id = 1\n#a\tB-X\n\n#b\tO\n", {.comment_prefix = "#"}, "f");
     ASSERT_EQ(sentences.size(), 2U);

@@ -43,6 +43,79 @@ TEST_F(ExperimentFile, TheDemoHasEightSystemsInTheOrderOfTheFile) {
     EXPECT_TRUE(demo.average);
 }
 
+TEST_F(ExperimentFile, RefusesWhatExpandsWithoutEnd) {
+    std::string text = "experiment: x\ntargets: [a]\nlet:\n  v0: base\n";
+    for (int i = 1; i < 9; ++i) {
+        text += fmt::format("  v{}: union(", i);
+        for (int copy = 0; copy < 10; ++copy) text += fmt::format("v{}{}", i - 1, copy < 9 ? ", " : ")\n");
+    }
+    EXPECT_THAT(error_of(text + "rows: {r: v8}\n"), HasSubstr("expand to more than 1000000 parts"));
+    std::string loops = "experiment: x\ntargets: [a]\nfor:\n";
+    for (char const variable : std::string{"abcdefg"})
+        loops += fmt::format("  {}: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n", variable);
+    EXPECT_THAT(error_of(loops + "rows: {'{a}{b}{c}{d}{e}{f}{g}': base}\n"),
+                HasSubstr("`for` has more than 10000 combinations (" + (folder / "x.yaml:8").string()));
+}
+
+TEST_F(ExperimentFile, RefusesNamesThatResultsCannotHave) {
+    std::string const head = "experiment: x\ntargets: [a]\nrows:\n";
+    EXPECT_THAT(error_of(head + "  \"a\\0b\": base\n"), HasSubstr("the name of a row has control characters"));
+    EXPECT_THAT(error_of(head + "  \"a\\nb\": base\n"), HasSubstr("the name of a row has control characters"));
+    EXPECT_THAT(error_of(head + "  ~: base\n"), HasSubstr("a key is no text"));
+    EXPECT_THAT(error_of(head + "  ? [a]\n  : base\n"), HasSubstr("a key is no text"));
+    EXPECT_THAT(error_of(head + "  '': base\n"), HasSubstr("the name of a row is empty"));
+    EXPECT_THAT(error_of(head + "  " + std::string(201, 'r') + ": base\n"), HasSubstr("has 201 bytes"));
+    EXPECT_THAT(error_of("experiment: \"x\\x07\"\ntargets: [a]\nrows: {r: base}\n"),
+                HasSubstr("the name of an experiment has control characters"));
+}
+
+TEST_F(ExperimentFile, RefusesConditionsAndVariablesWithoutEffect) {
+    std::string const head = "experiment: x\ntargets: [zoo, lab]\nfor: {l: [zoo, lab]}\nrows: {'{l}': 'expert(pool(zoo, lab), {l})'}\n";
+    EXPECT_EQ(error_of(head + "exclude: l == target\n"), "no error");
+    EXPECT_EQ(error_of(head + "exclude: l == zoo and target != lab\n"), "no error");
+    EXPECT_THAT(error_of(head + "exclude: l == taret\n"), HasSubstr("did you mean target?"));
+    EXPECT_THAT(error_of(head + "exclude: target == target\n"), HasSubstr("exclude compares 'target' with 'target'"));
+    EXPECT_THAT(error_of(head + "exclude: zoo == lab\n"), HasSubstr("exclude compares 'zoo' with 'lab'"));
+    EXPECT_THAT(error_of("experiment: x\ntargets: [a]\nfor: {m: [1], n: [2]}\nrows: {'m{m}': base}\n"),
+                HasSubstr("no row uses the variable 'n'"));
+}
+
+TEST_F(ExperimentFile, RefusesWeightsOfAnotherNumberThanTheSetHas) {
+    std::string const head = "experiment: x\ntargets: [a]\nrows: {r: 'merge(";
+    EXPECT_THAT(error_of(head + "select(pool(a, b, c), similarity, 2), weights=[1, 2, 3])'}\n"),
+                HasSubstr("3 weights for 2 experts"));
+    EXPECT_THAT(error_of(head + "pool(a, b, c), weights=[1, 2])'}\n"), HasSubstr("2 weights for 3 experts"));
+    EXPECT_EQ(error_of(head + "select(pool(a, b, c), similarity, 2), weights=[1, 2])'}\n"), "no error");
+}
+
+TEST_F(ExperimentFile, RefusesPrintedValuesThatCannotBe) {
+    auto const with = [&](std::string const& paper, std::string const& values) {
+        write("v.yaml", values);
+        return error_of("experiment: x\ntargets: [a]\nrows: {r: base}\npaper: " + paper + "\n");
+    };
+    std::string const good = "rows: [{system: r, base: b, cells: {a: 50}}]\n";
+    EXPECT_EQ(with("{table: 1, values: v.yaml}", good), "no error");
+    EXPECT_THAT(with("{tabel: 1, values: v.yaml}", good), HasSubstr("did you mean"));
+    EXPECT_THAT(with("{table: two, values: v.yaml}", good), HasSubstr("x.yaml:4"));
+    EXPECT_THAT(with("{table: -2, values: v.yaml}", good), HasSubstr("paper.table is -2"));
+    EXPECT_THAT(with("{table: 1, values: w.yaml}", good), HasSubstr("there is no file '" + (folder / "w.yaml").string()));
+    EXPECT_THAT(with("{table: 1, values: v.yaml}", "rows: [{system: r, base: b, cells: {a: 500}}]\n"),
+                HasSubstr("give it a number in percent, 0 to 100"));
+    EXPECT_THAT(with("{table: 1, values: v.yaml}",
+                     "rows: [{system: r, base: b, cells: {a: 5}}, {system: r, base: b, cells: {a: 6}}]\n"),
+                HasSubstr("r on the base b is printed twice"));
+}
+
+TEST_F(ExperimentFile, RefusesListsOfNothingAndOfFilesThatAreNotThere) {
+    EXPECT_THROW(load_experiments({write("empty.yaml", "experiments: []\n")}), InputError);
+    try {
+        load_experiments({write("list.yaml", "experiments: [nowhere.yaml]\n")});
+        FAIL();
+    } catch (InputError const& error) {
+        EXPECT_THAT(describe(error), testing::AllOf(HasSubstr("nowhere.yaml"), HasSubstr("list.yaml:1")));
+    }
+}
+
 TEST_F(ExperimentFile, ErrorsNameTheLineAndColumnInTheFile) {
     EXPECT_THAT(error_of("experiment: x\ntargets: [a]\nrows:\n  r: \"merg(six)\"\n"), HasSubstr("x.yaml:4:7"));
     EXPECT_THAT(error_of("experiment: x\ntargets: [a, a]\nrows: {r: base}\n"), HasSubstr("target 'a' is named twice"));
