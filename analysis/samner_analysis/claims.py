@@ -46,7 +46,7 @@ class Outcome:
     base: str
     verdict: str  #: holds, does not, undecided
     by_numbers: bool | None  #: what the values alone say; None: nothing
-    rule: str = ""  #: intervals, or numbers where there are none
+    rule: str = ""  #: paired: intervals of paired differences; intervals: of independent numbers; numbers: there are none
     table: str = ""  #: that it was tested on
     reason: str = ""  #: why it is undecided
     notes: list[str] = field(default_factory=list)
@@ -62,6 +62,17 @@ class Tested:
     comparisons: list[Comparison]
     rule: str
     notes: tuple[str, ...] = ()
+
+
+_RULES = ("numbers", "intervals", "paired")  # from the weakest
+
+
+def _rule(estimates: Iterable[Estimate]) -> str:
+    """By what differences decide."""
+    estimates = list(estimates)
+    if not all(estimate.has_interval for estimate in estimates):
+        return "numbers"
+    return "paired" if all(estimate.is_paired or estimate.is_exact for estimate in estimates) else "intervals"
 
 
 class Rows:
@@ -191,7 +202,7 @@ def _compare(name: str, left: dict, right: dict, claim: dict) -> Tested:
         shown.won = [column for column, agree in agrees.items() if agree]
         shown.exceptions = [column for column, agree in agrees.items() if not agree]
     known = [margin] if over == "average" else list(differences.values())
-    rule = "intervals" if all(estimate.has_interval for estimate in known) else "numbers"
+    rule = _rule(known)
     return Tested(decide(lambda e: e), bool(decide(Estimate.alone)), [shown], rule)
 
 
@@ -202,7 +213,7 @@ def _together(parts: Iterable[Tested]) -> Tested:
         all_of([part.verdict for part in parts]),
         all(part.by_numbers for part in parts),
         [comparison for part in parts for comparison in part.comparisons],
-        "intervals" if all(part.rule == "intervals" for part in parts) else "numbers",
+        min((part.rule for part in parts), key=_RULES.index),
         tuple(note for part in parts for note in part.notes),
     )
 
@@ -239,7 +250,7 @@ def _size(claim: dict, rows: Rows) -> Tested:
         gain.is_within(expected, tolerance),
         bool(gain.alone().is_within(expected, tolerance)),
         [Comparison(what, gain.value, gain.low, gain.high, "percent", columns=len(columns))],
-        "intervals" if gain.has_interval else "numbers",
+        _rule([gain]),
     )
 
 
@@ -314,7 +325,7 @@ def _expectation(name: str, curve: dict[int, Estimate], expectation: str, bound)
             verdict, numbers = None if small is None else not small, not numbers
     else:
         raise Undecidable(f"expectation {expectation} is not known")
-    rule = "intervals" if difference.has_interval else "numbers"
+    rule = _rule([difference])
     return Tested(verdict, bool(numbers), [Comparison(what, difference.value, difference.low, difference.high)], rule)
 
 
@@ -407,7 +418,7 @@ def _selection(rows: Rows, strategy: str):
 def _most_similar(claim: dict, rows: Rows) -> Tested:
     table, scores = expert_scores(rows)
     selection = _selection(rows, "similarity")
-    comparisons, signs, numbers = [], [], []
+    comparisons, signs, numbers, differences = [], [], [], []
     for target, its in scores.items():
         here = selection[(selection["target"] == target) & selection["expert"].isin(its)]
         similarity = here.groupby("expert")["similarity"].mean().dropna()
@@ -415,15 +426,15 @@ def _most_similar(claim: dict, rows: Rows) -> Tested:
             continue
         near, best = similarity.idxmax(), max(similarity.index, key=lambda expert: its[expert].value)
         difference = its[best] - its[near] if near != best else Estimate.exact(0)
+        differences.append(difference)
         signs.append(difference.is_above(0))
         numbers.append(bool(difference.alone().is_above(0)))
         what = f"{target}: {best} (best) - {near} (most similar)"
         comparisons.append(Comparison(what, difference.value, difference.low, difference.high))
     if not comparisons:
         raise Undecidable("no target has similarities of experts whose scores are known")
-    known = all(not math.isnan(comparison.low) for comparison in comparisons)
     verdict = _over_columns("some_column", signs)
-    return Tested(verdict, any(numbers), comparisons, "intervals" if known else "numbers", (f"scores of {table}",))
+    return Tested(verdict, any(numbers), comparisons, _rule(differences), (f"scores of {table}",))
 
 
 def _stronger_singles(claim: dict, rows: Rows) -> Tested:

@@ -95,7 +95,7 @@ def _said(comparison: Comparison) -> str:
 def _verdict(outcome: Outcome) -> str:
     if outcome.verdict == UNDECIDED and outcome.by_numbers is not None:
         return f"undecided (values alone: {HOLDS if outcome.by_numbers else FAILS})"
-    return outcome.verdict + (" (no intervals)" if outcome.rule == "numbers" else "")
+    return outcome.verdict + {"numbers": " (no intervals)", "intervals": " (not paired)"}.get(outcome.rule, "")
 
 
 def claims_table(claims: list[dict], outcomes: dict[str, list[Outcome]]) -> TextTable:
@@ -127,9 +127,10 @@ def _write_claims(bases: list[Base], paper: Paper, out: Path) -> dict[str, list[
     table = claims_table(paper.claims, outcomes)
     table.notes = [
         *(f"{base.name}: {_counted(counts_of(outcomes, base))}" for base in bases),
-        "an interval decides where there is one: of a difference, of a mean, or of each column, made from those of "
-        "/cells as if all were independent (two rows of one target answer the same sentences, so that the intervals of "
-        "their differences are usually too wide)",
+        "an interval decides where there is one: of a difference, of a mean, or of each column, by paired bootstrap: "
+        "both rows on the same drawn sentences",
+        "(not paired): made from the intervals of /cells as if all were independent, where a results.h5 has no counts "
+        "by sentence (two rows of one target answer the same sentences, so that such intervals are usually too wide)",
         "(no intervals): the values alone decide",
         "(k of n): columns whose values agree",
         "no correction is made for many columns or many rows: the best of several is best by chance at times",

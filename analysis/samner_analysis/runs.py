@@ -15,6 +15,7 @@ import yaml
 
 from samner_analysis.errors import UserError
 from samner_analysis.estimate import NAN, UNKNOWN, Estimate, deviation, half_width
+from samner_analysis.resample import Sentences
 
 _PAPER_ID = re.compile(r"((?:table|figure)\d\d)(?:_(.+))?")
 _POINT = re.compile(r"[mn]=\d+")
@@ -72,6 +73,7 @@ class Run:
     data: pd.DataFrame | None
     provenance: dict[str, str]
     resources: pd.DataFrame | None = None
+    by_sentence: bool = False  #: it has the counts of each sentence
 
 
 @dataclass
@@ -150,8 +152,19 @@ def _target_of(dataset: str, targets: Mapping[str, str]) -> str:
     return name.rsplit("-", 1)[-1] if not targets else name
 
 
-def _score(f1: np.ndarray, status: np.ndarray, cells: pd.DataFrame | None) -> Score:
-    """One cell over its seeds; `cells` has its rows of /cells, in percent, where there are any."""
+def _on_draws(cells: pd.DataFrame, sentences: Sentences | None) -> np.ndarray | None:
+    """F1 on drawn sentences. A sentence's counts are summed over the seeds before it is drawn (as in src/report/view.h).
+    None where the counts are not there, or the seeds have other sentences."""
+    if sentences is None or cells["texts"].nunique() != 1 or not cells["texts"].iloc[0]:
+        return None
+    summed = sum(sentences.counts(row).astype(np.int64) for _, row in cells.iterrows())
+    return sentences.f1(cells["texts"].iloc[0], summed)
+
+
+def _score(
+    f1: np.ndarray, status: np.ndarray, cells: pd.DataFrame | None, sentences: Sentences | None = None
+) -> Score:
+    """One cell over its seeds; `cells` has its rows of /cells, F1 in percent, where there are any."""
     seeds = len(f1)
     done = [str(state) in ("done", "published") and not math.isnan(value) for value, state in zip(f1, status)]
     if not all(done):
@@ -177,7 +190,14 @@ def _score(f1: np.ndarray, status: np.ndarray, cells: pd.DataFrame | None) -> Sc
                 below.append(row["f1"] - row["low"])
                 above.append(row["high"] - row["f1"])
     estimate = Estimate(value)
-    if len(below) == seeds:
+    draws = _on_draws(cells, sentences) if cells is not None and not trials and len(cells) == seeds else None
+    if draws is not None and seeds > 1:
+        estimate = Estimate.paired(value, draws, tuple(values))
+    elif draws is not None:
+        estimate = Estimate(value, value - below[0], value + above[0], draws)  # the same interval as on the page
+    elif trials and seeds == 1:
+        estimate = Estimate.paired(value, None, tuple(cells.sort_values("trial")["f1"]))
+    elif len(below) == seeds:
         # All seeds answer the same sentences, so that more seeds make the first part no smaller.
         between = half_width(values) if seeds > 1 else 0.0
         estimate = Estimate(
@@ -199,7 +219,7 @@ def _intervals(cells: pd.DataFrame | None) -> dict[tuple[str, str, str], pd.Data
     return {key: rows for key, rows in frame.groupby(["experiment", "system", "target"])}
 
 
-def _grid(group: h5py.Group, experiment: str, run: str, intervals: Mapping) -> Grid:
+def _grid(group: h5py.Group, experiment: str, run: str, intervals: Mapping, sentences: Sentences | None) -> Grid:
     systems, targets = list(_values(group["system"])), list(_values(group["target"]))
     f1 = group["f1"][()]
     status = _values(group["status"]) if "status" in group else np.where(np.isnan(f1), "no value", "done")
@@ -207,7 +227,8 @@ def _grid(group: h5py.Group, experiment: str, run: str, intervals: Mapping) -> G
     for at_target, target in enumerate(targets):
         for at_system, system in enumerate(systems):
             here = (at_target, at_system)
-            grid.scores[system, target] = _score(f1[here], status[here], intervals.get((experiment, system, target)))
+            cells = intervals.get((experiment, system, target))
+            grid.scores[system, target] = _score(f1[here], status[here], cells, sentences)
     return grid
 
 
@@ -225,8 +246,11 @@ def read_run(path: str) -> Run:
                 if isinstance(dataset, h5py.Dataset) and dataset.size
             }
             intervals = _intervals(cells)
+            counts = _frame(file, "sentences")
+            has_counts = counts is not None and cells is not None and {"first", "texts"} <= set(cells.columns)
+            sentences = Sentences(counts) if has_counts else None
             grids = {
-                experiment: _grid(group, experiment, path, intervals)
+                experiment: _grid(group, experiment, path, intervals, sentences)
                 for experiment, group in file.get("tables", {}).items()
                 if isinstance(group, h5py.Group) and {"f1", "system", "target"} <= set(group)
             }
@@ -250,7 +274,7 @@ def read_run(path: str) -> Run:
         selection["target"] = selection["dataset"].map(lambda name: _target_of(name, targets))
     named = cells is not None and "base" in cells and len(cells)
     base = str(cells["base"].iloc[0]) if named else str(settings.get("base") or "")
-    return Run(path, base, grids, cells, experts, selection, data, provenance, resources)
+    return Run(path, base, grids, cells, experts, selection, data, provenance, resources, sentences is not None)
 
 
 def join(
@@ -274,6 +298,11 @@ def join(
                 f"runs of {name} go with different bases of the paper", "give all of them the same --paper-base"
             )
         base.runs.append(run)
+        if not run.by_sentence and run.grids:
+            base.warnings.append(
+                f"{run.path} has no counts by sentence, so that differences of its rows are judged as if the rows were "
+                f"independent; `samner report {run.path}` of this version makes a results.h5 that has them"
+            )
         for experiment, grid in run.grids.items():
             ids = [paper_id(experiment), *(id_ for id_, its in tables.items() if its == experiment)]
             for id_ in ids:

@@ -1,3 +1,4 @@
+import hashlib
 import math
 import sys
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ class Results:
     cells: list = field(default_factory=list)
     tables: dict = field(default_factory=dict)
     config: str = "run: {targets: {}}\n"
+    sentences: list = field(default_factory=list)  #: counts: true positives, false positives, false negatives
 
     def grid(self, name, rows, targets=None, status=None, half=math.nan, passes=None, seeds=1):
         """rows: {system: {target: value or a list, one a seed}}; None: no value. status: {(system, target): word}"""
@@ -55,6 +57,30 @@ class Results:
         self.grids[name] = (targets, list(rows), f1, states)
         return self
 
+    def counted(self, name, rows, texts=None):
+        """A grid from counts by sentence. rows: {system: {target: counts}}, or a list of counts, one a seed.
+        texts: what tells the sentences of a target, where others of the same number are meant."""
+
+        def f1(counts):
+            tp, fp, fn = np.sum(counts, axis=0)
+            return 200 * tp / max(1, 2 * tp + fp + fn)
+
+        by_seed = {
+            system: {target: its if np.ndim(its) == 3 else [its] for target, its in row.items()}
+            for system, row in rows.items()
+        }
+        seeds = len(next(iter(next(iter(by_seed.values())).values())))
+        scores = {s: {t: [f1(counts) for counts in its] for t, its in row.items()} for s, row in by_seed.items()}
+        before = len(self.cells)
+        self.grid(name, scores, seeds=seeds, half=10)
+        for cell in self.cells[before:]:
+            counts = by_seed[cell["system"]][cell["target"]][cell["seed"]]
+            digest = hashlib.sha256((texts or cell["target"]).encode()).hexdigest()
+            sums = dict(zip(("tp", "fp", "fn"), map(int, np.sum(counts, axis=0))))
+            cell |= {"first": len(self.sentences), "sentences": len(counts), "texts": digest, **sums}
+            self.sentences += [list(map(int, sentence)) for sentence in counts]
+        return self
+
     def write(self, folder):
         folder.mkdir(parents=True, exist_ok=True)
         text = h5py.string_dtype()
@@ -80,6 +106,8 @@ class Results:
                     for axis, scale in enumerate(scales):
                         dataset.dims[axis].attach_scale(scale)
             tables = dict(self.tables)
+            if self.sentences:
+                tables["sentences"] = dict(zip(("tp", "fp", "fn"), np.array(self.sentences, dtype=np.int32).T))
             if self.cells:
                 tables["cells"] = {name: [row.get(name, 0) for row in self.cells] for name in self.cells[-1]}
             for group, columns in tables.items():

@@ -10,6 +10,8 @@ import pytest
 import xarray
 
 from samner_analysis.cli import main
+from samner_analysis.resample import Sentences
+from samner_analysis.runs import read_run
 
 NAMED = os.environ.get("SAMNER_RESULTS")
 
@@ -39,6 +41,35 @@ def test_cells_become_a_data_frame(path):
     assert len(cells) and {"experiment", "base", "system", "target", "seed", "f1", "low", "high"} <= set(cells.columns)
     f1 = cells["f1"].dropna()
     assert ((f1 >= 0) & (f1 <= 1)).all()
+
+
+def test_every_cell_is_the_sum_of_its_sentences(path):
+    with h5py.File(path) as file:
+        if "sentences" not in file:
+            pytest.skip("made without counts by sentence")
+        cells = pd.DataFrame({k: file["cells"][k][:] for k in ("first", "sentences", "tp", "fp", "fn", "low", "high")})
+        cells["texts"] = file["cells/texts"].asstr()[:]
+        sentences = pd.DataFrame({k: v[:] for k, v in file["sentences"].items()})
+    assert all(sentences.dtypes == np.int32) and cells["sentences"].sum() == len(sentences)
+    behind = np.repeat(np.arange(len(cells)), cells["sentences"])
+    for name in ("tp", "fp", "fn"):
+        assert (np.bincount(behind, sentences[name], minlength=len(cells)) == cells[name]).all()
+    assert (cells["first"] == cells["sentences"].cumsum() - cells["sentences"]).all()
+    with xarray.open_dataset(path, group="/sentences", engine="h5netcdf", phony_dims="sort") as table:
+        assert int(table["tp"].sum()) == cells["tp"].sum()
+
+
+def test_drawn_sentences_give_the_intervals_of_samner(path):
+    """Both draw 1,000 times: the ends of a normal distribution's interval then differ by a twelfth of its deviation."""
+    cells = read_run(str(path)).cells
+    if "texts" not in cells:
+        pytest.skip("made without counts by sentence")
+    with h5py.File(path) as file:
+        sentences = Sentences(pd.DataFrame({k: v[:] for k, v in file["sentences"].items()}))
+    wide = cells[(cells["trial"] == 0) & (cells["status"] == "done") & (cells["high"] - cells["low"] > 0.1)].head(200)
+    ends = np.array([np.percentile(sentences.f1(row["texts"], sentences.counts(row)), (2.5, 97.5)) / 100
+                     for _, row in wide.iterrows()])  # fmt: skip
+    assert len(ends) and np.median(np.abs(ends - wide[["low", "high"]]) / (wide["high"] - wide["low"]).to_numpy()[:, None]) < 0.05
 
 
 def test_xarray_opens_every_table_by_its_names(path):

@@ -3,13 +3,20 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cstdint>
 #include <limits>
+#include <map>
 #include <set>
+#include <span>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <type_traits>
+#include <utility>
 
 #include "core/error.h"
 #include "core/fields.h"
+#include "core/hash.h"
 #include "report/resources.h"
 
 namespace samner::report {
@@ -34,7 +41,41 @@ std::string joined(std::set<std::string> const& keys) {
     return fmt::format("{}", fmt::join(keys, " "));
 }
 
+/// What the sentences are that a cell was scored on: a digest of their texts and gold, in their order. Cells with equal
+/// ones can be compared sentence by sentence.
+class Digests {
+public:
+    explicit Digests(View const& view) : view_{view} {}
+
+    std::string of(ScoredCell const& scored) {
+        if (!scored.f1()) return {};
+        auto const place = std::tuple{*scored.target, scored.first, scored.by_sentence.size()};
+        auto const [found, added] = digests_.try_emplace(place);
+        if (added) {
+            Sha256 hash;
+            auto const put = [&](std::string_view text) { hash.update(fmt::format("{} ", text.size())).update(text); };
+            auto const& sentences = view_.targets.at(*scored.target).sentences;
+            for (auto const& sentence : std::span{sentences}.subspan(scored.first, scored.by_sentence.size())) {
+                put(sentence.text);
+                hash.update(fmt::format("{} ", sentence.gold.size()));
+                for (auto const& mention : sentence.gold) {
+                    put(mention.text);
+                    put(mention.type);
+                }
+            }
+            found->second = hash.hex();
+        }
+        return found->second;
+    }
+
+private:
+    View const& view_;
+    std::map<std::tuple<std::size_t, std::size_t, std::size_t>, std::string> digests_;
+};
+
 store::Table cells_table(View const& view) {
+    Digests digests{view};
+    std::int64_t next = 0;
     auto const of = [&](auto const& value) { return column(view.cells, value); };
     using Scored = ScoredCell const&;
     return {"cells",
@@ -57,6 +98,10 @@ store::Table cells_table(View const& view) {
              {"high", "1", "upper end of its 95 % interval",
               of([](Scored scored) { return scored.interval ? scored.interval->high : missing; })},
              {"sentences", "sentences", "scored sentences", of([](Scored scored) { return scored.sentences; })},
+             {"first", "1", "row of /sentences that has the first of them; the others follow it",
+              of([&](Scored scored) { return std::exchange(next, next + std::ssize(scored.by_sentence)); })},
+             {"texts", "", "SHA-256 of these sentences and their gold; empty: not scored",
+              of([&](Scored scored) { return digests.of(scored); })},
              {"unparsable", "completions", "answers that could not be read",
               of([](Scored scored) { return scored.unparsable; })},
              {"truncated", "completions", "answers that ran into the token limit",
@@ -70,6 +115,29 @@ store::Table cells_table(View const& view) {
               of([](Scored scored) { return joined(scored.cell.answer.passes()); })},
              {"selections", "", "keys of the selections used, likewise",
               of([](Scored scored) { return joined(scored.cell.selections); })}}};
+}
+
+/// The counts behind /cells: of each cell its sentences, in the order of the cells.
+store::Table sentences_table(View const& view) {
+    std::size_t size = 0;
+    for (auto const& scored : view.cells) size += scored.by_sentence.size();
+    auto const counts = [&](std::int64_t score::Counts::*member) {
+        std::vector<std::int32_t> values;
+        values.reserve(size);
+        for (auto const& scored : view.cells) {
+            for (auto const& sentence : scored.by_sentence) {
+                if (!std::in_range<std::int32_t>(sentence.*member))
+                    throw Error{fmt::format("a sentence with {} mentions", sentence.*member)};
+                values.push_back(static_cast<std::int32_t>(sentence.*member));
+            }
+        }
+        return values;
+    };
+    return {"sentences",
+            {{"tp", "mentions", "true positives of a sentence in a cell; /cells/first says whose",
+              counts(&score::Counts::true_positive)},
+             {"fp", "mentions", "false positives", counts(&score::Counts::false_positive)},
+             {"fn", "mentions", "false negatives", counts(&score::Counts::false_negative)}}};
 }
 
 store::Table experts_table(View const& view) {
@@ -223,8 +291,8 @@ store::Grid grid_of(View const& view, Grid const& shown) {
 store::Results tables_of(View const& view) {
     store::Results results;
     for (auto const& grid : view.grids) results.grids.push_back(grid_of(view, grid));
-    results.tables = {cells_table(view), experts_table(view), selection_table(view),
-                      cost_table(view),  repeats_table(view), resources_table(view)};
+    results.tables = {cells_table(view), sentences_table(view), experts_table(view),  selection_table(view),
+                      cost_table(view),  repeats_table(view),   resources_table(view)};
     if (!view.data.empty()) results.tables.push_back(data_table(view));
     results.provenance = {{"config", view.config}, {"program", "samner"}};
     results.provenance.insert(results.provenance.end(), view.provenance.begin(), view.provenance.end());

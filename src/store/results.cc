@@ -6,8 +6,11 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
+#include <functional>
+#include <numeric>
 #include <set>
+#include <span>
+#include <type_traits>
 #include <utility>
 
 #include "core/error.h"
@@ -99,14 +102,21 @@ hid_t create_dataset(hid_t file, std::string const& name, hid_t type, std::vecto
     auto const rank = static_cast<int>(shape.size());
     // A chunk holds at most 64 Ki values; the last axes are kept whole as long as they fit.
     std::vector<hsize_t> chunk(shape.size());
-    hsize_t left = 65'536;
+    constexpr hsize_t most = 65'536;
+    hsize_t left = most;
     for (auto axis = shape.size(); axis-- > 0;) {
         chunk[axis] = std::clamp<hsize_t>(shape[axis], 1, std::max<hsize_t>(left, 1));
         left /= chunk[axis];
     }
     checked(H5Pset_chunk(layout, rank, chunk.data()), "set chunks");
+    bool const is_text = H5Tget_class(type) == H5T_STRING;
+    auto const size = std::accumulate(shape.begin(), shape.end(), hsize_t{1}, std::multiplies{});
+    if (!is_text && size > most && H5Zfilter_avail(H5Z_FILTER_DEFLATE) > 0) {
+        checked(H5Pset_shuffle(layout), "set compression");
+        checked(H5Pset_deflate(layout, 4), "set compression");
+    }
     // HDF5 1.10 refuses checksums on variable-length texts (their bytes lie in a heap that filters do not see).
-    if (H5Tget_class(type) != H5T_STRING) checked(H5Pset_fletcher32(layout), "set checksums");
+    if (!is_text) checked(H5Pset_fletcher32(layout), "set checksums");
     H5Space const space{H5Screate_simple(rank, shape.data(), nullptr), "make a shape"};
     auto const action = fmt::format("create {}", name);
     hid_t const set = checked(H5Dcreate2(file, name.c_str(), type, space, link, layout, H5P_DEFAULT), action);
@@ -122,10 +132,30 @@ struct Raw {
     std::vector<char const*> pointers;
 };
 
+template <class T>
+hid_t number_type() {
+    if constexpr (std::is_same_v<T, std::int64_t>) return H5T_NATIVE_INT64;
+    if constexpr (std::is_same_v<T, std::int32_t>) return H5T_NATIVE_INT32;
+    if constexpr (std::is_same_v<T, double>) return H5T_NATIVE_DOUBLE;
+    if constexpr (std::is_same_v<T, float>) return H5T_NATIVE_FLOAT;
+}
+
+/// Visits the numbers of a column: visit(vector). @return whether it has numbers, and no texts
+template <class Visit>
+bool visit_numbers(Values const& values, Visit const& visit) {
+    return std::visit(
+        [&](auto const& list) {
+            constexpr bool is_text = std::is_same_v<std::decay_t<decltype(list)>, std::vector<std::string>>;
+            if constexpr (!is_text) visit(list);
+            return !is_text;
+        },
+        values);
+}
+
 Raw raw(Values const& values, hid_t text_type, std::string const& name) {
-    if (auto const* whole = std::get_if<std::vector<std::int64_t>>(&values))
-        return {H5T_NATIVE_INT64, whole->data(), {}};
-    if (auto const* real = std::get_if<std::vector<double>>(&values)) return {H5T_NATIVE_DOUBLE, real->data(), {}};
+    Raw numbers{};
+    auto const visit = [&]<class T>(std::vector<T> const& list) { numbers = {number_type<T>(), list.data(), {}}; };
+    if (visit_numbers(values, visit)) return numbers;
     Raw result{text_type, nullptr, {}};
     for (auto const& text : std::get<std::vector<std::string>>(values)) {
         require_c_string(text, name);
@@ -156,11 +186,11 @@ std::size_t size_of(hid_t set, std::string const& name) {
 }
 
 template <class T>
-std::vector<T> read_numbers(hid_t file, std::string const& name, hid_t type) {
+std::vector<T> read_numbers(hid_t file, std::string const& name) {
     H5Dataset const set{H5Dopen2(file, name.c_str(), H5P_DEFAULT), fmt::format("open {}", name)};
     std::vector<T> values(size_of(set, name));
     if (values.empty()) return values;
-    checked(H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), fmt::format("read {}", name));
+    checked(H5Dread(set, number_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), fmt::format("read {}", name));
     return values;
 }
 
@@ -177,20 +207,14 @@ std::vector<std::string> read_texts(hid_t file, std::string const& name) {
     return values;
 }
 
-bool same_bits(double a, double b) {
-    return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
-}
-
 void verify_values(hid_t file, std::string const& name, Values const& expected) {
     bool same = false;
-    if (auto const* whole = std::get_if<std::vector<std::int64_t>>(&expected)) {
-        same = read_numbers<std::int64_t>(file, name, H5T_NATIVE_INT64) == *whole;
-    } else if (auto const* real = std::get_if<std::vector<double>>(&expected)) {
-        auto const found = read_numbers<double>(file, name, H5T_NATIVE_DOUBLE);
-        same = std::equal(found.begin(), found.end(), real->begin(), real->end(), same_bits);
-    } else {
+    auto const compare = [&]<class T>(std::vector<T> const& written) {  // NaN, too, has to be the same bits
+        auto const found = read_numbers<T>(file, name);
+        same = std::ranges::equal(std::as_bytes(std::span{found}), std::as_bytes(std::span{written}));
+    };
+    if (!visit_numbers(expected, compare))
         same = read_texts(file, name) == std::get<std::vector<std::string>>(expected);
-    }
     if (!same) throw StorageError{fmt::format("{} does not read back as it was written", name), "check the disk"};
 }
 
@@ -238,13 +262,16 @@ void plan_table(Table const& table, std::vector<Planned>& planned) {
         if (column.units.empty() && column.long_name.empty()) {
             throw InputError{fmt::format("column {}/{} has neither units nor long_name", table.group, column.name)};
         }
-        auto const rows = count(table.columns.front().values);
-        if (count(column.values) != rows) {
-            throw InputError{fmt::format("column {}/{} has {} rows, the first one {}", table.group, column.name,
-                                         count(column.values), rows)};
+        auto const& first = table.columns.front();
+        auto const rows = count(first.values) / first.width;
+        if (column.width < 1 || count(column.values) != rows * column.width) {
+            throw InputError{fmt::format("column {}/{} has {} values of {} a row, the first column {} rows",
+                                         table.group, column.name, count(column.values), column.width, rows)};
         }
+        std::vector<hsize_t> shape{rows};
+        if (column.width > 1) shape.push_back(column.width);
         planned.push_back(
-            {"/" + table.group + "/" + column.name, column.values, {rows}, {column.units, column.long_name}, {}, ""});
+            {"/" + table.group + "/" + column.name, column.values, shape, {column.units, column.long_name}, {}, ""});
     }
 }
 
@@ -340,16 +367,31 @@ void write_results(fs::path const& path, Results const& results) {
     }
 }
 
-std::vector<std::int64_t> read_int64(fs::path const& path, std::string const& dataset) {
+namespace {
+
+template <class T>
+std::vector<T> read_dataset(fs::path const& path, std::string const& dataset) {
     silence_hdf5();
     auto const file = open_file(path);
-    return read_numbers<std::int64_t>(file, dataset, H5T_NATIVE_INT64);
+    return read_numbers<T>(file, dataset);
+}
+
+}  // namespace
+
+std::vector<std::int64_t> read_int64(fs::path const& path, std::string const& dataset) {
+    return read_dataset<std::int64_t>(path, dataset);
+}
+
+std::vector<std::int32_t> read_int32(fs::path const& path, std::string const& dataset) {
+    return read_dataset<std::int32_t>(path, dataset);
+}
+
+std::vector<float> read_float(fs::path const& path, std::string const& dataset) {
+    return read_dataset<float>(path, dataset);
 }
 
 std::vector<double> read_double(fs::path const& path, std::string const& dataset) {
-    silence_hdf5();
-    auto const file = open_file(path);
-    return read_numbers<double>(file, dataset, H5T_NATIVE_DOUBLE);
+    return read_dataset<double>(path, dataset);
 }
 
 std::vector<std::string> read_strings(fs::path const& path, std::string const& dataset) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <span>
@@ -287,8 +288,9 @@ TEST_F(Report, WritesTheColumnsOfItsTables) {
     EXPECT_EQ(names, (std::map<std::string, std::vector<std::string>>{
                          {"cells", {"experiment", "base",    "system",      "target",     "trial",     "status",
                                     "metric",     "seed",    "tp",          "fp",         "fn",        "f1",
-                                    "low",        "high",    "sentences",   "unparsable", "truncated", "tokens_in",
-                                    "tokens_out", "seconds", "predictions", "selections"}},
+                                    "low",        "high",    "sentences",   "first",      "texts",     "unparsable",
+                                    "truncated",  "tokens_in", "tokens_out", "seconds", "predictions", "selections"}},
+                         {"sentences", {"tp", "fp", "fn"}},
                          {"experts", {"expert", "key", "seed", "step", "loss", "grad_norm", "lr", "tokens", "seconds"}},
                          {"selection",
                           {"dataset", "strategy", "expert", "similarity", "sampling_f1", "type_similarity", "metric",
@@ -324,6 +326,43 @@ TEST_F(Report, WritesTheColumnsOfItsTables) {
     EXPECT_THAT(store::read_int64(path, "/selection/k"), ElementsAre(0, 0));
     EXPECT_THAT(store::read_double(path, "/selection/label_tp"), ElementsAre(testing::IsNan(), testing::IsNan()));
     EXPECT_THAT(store::read_int64(path, "/cost/rank"), testing::AllOf(testing::SizeIs(6), testing::Each(3)));
+}
+
+TEST_F(Report, KeepsTheCountsOfEachSentenceBehindEveryCell) {
+    auto const path = folder / "results.h5";
+    store::write_results(path, tables_of(view(four_rows_done())));
+    auto const first = store::read_int64(path, "/cells/first");
+    auto const sizes = store::read_int64(path, "/cells/sentences");
+    for (auto const* name : {"tp", "fp", "fn"}) {
+        auto const by_sentence = store::read_int32(path, std::string{"/sentences/"} + name);
+        auto const sums = store::read_int64(path, std::string{"/cells/"} + name);
+        EXPECT_EQ(by_sentence.size(), 20U);
+        for (std::size_t i = 0; i < sums.size(); ++i) {
+            auto const mine = std::span{by_sentence}.subspan(static_cast<std::size_t>(first[i]),
+                                                             static_cast<std::size_t>(sizes[i]));
+            EXPECT_EQ(std::accumulate(mine.begin(), mine.end(), std::int64_t{0}), sums[i]) << name << " of cell " << i;
+        }
+    }
+    // The union of north and south on a (cell 4): rome; ada; a wrong one; oslo and bob.
+    auto const tp = store::read_int32(path, "/sentences/tp");
+    auto const begin = tp.begin() + first[4];
+    EXPECT_THAT((std::vector<std::int32_t>{begin, begin + 4}), ElementsAre(1, 1, 0, 2));
+}
+
+TEST_F(Report, SaysWhichCellsWereScoredOnTheSameSentences) {
+    auto const texts = [&](View const& found) {
+        store::write_results(folder / "results.h5", tables_of(found));
+        return store::read_strings(folder / "results.h5", "/cells/texts");
+    };
+    auto found = view(four_rows_done());
+    auto const before = texts(found);
+    EXPECT_EQ(before[0], before[2]) << "base and best on a";
+    EXPECT_EQ(before[1], "") << "base on b is not there";
+    EXPECT_NE(before[2], before[3]) << "a and b";
+    found.targets[0].sentences[0].gold = {person("rome")};
+    auto const after = texts(found);
+    EXPECT_NE(after[0], before[0]) << "another gold";
+    EXPECT_EQ(after[3], before[3]);
 }
 
 TEST_F(Report, TellsTheSeedsOfARepeatByItsLabel) {

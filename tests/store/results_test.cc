@@ -37,6 +37,8 @@ Results example() {
     Table const cells{"cells",
                       {{"target", "", "target", std::vector<std::string>{"science", "Zürich ≥"}},
                        {"tp", "1", "", std::vector<std::int64_t>{3, std::numeric_limits<std::int64_t>::max()}},
+                       {"first", "1", "", std::vector<std::int32_t>{7, std::numeric_limits<std::int32_t>::min()}},
+                       {"vectors", "1", "", std::vector<float>{1, -0.5F, std::nanf(""), 4, 5, 6}, 3},
                        {"f1", "1", "", std::vector<double>{0.1, 1.0}}}};
     Table const empty{"cost", {{"seconds", "s", "", std::vector<double>{}}}};
     return {{grid}, {cells, empty}, {{"config", "seed: 1\n"}}};
@@ -54,6 +56,12 @@ TEST(Results, ReadBackAsTheyWereWritten) {
     EXPECT_TRUE(std::isnan(f1[3]));
     EXPECT_EQ(read_strings(path, "/tables/demo/status").back(), "pending");
     EXPECT_EQ(read_int64(path, "/cells/tp").back(), std::numeric_limits<std::int64_t>::max());
+    EXPECT_EQ(read_int32(path, "/cells/first"),
+              (std::vector<std::int32_t>{7, std::numeric_limits<std::int32_t>::min()}));
+    auto const vectors = read_float(path, "/cells/vectors");
+    ASSERT_EQ(vectors.size(), 6U);
+    EXPECT_EQ(vectors[1], -0.5F);
+    EXPECT_TRUE(std::isnan(vectors[2]));
     EXPECT_EQ(read_strings(path, "/cells/target").back(), "Zürich ≥");
     EXPECT_TRUE(read_double(path, "/cost/seconds").empty());
     EXPECT_FALSE(std::filesystem::exists(folder / "results.h5.partial"));
@@ -70,7 +78,24 @@ TEST(Results, RefuseShapesThatDisagreeAndColumnsWithoutUnits) {
     bad = example();
     bad.tables[0].columns[1].values = std::vector<std::int64_t>{1};
     EXPECT_THROW(write_results(folder / "r.h5", bad), InputError);
+    bad = example();
+    std::get<std::vector<float>>(bad.tables[0].columns[3].values).push_back(7);
+    EXPECT_THROW(write_results(folder / "r.h5", bad), InputError);
     EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+TEST(Results, HoldManyCountsInLittleRoom) {
+    TemporaryFolder const folder;
+    auto const path = folder / "results.h5";
+    std::vector<std::int32_t> counts;
+    std::uint32_t state = 1;
+    for (int i = 0; i < 1'000'000; ++i) {
+        state = state * 1664525U + 1013904223U;
+        counts.push_back(static_cast<std::int32_t>((state >> 24U) % 5));
+    }
+    write_results(path, {{}, {{"sentences", {{"tp", "1", "", counts}}}}, {}});
+    EXPECT_EQ(read_int32(path, "/sentences/tp"), counts);
+    EXPECT_LT(std::filesystem::file_size(path), 700'000U) << "of 4 MB; five values at random are 290 kB at best";
 }
 
 TEST(Results, UnwritableFolderIsAStorageError) {
