@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from samner_analysis.estimate import Estimate, all_of, mean, relative_gain
 from samner_analysis.paper import Paper
 from samner_analysis.runs import Base
+from samner_analysis.selections import NoSelection, Selections, selections_by
 from samner_analysis.series import POOLED, Series, series_of
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not", "undecided"
@@ -407,17 +408,17 @@ def expert_scores(rows: Rows) -> tuple[str, dict[str, dict[str, Estimate]]]:
     raise Undecidable("no table has the scores of single experts (table13)")
 
 
-def _selection(rows: Rows, strategy: str):
-    selection = rows.base.rows("selection")
-    needed = {"target", "strategy", "expert", "similarity", "chosen"}
-    if selection is None or not needed <= set(selection.columns):
-        raise Undecidable("/selection is absent")
-    return selection[selection["strategy"] == strategy]
+def _selection(rows: Rows, strategy: str, scores: dict[str, dict[str, Estimate]]) -> Selections:
+    try:
+        return selections_by(rows.base, strategy, {expert for its in scores.values() for expert in its})
+    except NoSelection as why:
+        raise Undecidable(str(why)) from why
 
 
 def _most_similar(claim: dict, rows: Rows) -> Tested:
     table, scores = expert_scores(rows)
-    selection = _selection(rows, "similarity")
+    selections = _selection(rows, "similarity", scores)
+    selection = selections.rows
     comparisons, signs, numbers, differences = [], [], [], []
     for target, its in scores.items():
         here = selection[(selection["target"] == target) & selection["expert"].isin(its)]
@@ -434,16 +435,18 @@ def _most_similar(claim: dict, rows: Rows) -> Tested:
     if not comparisons:
         raise Undecidable("no target has similarities of experts whose scores are known")
     verdict = _over_columns("some_column", signs)
-    return Tested(verdict, any(numbers), comparisons, _rule(differences), (f"scores of {table}",))
+    return Tested(verdict, any(numbers), comparisons, _rule(differences), (f"scores of {table}", *selections.remarks))
 
 
 def _stronger_singles(claim: dict, rows: Rows) -> Tested:
     table, scores = expert_scores(rows)
     means: dict[str, dict[str, Estimate]] = {"sampling": {}, "similarity": {}}
     sets: dict[str, dict[str, list[str]]] = {"sampling": {}, "similarity": {}}
+    remarks = []
     for strategy, by_target in means.items():
-        chosen = _selection(rows, strategy)
-        chosen = chosen[chosen["chosen"] > 0]
+        selections = _selection(rows, strategy, scores)
+        remarks += selections.remarks
+        chosen = selections.rows[selections.rows["chosen"] > 0]
         for target, its in scores.items():
             experts = sorted(set(chosen.loc[chosen["target"] == target, "expert"]) & set(its))
             if experts:
@@ -454,7 +457,8 @@ def _stronger_singles(claim: dict, rows: Rows) -> Tested:
         raise Undecidable("both strategies chose the same experts on every target")
     left, right = ({target: its[target] for target in columns} for its in means.values())
     tested = _compare("picked by sampling - by similarity", left, right, {"over": "average", "sign": "+"})
-    return Tested(tested.verdict, tested.by_numbers, tested.comparisons, tested.rule, (f"scores of {table}",))
+    notes = (f"scores of {table}", *remarks)
+    return Tested(tested.verdict, tested.by_numbers, tested.comparisons, tested.rule, notes)
 
 
 def _unreadable(rows: Rows, system: str) -> float:

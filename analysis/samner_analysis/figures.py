@@ -13,9 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from samner_analysis.claims import Rows, Undecidable, expert_scores
+from samner_analysis.domains import domain_map, points_of, said_of
 from samner_analysis.estimate import Estimate
 from samner_analysis.paper import Paper
 from samner_analysis.runs import Base
+from samner_analysis.selections import NoSelection, selections_by
 from samner_analysis.series import POOLED, Series, series_of
 from samner_analysis.tables import sampled_rows
 
@@ -186,42 +188,68 @@ def draw_similarity(bases: list[Base], paper: Paper, folder: Path) -> tuple[list
     """Each expert's similarity to a target against its F1 there (table 13); filled: chosen by similarity."""
     panels, remarks = [], []
     for base in bases:
-        selection = base.rows("selection")
-        if selection is None or not {"target", "strategy", "expert", "similarity", "chosen"} <= set(selection.columns):
-            remarks.append(f"{base.name} has no /selection")
-            continue
         try:
             table, scores = expert_scores(Rows(base, paper, "table13"))
-        except Undecidable as why:
+            scored = {expert for its in scores.values() for expert in its}
+            selections = selections_by(base, "similarity", scored)
+        except (Undecidable, NoSelection) as why:
             remarks.append(f"{base.name}: {why}")
             continue
-        by_similarity = selection[selection["strategy"] == "similarity"].dropna(subset=["similarity"])
-        points = {target: here for target in scores if len(here := by_similarity[by_similarity["target"] == target])}
-        if points:
-            panels.append((base, table, scores, points))
-        else:
+        points = points_of(selections.rows, scores)
+        if not points:
             remarks.append(f"{base.name}: no target has both similarities and scores")
+            continue
+        remarks += [f"{base.name}: {remark}" for remark in (*selections.remarks, *said_of(points))]
+        panels.append((base, table, points))
     if not panels:
         return [], remarks
     figure, axes = _panels(len(panels), "similarity of an expert's domain and its F1 (filled: chosen by similarity)")
     colours = _Colours()
-    for ax, (base, table, scores, points) in zip(axes, panels):
-        for target, rows in points.items():
-            for _, row in rows.drop_duplicates("expert").iterrows():
-                estimate = scores[target].get(row["expert"])
-                if estimate is None:
-                    continue
-                ax.errorbar(row["similarity"], estimate.value, yerr=_errors({0: estimate}), marker="o", capsize=2,
+    for ax, (base, table, points) in zip(axes, panels):
+        for target, its in points.items():
+            for point in its:
+                ax.errorbar(point.similarity, point.f1.value, yerr=_errors({0: point.f1}), marker="o", capsize=2,
                             color=colours[target], elinewidth=0.6,
-                            markerfacecolor=colours[target] if row["chosen"] > 0 else "none")  # fmt: skip
-                ax.annotate(row["expert"].replace("_", " "), (row["similarity"], estimate.value), xytext=(4, 3),
+                            markerfacecolor=colours[target] if point.chosen else "none")  # fmt: skip
+                ax.annotate(point.expert.replace("_", " "), (point.similarity, point.f1.value), xytext=(4, 3),
                             textcoords="offset points", fontsize=6, color=colours[target])  # fmt: skip
             ax.plot([], [], "o", color=colours[target], label=target)
-        ax.set_title(f"{base.name} ({table})", fontsize=9)
+        ax.set_title("\n".join((f"{base.name} ({table})", *said_of(points)[:2])), fontsize=8)
         ax.set_xlabel("cosine similarity")
         ax.set_ylabel("entity micro-F1, percent")
     _legend(figure, axes)
     return _save(figure, folder, "similarity"), remarks
+
+
+def draw_map(bases: list[Base], folder: Path) -> tuple[list[Path], list[str]]:
+    """Experts and targets by their embeddings (/embeddings), in the two directions in which these differ most."""
+    panels, remarks = [], []
+    for base in bases:
+        rows = base.rows("embeddings")
+        if rows is None:
+            remarks.append(f"{base.name} has no /embeddings")
+            continue
+        places, notes = domain_map(rows)
+        remarks += [f"{base.name}: {note}" for note in notes]
+        if places is not None:
+            panels.append((base, places))
+    if not panels:
+        return [], remarks
+    figure, axes = _panels(len(panels), "domains by the mean embeddings of their texts", 6.0, 5.0)
+    looks = {"expert": ("o", "tab:blue"), "target": ("*", "tab:red")}
+    for ax, (base, places) in zip(axes, panels):
+        for kind, (marker, colour) in looks.items():
+            here = [place for place in places.points if place.kind == kind]
+            ax.scatter([p.x for p in here], [p.y for p in here], marker=marker, color=colour, s=45, label=kind)
+            for place in here:
+                ax.annotate(place.name.replace("_", " "), (place.x, place.y), xytext=(5, 4), fontsize=7,
+                            textcoords="offset points", color=colour)  # fmt: skip
+        ax.set_title(base.name, fontsize=9)
+        ax.set_xlabel(f"first principal component ({places.shares[0]:.0%} of the variance)")
+        ax.set_ylabel(f"second ({places.shares[1]:.0%})")
+        ax.margins(0.15)
+    _legend(figure, axes)
+    return _save(figure, folder, "map"), remarks
 
 
 def style():

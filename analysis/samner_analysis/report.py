@@ -13,7 +13,7 @@ from samner_analysis.claims import FAILS, HOLDS, UNDECIDED, Comparison, Outcome,
 from samner_analysis.estimate import Estimate
 from samner_analysis.paper import Paper
 from samner_analysis.runs import Base
-from samner_analysis.tables import Compared, cost_table, data_table, scores_table
+from samner_analysis.tables import POOL_SIZE, Compared, cost_table, data_table, pool_size_table, scores_table
 from samner_analysis.text import TextTable, escape_markdown, interval, number, to_latex, to_markdown
 
 
@@ -34,6 +34,8 @@ def _compared(bases: list[Base], paper: Paper) -> dict[str, Compared]:
             table = data_table(bases, paper)
         elif name == "table14":
             table = cost_table(bases, paper)
+        elif name == POOL_SIZE:
+            table = pool_size_table(bases)
         else:
             table = scores_table(name, bases, paper)
         if table is not None:
@@ -80,6 +82,11 @@ def _write_figures(bases: list[Base], paper: Paper, out: Path, written: Written)
             written.figures.append(("similarity", remarks))
         else:
             written.missing.append(f"similarity: {'; '.join(remarks) or 'no run holds it'}")
+        paths, remarks = figures.draw_map(bases, folder)
+        if paths:
+            written.figures.append(("map", remarks))
+        else:
+            written.missing.append(f"map: {'; '.join(remarks)}")
 
 
 def _said(comparison: Comparison) -> str:

@@ -74,6 +74,8 @@ class Run:
     provenance: dict[str, str]
     resources: pd.DataFrame | None = None
     by_sentence: bool = False  #: it has the counts of each sentence
+    embeddings: pd.DataFrame | None = None  #: `vector` has an array a line
+    cost: pd.DataFrame | None = None
 
 
 @dataclass
@@ -93,7 +95,8 @@ class Base:
         return (self.paper,) if self.paper else ("llama", "qwen")
 
     def rows(self, table: str) -> pd.DataFrame | None:
-        """/cells, /experts, /selection, /data or /resources of all runs, one below the other; None where no run has it."""
+        """/cells, /experts, /selection, /data, /resources, /embeddings or /cost of all runs, one below the other; None
+        where no run has it."""
         frames = [frame for run in self.runs if (frame := getattr(run, table)) is not None and len(frame)]
         return pd.concat(frames, ignore_index=True) if frames else None
 
@@ -141,15 +144,14 @@ def _frame(file: h5py.File, group: str) -> pd.DataFrame | None:
 
 
 def _target_of(dataset: str, targets: Mapping[str, str]) -> str:
-    """The target's id for a data set as /selection names it; `targets` maps ids to data sets."""
+    """The target's id for a data set as /selection names it; `targets` maps ids to data sets. Empty for a part of a
+    target: a cluster, or one sentence."""
+    if " (" in dataset:
+        return ""
     for target, its in targets.items():
         if its == dataset:
             return target
-    name = dataset.split(" (")[0]
-    for target, its in targets.items():
-        if its == name:
-            return target
-    return name.rsplit("-", 1)[-1] if not targets else name
+    return dataset.rsplit("-", 1)[-1] if not targets else dataset
 
 
 def _on_draws(cells: pd.DataFrame, sentences: Sentences | None) -> np.ndarray | None:
@@ -195,7 +197,7 @@ def _score(
         estimate = Estimate.paired(value, draws, tuple(values))
     elif draws is not None:
         estimate = Estimate(value, value - below[0], value + above[0], draws)  # the same interval as on the page
-    elif trials and seeds == 1:
+    elif trials > 1 and seeds == 1:
         estimate = Estimate.paired(value, None, tuple(cells.sort_values("trial")["f1"]))
     elif len(below) == seeds:
         # All seeds answer the same sentences, so that more seeds make the first part no smaller.
@@ -255,7 +257,10 @@ def read_run(path: str) -> Run:
                 if isinstance(group, h5py.Group) and {"f1", "system", "target"} <= set(group)
             }
             experts, data = _frame(file, "experts"), _frame(file, "data")
-            resources = _frame(file, "resources")
+            resources, cost = _frame(file, "resources"), _frame(file, "cost")
+            embeddings = _frame(file, "embeddings")
+            if embeddings is not None:
+                embeddings["vector"] = list(file["embeddings/vectors"][()])
     except (OSError, KeyError, ValueError) as error:
         raise UserError(f"cannot read {file_path}: {error}", f"make it anew by `samner report {path}`") from error
 
@@ -274,7 +279,7 @@ def read_run(path: str) -> Run:
         selection["target"] = selection["dataset"].map(lambda name: _target_of(name, targets))
     named = cells is not None and "base" in cells and len(cells)
     base = str(cells["base"].iloc[0]) if named else str(settings.get("base") or "")
-    return Run(path, base, grids, cells, experts, selection, data, provenance, resources, sentences is not None)
+    return Run(path, base, grids, cells, experts, selection, data, provenance, resources, sentences is not None, embeddings, cost)
 
 
 def join(

@@ -256,6 +256,74 @@ def data_table(bases: list[Base], paper: Paper) -> Compared | None:
     return compared if text.rows else None
 
 
+POOL_SIZE = "pool_size"
+
+
+def pool_size_table(bases: list[Base]) -> Compared:
+    """What selections cost by the number of experts to choose from (experiments/beyond/pool_size.yaml)."""
+    header = ["base", "system", "experts", "selections", "sampling tokens", "sampling seconds", "encoding seconds",
+              "adapters, bytes", AVERAGE]  # fmt: skip
+    text = TextTable(f"{POOL_SIZE}: what choosing costs as the pool grows", header, labels=2)
+    compared = Compared(text)
+    for base in [base for base in bases if POOL_SIZE in base.grids]:
+        grid = base.grids[POOL_SIZE]
+        for system in grid.systems:
+            average, _ = averaged(grid, system, None)
+            cost = selection_cost(base, POOL_SIZE, system)
+            text.rows.append(
+                [base.name, system, *(number(cost[name], digits) for name, digits in _SELECTION_COST.items()),
+                 number(average.value) + interval(average)]
+            )  # fmt: skip
+            compared.records += [
+                {"table": POOL_SIZE, "base": base.name, "system": system, "target": name, "status": "done", "run": value}
+                for name, value in cost.items()
+            ]
+            compared.records.append(_record(POOL_SIZE, base, system, AVERAGE, None, average))
+        text.notes.append(f"{base.name}: from {', '.join(grid.origins)}")
+    text.notes += [
+        "sampling: all candidates over the sampled sentences of all targets, prompt and generated tokens, with the first "
+        "seed; what several rows share counts for each of them",
+        "encoding: the training texts of the candidates and the texts of the targets, likewise",
+        "seconds as measured: a pass that another run had done before counts with its time there (/cost)",
+        "adapters: bytes of all candidates on the disk; —: the tasks are not in /cost, or the file is of an earlier version",
+    ]
+    return compared
+
+
+_SELECTION_COST = {"experts": 0, "selections": 0, "tokens": 0, "sampling_seconds": 1, "encoding_seconds": 1, "bytes": 0}
+
+
+def selection_cost(base: Base, table: str, system: str) -> dict[str, float]:
+    """Of a row with the first seed: candidates, selections (one a target and strategy), tokens and seconds of their
+    sampling evaluations, seconds of encoding, bytes of the candidates' adapters. NaN: not known."""
+    unknown = dict.fromkeys(_SELECTION_COST, NAN)
+    cells, selection, cost = base.cells_of(table, system), base.rows("selection"), base.rows("cost")
+    needed = {"key", "expert", "predictions", "centroid", "target_centroid", "adapter"}
+    if selection is None or cost is None or not needed <= set(selection.columns) or "selections" not in cells:
+        return unknown
+    keys = {key for text in cells[cells["seed"] == cells["seed"].min()]["selections"] for key in str(text).split()}
+    here = selection[selection["key"].isin(keys)]
+    cost = cost.drop_duplicates("key").set_index("key")
+
+    def total(tasks: set[str], *columns: str) -> float:
+        known = tasks - {""}
+        if not known or not known <= set(cost.index) or not set(columns) <= set(cost.columns):
+            return NAN
+        return float(cost.loc[sorted(known), list(columns)].to_numpy().sum())
+
+    if here.empty:
+        return unknown
+    passes, adapters = set(here["predictions"]), set(here["adapter"])
+    return {
+        "experts": here["expert"].nunique(),
+        "selections": here["key"].nunique(),
+        "tokens": total(passes, "tokens_in", "tokens_out"),
+        "sampling_seconds": total(passes, "seconds"),
+        "encoding_seconds": total({*here["centroid"], *here["target_centroid"]}, "seconds"),
+        "bytes": total(adapters, "bytes"),
+    }
+
+
 def cost_table(bases: list[Base], paper: Paper) -> Compared:
     """Table 14: instances, passes and storage beside the average score."""
     printed = paper.tables["table14"]

@@ -105,6 +105,27 @@ def test_the_mean_of_targets_is_made_on_each_draw(base, results):
     assert average.low == pytest.approx(np.percentile(average.draws, 2.5))
 
 
+def with_trials(results, **systems):
+    """One target with trials of one sentence; F1 of each in percent."""
+    made = results().grid("table05", {system: {"ai": float(np.mean(its))} for system, its in systems.items()})
+    made.cells = [
+        {**row, "trial": i + 1, "f1": value / 100}
+        for row, its in zip(made.cells, systems.values())
+        for i, value in enumerate(its)
+    ]
+    return made
+
+
+def test_trials_are_paired_by_their_numbers(base, results):
+    grid = base(with_trials(results, a=[10.0, 50.0, 90.0], b=[8.0, 49.0, 87.0])).grids["table05"]
+    one, other = (grid.score(system, "ai").estimate for system in "ab")
+    difference = one - other
+    half = 4.303 * 1 / math.sqrt(3)  # of 2, 1 and 3
+    assert (difference.low, difference.high) == pytest.approx((2 - half, 2 + half), rel=1e-3)
+    single = base(with_trials(results, a=[10.0])).grids["table05"].score("a", "ai").estimate
+    assert single.value == 10 and not single.has_interval
+
+
 def test_a_file_without_counts_by_sentence_is_warned_of(results, tmp_path, capsys):
     run = results().grid("table01", {"sam": {"ai": 60.0}, "unified": {"ai": 40.0}}, half=1).write(tmp_path / "old")
     assert main([str(run), "--out", str(tmp_path / "out")]) == 0
