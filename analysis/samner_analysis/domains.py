@@ -103,24 +103,22 @@ class Map:
 
 
 def domain_map(embeddings: pd.DataFrame) -> tuple[Map | None, list[str]]:
-    """Two principal components of the embeddings, each of length 1 as for a cosine. Of several seeds, or runs, the mean
-    of a name is shown. The sign of an axis is such that the largest weight in it is positive. Also remarks; no map for
-    fewer than three names, or where the embeddings have other dimensions."""
-    embeddings = embeddings.drop_duplicates(["kind", "name", "key"])
+    """Two principal components of the embeddings, each of length 1 as for a cosine. The sign of an axis is such that the
+    largest weight in it is positive. Also remarks; no map for fewer than three embeddings, or of several encoders."""
+    embeddings = embeddings.drop_duplicates(["kind", "name", "key"]).sort_values(["kind", "name", "key"])
     if embeddings["vector"].map(len).nunique() > 1:
         return None, ["its embeddings are of several encoders"]
-    names, vectors, several = [], [], False
-    for (kind, name), its in embeddings.groupby(["kind", "name"], sort=True):
-        units = [vector / max(np.linalg.norm(vector), 1e-12) for vector in its["vector"].map(np.float64)]
-        several |= len(units) > 1
-        names.append((str(name), str(kind)))
-        vectors.append(np.mean(units, axis=0))
-    if len(names) < 3 or len(vectors[0]) < 2:
+    vectors = np.array([vector / max(np.linalg.norm(vector), 1e-12) for vector in embeddings["vector"].map(np.float64)])
+    if len(vectors) < 3 or vectors.shape[1] < 2:
         return None, ["fewer than three embeddings"]
-    matrix = np.array(vectors) - np.mean(vectors, axis=0)
+    matrix = vectors - vectors.mean(axis=0)
     _, sizes, axes = np.linalg.svd(matrix, full_matrices=False)
     axes = axes[:2] * np.sign([axis[np.argmax(np.abs(axis))] for axis in axes[:2]])[:, None]
-    places = [Place(name, kind, *map(float, axes @ row)) for (name, kind), row in zip(names, matrix)]
+    places = [
+        Place(str(name), str(kind), *map(float, axes @ row))
+        for name, kind, row in zip(embeddings["name"], embeddings["kind"], matrix)
+    ]
     total = float((sizes**2).sum()) or 1.0
-    remarks = ["of several seeds the mean of a name is shown"] if several else []
-    return Map(places, (float(sizes[0] ** 2) / total, float(sizes[1] ** 2) / total)), remarks
+    twice = embeddings["name"][embeddings.duplicated(["kind", "name"])].unique()
+    remarks = [f"several points have the name {', '.join(twice)}: of other seeds, or of other data in another pool"]
+    return Map(places, (float(sizes[0] ** 2) / total, float(sizes[1] ** 2) / total)), remarks if len(twice) else []

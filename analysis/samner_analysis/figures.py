@@ -64,7 +64,7 @@ def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels()):
             entries.setdefault(label, handle)
-    figure.legend(list(entries.values()), list(entries), loc="outside right upper", fontsize=7, frameon=False)
+    figure.legend(list(entries.values()), list(entries), loc="outside right center", fontsize=7, frameon=False)
 
 
 def _errors(points: dict[int, Estimate]) -> np.ndarray | None:
@@ -241,9 +241,11 @@ def draw_map(bases: list[Base], folder: Path) -> tuple[list[Path], list[str]]:
         for kind, (marker, colour) in looks.items():
             here = [place for place in places.points if place.kind == kind]
             ax.scatter([p.x for p in here], [p.y for p in here], marker=marker, color=colour, s=45, label=kind)
-            for place in here:
-                ax.annotate(place.name.replace("_", " "), (place.x, place.y), xytext=(5, 4), fontsize=7,
-                            textcoords="offset points", color=colour)  # fmt: skip
+            for name in dict.fromkeys(place.name for place in here):
+                middle = np.mean([(place.x, place.y) for place in here if place.name == name], axis=0)
+                text = name if len(name) < 25 else f"{name[:10]}…{name[-10:]}"
+                ax.annotate(text.replace("_", " "), middle, xytext=(5, 4), fontsize=7, textcoords="offset points",
+                            color=colour)  # fmt: skip
         ax.set_title(base.name, fontsize=9)
         ax.set_xlabel(f"first principal component ({places.shares[0]:.0%} of the variance)")
         ax.set_ylabel(f"second ({places.shares[1]:.0%})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -44,7 +45,9 @@ class Selections:
     def remarks(self) -> list[str]:
         said = [f"selections by {self.kind}"]
         if self.others:
-            said.append(f"left out: selections by {'; '.join(map(str, self.others))}")
+            pools = Counter(map(str, self.others))
+            texts = [text + (f" ({count} pools)" if count > 1 else "") for text, count in pools.items()]
+            said.append(f"left out: selections by {'; '.join(texts)}")
         return said
 
 

@@ -126,7 +126,7 @@ def test_a_map_keeps_distances_in_a_plane_and_has_one_sign():
     assert xy == pytest.approx(np.array([(place.x, place.y) for place in again.points]), abs=1e-6)
 
 
-def test_the_map_is_drawn_with_the_mean_over_seeds(results, tmp_path):
+def test_the_map_is_drawn_and_says_which_names_it_has_twice(results, tmp_path):
     made = results().grid("demo", {"sam": {"ai": 1.0}})
     names, kinds = ["a", "a", "b", "ai"], ["expert", "expert", "expert", "target"]
     vectors = np.array([[1, 0, 0], [0.9, 0.1, 0], [0, 1, 0], [0.5, 0.5, 0.7]], dtype=np.float32)
@@ -134,7 +134,7 @@ def test_the_map_is_drawn_with_the_mean_over_seeds(results, tmp_path):
     assert main([str(made.write(tmp_path / "run")), "--out", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out/figures/map.png").read_bytes().startswith(b"\x89PNG")
     assert "target" in (tmp_path / "out/figures/map.svg").read_text()
-    assert "of several seeds the mean of a name is shown" in (tmp_path / "out/index.md").read_text()
+    assert "several points have the name a: of other seeds" in (tmp_path / "out/index.md").read_text()
 
 
 def test_the_cost_of_selections_counts_each_pass_once(results, tmp_path):

@@ -433,9 +433,9 @@ std::string frozen(std::vector<Experiment> const& experiments, RunFile const& ru
     if (run.exact()) settings["infer"].erase("num_slots");
     settings["infer"].erase("max_kept_tokens");
     settings["train"].erase("checkpoint_every");
-    auto tables = Json::object();
+    std::vector<std::pair<std::string, Json>> tables;  // in the order of the experiments, in which they are shown
     for (auto const& experiment : experiments) {
-        auto& table = tables[experiment.name];
+        auto& table = tables.emplace_back(experiment.name, Json::object()).second;
         table["title"] = experiment.title;
         if (experiment.paper) table["paper"] = without_nulls(to_wire(*experiment.paper));
         if (experiment.shows_data()) {
@@ -450,9 +450,19 @@ std::string frozen(std::vector<Experiment> const& experiments, RunFile const& ru
             if (!row.excluded.empty()) table["excluded"][row.name] = row.excluded;
         }
     }
-    Json all{{"run", settings}, {"experiments", tables}};
-    if (!arithmetic.model.exact() || !arithmetic.encoder.exact()) all["arithmetic"] = to_wire(arithmetic);
-    return to_yaml(all);
+    YAML::Emitter out;
+    out << YAML::BeginMap;
+    auto const put = [&](std::string const& key, Json const& value) {
+        out << YAML::Key << key << YAML::Value;
+        emit(out, value);
+    };
+    if (!arithmetic.model.exact() || !arithmetic.encoder.exact()) put("arithmetic", to_wire(arithmetic));
+    out << YAML::Key << "experiments" << YAML::Value << YAML::BeginMap;
+    for (auto const& [name, table] : tables) put(name, table);
+    out << YAML::EndMap;
+    put("run", settings);
+    out << YAML::EndMap;
+    return std::string{out.c_str()} + "\n";
 }
 
 Frozen load_frozen(std::filesystem::path const& path) {

@@ -257,6 +257,7 @@ RunFile load_run_file(std::filesystem::path const& path, std::vector<std::string
 
 /// What runs, as YAML, with every default written out: two runs with the same text are the same run. Threads and
 /// checkpoint_every do not change results and are left out, like the store, and so are slots where they do not.
+/// Experiments stand in their order, which is no difference between runs.
 /// @param arithmetic  written where results depend on more than precision: another machine then plans the same keys
 std::string frozen(std::vector<Experiment> const& experiments, RunFile const& run,
                    RunArithmetic const& arithmetic = {});

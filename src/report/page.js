@@ -243,6 +243,12 @@
   };
   const printedRow = (grid, base, row) => grid.printed?.rows.find((one) => one.system === grid.systems[row] && one.base === base);
   const line = (kind, ...children) => make('span', {class: `line note ${kind}`}, ...children);
+  /// The share of a value's answers that could not be read; null where there are none.
+  const unreadable = (value) => {
+    const sum = (name) => value.cells.reduce((total, cell) => total + data.cells[cell][name], 0);
+    return sum('completions') > 0 ? sum('unparsable') / sum('completions') : null;
+  };
+  const manyUnreadable = 0.05;
   const difference = (value, printed) => {
     const gap = 100 * value.mean - printed;
     const outside = known(value.low) && (printed < 100 * value.low || printed > 100 * value.high);
@@ -269,6 +275,7 @@
       cell.append(make('span', {class: `line word${list.some((word) => word.includes('failed')) ? ' failed' : ''}`}, list.join(', ') || 'no value'));
       if (seeds.length) cell.append(line('', `${several(seeds.length, 'seed')}: ${percent(mean(seeds))}`));
     }
+    if (known(value.mean) && unreadable(value) >= manyUnreadable) cell.append(line('word unreadable', `${percent(unreadable(value), 0)}\u00a0% unreadable`));
     if (shown.interval && known(value.low)) cell.append(line('', `${percent(value.low)} to ${percent(value.high)}`));
     const counted = value.tp + value.fp + value.fn > 0 || known(value.mean);
     if (shown.counts && counted) cell.append(line('', `${value.tp} / ${value.fp} / ${value.fn}`));
@@ -363,7 +370,9 @@
       make('dl', {}, grid.systems.map((name, row) => grid.expressions[row]
         ? [make('dt', {}, name), make('dd', {}, make('code', {}, grid.expressions[row]))] : '')));
     section(`grid-${index}`, grid.name, make('p', {}, grid.title), controls, scroll(table, `${grid.name}: F1 of each system and target`),
-      make('p', {class: 'small'}, 'Intervals: bootstrap over sentences. tp / fp / fn: mentions that are right, wrong and missed, summed over seeds.'),
+      make('p', {class: 'small'}, 'Intervals: bootstrap over sentences. tp / fp / fn: mentions that are right, wrong and missed, summed over seeds.',
+        rows.some((row) => Array.from({length: columns}, (_, column) => valueOf(grid, row, column)).some((value) => known(value.mean) && unreadable(value) >= manyUnreadable))
+          ? ` Unreadable: share of the answers of which no mentions could be read, told from ${percent(manyUnreadable, 0)} % on.` : ''),
       legend, figuresOf(grid), meaning);
   };
 
@@ -402,17 +411,46 @@
     return make('div', {}, make('h3', {}, label), figure(label, paint, legendOf(targets.map((name) => ({name, style: style.get(name), point: style.get(name).point})))),
       make('p', {class: 'small'}, `${several(points.length, 'pair')} of expert and target`, known(r) ? `, correlation ${r.toFixed(2)} (Pearson).` : '.'));
   };
+  /// Pseudo-labels of each sampling evaluation, held against gold. Selections that read the same ones are told once.
+  const labelTable = (selections) => {
+    const told = new Map();
+    for (const one of selections.filter((one) => one.labels_against_gold)) {
+      const {tp, fp, fn} = one.labels_against_gold;
+      const voters = one.candidates.map((candidate) => candidate.expert);
+      const key = JSON.stringify([one.target, one.k, voters, tp, fp, fn]);
+      if (!told.has(key)) told.set(key, [one.target, one.k, {show: make('span', {title: voters.join(', ')}, String(voters.length)), sort: voters.length}, tp + fp, tp + fn,
+        ...[ratio(tp, fp), ratio(tp, fn), 2 * tp / Math.max(1, 2 * tp + fp + fn)].map((value) => ({show: percent(value), sort: value}))]);
+    }
+    return told.size ? [make('h3', {}, 'Pseudo-labels against gold'),
+      make('p', {}, 'How good the labels were that the experts voted for. No selection sees gold: this is a diagnosis.'),
+      scroll(plainTable('Precision, recall and F1 of the pseudo-labels, in percent.',
+        ['target', 'k', 'voting experts', 'labels', 'gold mentions', 'precision', 'recall', 'F1'], [...told.values()].sort(([a], [b]) => a.localeCompare(b))), 'Pseudo-labels against gold')] : '';
+  };
   const selectionSection = () => {
-    if (!data.selections.length) return;
-    const flat = data.selections.flatMap((selection) => {
+    // Those for one sentence or a part of a target say nothing of the target.
+    const whole = data.selections.filter((selection) => selection.whole);
+    const parts = data.selections.length - whole.length;
+    if (!whole.length) return;
+    // What is chosen, and what the pseudo-labels are, depends on the pool.
+    const poolOf = (selection) => selection.candidates.map((candidate) => candidate.expert).sort().join(', ');
+    const flat = whole.flatMap((selection) => {
       const targets = selection.targets.length ? selection.targets : [selection.texts];
       const labels = selection.repeats.length ? selection.repeats : [data.repeats[0]?.label ?? 0];
-      return targets.flatMap((target) => labels.map((repeat) => ({...selection, target, repeat})));
+      return targets.flatMap((target) => labels.map((repeat) => ({...selection, target, repeat, pool: poolOf(selection)})));
     });
+    const uses = flat.reduce((counts, one) => counts.set(one.pool, (counts.get(one.pool) || 0) + 1), new Map());
+    const pools = [...uses].sort(([a, i], [b, j]) => j - i || a.localeCompare(b)).map(([pool]) => pool);
+    const sizeOf = (pool) => several(pool.split(', ').length, 'expert');
     const labels = unique(flat.map((one) => one.repeat)).sort((a, b) => a - b);
     const place = make('div');
-    const show = (repeat) => {
-      const mine = flat.filter((one) => one.repeat === repeat);
+    const state = {repeat: labels[0], pool: pools[0]};
+    const show = () => {
+      const {repeat, pool} = state;
+      const mine = flat.filter((one) => one.repeat === repeat && one.pool === pool);
+      if (!mine.length) {
+        place.replaceChildren(make('p', {}, `With seed ${repeat} nothing is chosen from these.`));
+        return;
+      }
       const strategies = [...new Map(mine.map((one) => [JSON.stringify([one.metric, one.k]), {metric: one.metric, k: one.k}])).values()]
         .sort((a, b) => (b.metric === 'similarity') - (a.metric === 'similarity') || a.metric.localeCompare(b.metric) || (a.k ?? 0) - (b.k ?? 0));
       const rows = [];
@@ -430,7 +468,7 @@
             for (const candidate of one.candidates) {
               const number = metric === 'sampling' ? candidate.sampling_f1 : candidate.metric;
               if (known(number)) value.set(candidate.expert, number);
-              if (candidate.chosen > 0) chosen.set(candidate.expert, [...(chosen.get(candidate.expert) || []), one.m]);
+              if (candidate.chosen > 0) chosen.set(candidate.expert, [...(chosen.get(candidate.expert) || []), known(one.rule) ? `${one.m} (${one.rule})` : String(one.m)]);
             }
           }
           return {value, chosen, asked: its.length > 0};
@@ -440,7 +478,7 @@
           actualRank: rankIn(found, found[i]),
           sampling: told.filter((_, s) => strategies[s].metric === 'sampling').map(({value}) => value.get(expert)).filter(known).pop(),
           strategies: told.map(({value, chosen, asked}) => ({value: value.get(expert), rank: rankIn([...value.values()], value.get(expert)),
-            chosen: unique(chosen.get(expert) || []).sort((a, b) => a - b), asked}))}));
+            chosen: unique(chosen.get(expert) || []).sort((a, b) => parseInt(a) - parseInt(b) || a.localeCompare(b)), asked}))}));
       }
       const nameOf = ({metric, k}) => known(k) ? `${metric}, k = ${k}` : metric;
       const columns = [{name: 'target', text: true, sort: (row) => row.target}, {name: 'expert', text: true, sort: (row) => row.expert}];
@@ -450,11 +488,13 @@
         const what = {similarity: 'similarity', sampling: 'sampling F1'}[strategy.metric] || strategy.metric;
         columns.push({name: known(strategy.k) ? `${what} (k = ${strategy.k})` : what, sort: (row) => row.strategies[i].value},
           {name: `rank by ${nameOf(strategy)}`, sort: (row) => row.strategies[i].rank},
-          {name: `chosen by ${nameOf(strategy)}`, sort: (row) => row.strategies[i].chosen[0]});
+          {name: `chosen by ${nameOf(strategy)}`, sort: (row) => row.strategies[i].chosen.length ? parseInt(row.strategies[i].chosen[0]) : null});
       });
       columns.push({name: 'F1 of the expert alone', sort: (row) => row.actual}, {name: 'its rank', sort: (row) => row.actualRank});
       const value = (metric, number) => metric === 'sampling' ? percent(number) : fixed(number, 3);
-      const table = sortedTable('Candidates of each target. Chosen: the m with which an expert is among the chosen. F1 in percent.', columns, rows,
+      const rules = unique(mine.map((one) => one.rule).filter(known));
+      const table = sortedTable(`${sizeOf(pool)} to choose from for each target. Chosen: the m with which an expert is among the chosen${rules.length
+        ? `; (${rules.join('), (')}): the rule that said how many` : ''}. F1 in percent.`, columns, rows,
         (row) => make('tr', {class: row.first ? 'group' : null}, make('th', {scope: 'row'}, row.target), make('td', {class: 'text'}, row.expert),
           hasSimilarity ? '' : make('td', {}, fixed(row.similarity, 3)),
           row.strategies.map((one, i) => [
@@ -466,18 +506,21 @@
       const pointsOf = (x) => rows.filter((row) => known(x(row)) && known(row.actual)).map((row) => ({x: x(row), y: 100 * row.actual, target: row.target, expert: row.expert}));
       const similar = pointsOf((row) => row.similarity);
       const sampling = pointsOf((row) => row.sampling).map((point) => ({...point, x: 100 * point.x}));
-      place.replaceChildren(scroll(table, 'Selection of experts'), make('div', {class: 'figures'},
+      place.replaceChildren(scroll(table, 'Selection of experts'), make('div', {}, labelTable(mine)), make('div', {class: 'figures'},
         similar.length > 1 ? scatter('Similarity and what an expert reaches', 'similarity', similar) : '',
         sampling.length > 1 ? scatter('Sampling F1 and what an expert reaches', 'sampling F1, percent', sampling) : ''));
     };
-    const choice = labels.length > 1 ? make('div', {class: 'controls'}, make('label', {}, 'seed ',
-      make('select', {onchange: (event) => {
-        show(Number(event.target.value));
-        redraw();
-      }}, labels.map((label) => make('option', {value: String(label)}, String(label)))))) : '';
-    show(labels[0]);
+    const pick = (name, id, values, text) => values.length > 1 ? make('label', {}, `${name} `, make('select', {id, onchange: (event) => {
+      state[id.replace('pick-', '')] = values[Number(event.target.value)];
+      show();
+      redraw();
+    }}, values.map((value, i) => make('option', {value: String(i)}, text(value))))) : '';
+    const choice = labels.length + pools.length > 2 ? make('div', {class: 'controls'}, pick('seed', 'pick-repeat', labels, String),
+      pick('candidates', 'pick-pool', pools, (pool) => `${sizeOf(pool)}: ${pool.length > 60 ? `${pool.slice(0, 60)}\u2026` : pool}`)) : '';
+    show();
     section('selection', 'Selection', make('p', {}, 'Which experts either strategy chooses for a target: similarity of domain embeddings, and sampling F1 against the pseudo-labels of k sentences.'),
-      choice, place);
+      pools.length > 1 ? make('p', {class: 'small'}, `${pools.length} pools of candidates: shown is that of most selections, or the one that is picked. `) : '',
+      parts ? make('p', {class: 'small'}, `${several(parts, 'selection')} for single sentences or parts of a target are not shown; results.h5 has them.`) : '', choice, place);
   };
 
   // ---- training, merging, cost
@@ -603,6 +646,16 @@
       data.kinds.map((kind) => [kind.kind, kind.tasks, {show: fixed(kind.seconds, 1), sort: kind.seconds}, {show: fixed(kind.rank_seconds, 1), sort: kind.rank_seconds},
         {show: total > 0 ? `${percent(kind.rank_seconds / total, 1)}\u00a0%` : '', sort: kind.rank_seconds}]));
     section('cost', 'Cost', scroll(table, 'Cost by kind of task'), reused ? make('p', {class: 'small'}, `${several(reused, 'task')} of them done by other runs on the same store.`) : '', rankFigure());
+  };
+
+  const resourceSection = () => {
+    const lines = data.resources.filter((one) => known(one.formula) || known(one.measured));
+    if (!lines.length) return;
+    const shown = (value) => ({sort: value, show: !known(value) ? make('span', {class: 'word'}, 'none')
+      : value >= 1e15 ? value.toExponential(2) : Number.isInteger(value) || value >= 1e5 ? whole(value) : value.toPrecision(3)});
+    section('resources', 'Resources', make('p', {}, 'What the paper\u2019s Appendix C and Table 14 count by formulas of a simplified transformer, beside what this run used with its first seed.'),
+      scroll(plainTable('Parameters, storage, training and passes of inference.', ['quantity', 'by formula', 'measured', {name: 'units', text: true}],
+        lines.map((one) => [one.quantity.replaceAll('_', ' '), shown(one.formula), shown(one.measured), one.units === '1' ? '' : one.units])), 'Resources'));
   };
 
   // ---- sentences
@@ -891,6 +944,7 @@
   trainingSection();
   mergeSection();
   costSection();
+  resourceSection();
   sentenceSection();
   main.querySelectorAll('table.grid').forEach((table) => table.refresh());  // now that values lead to sentences
   section('configuration', 'Configuration', make('p', {}, 'What runs, with every default written out.'),

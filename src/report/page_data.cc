@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/fields.h"
+#include "report/resources.h"
 
 namespace samner::report {
 namespace {
@@ -55,6 +56,7 @@ Json json_of(ScoredCell const& scored) {
               {"status", store::status_name(scored.status())},
               {"f1", number(scored.f1())},
               {"sentences", scored.sentences},
+              {"completions", scored.completions},
               {"unparsable", scored.unparsable},
               {"truncated", scored.truncated},
               {"tokens_in", scored.tokens_in},
@@ -110,7 +112,7 @@ Json json_of(Grid const& grid) {
 }
 
 Json json_of(SelectionView const& selection) {
-    auto const& [task, result, targets, repeats, sampled, against_gold] = selection;
+    auto const& [key, task, result, targets, repeats, sampled, adapters, against_gold] = selection;
     auto candidates = Json::array();
     for (auto const& candidate : task.experts) {
         candidates.push_back({{"expert", candidate.name},
@@ -119,7 +121,9 @@ Json json_of(SelectionView const& selection) {
                               {"metric", at(result.metrics, candidate.name)},
                               {"chosen", result.rank_of(candidate.name)}});
     }
+    auto const is_part = [](work::View const& view) { return !std::holds_alternative<work::First>(view); };
     Json json{{"texts", task.target.name()},
+              {"whole", std::ranges::none_of(task.target.views, is_part)},
               {"targets", targets},
               {"repeats", repeats},
               {"metric", name_of_value(task.metric)},
@@ -192,6 +196,13 @@ Json json_of(TaskCost const& cost) {
             {"reused", cost.reused}};
 }
 
+Json json_of(Resource const& line) {
+    return {{"quantity", line.quantity},
+            {"formula", number(line.formula)},
+            {"measured", number(line.measured)},
+            {"units", line.units}};
+}
+
 Json json_of(plan::Repeat const& repeat) {
     return {{"label", repeat.label}, {"seeds", to_wire(repeat.seeds)}};
 }
@@ -254,6 +265,7 @@ Json data_of(View const& view) {
             {"experts", std::move(experts)},
             {"trainings", list_of(view.trainings)},
             {"merges", list_of(view.merges)},
+            {"resources", list_of(resources(usage_of(view)))},
             {"costs", list_of(view.costs)},
             {"kinds", std::move(kinds)}};
 }

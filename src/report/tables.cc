@@ -78,43 +78,45 @@ store::Table cells_table(View const& view) {
     std::int64_t next = 0;
     auto const of = [&](auto const& value) { return column(view.cells, value); };
     using Scored = ScoredCell const&;
-    return {"cells",
-            {{"experiment", "", "experiment file", of([](Scored scored) { return scored.cell.experiment; })},
-             {"base", "", "base model", of([&](Scored) { return view.base; })},
-             {"system", "", "row of the experiment", of([](Scored scored) { return scored.cell.system; })},
-             {"target", "", "target domain", of([](Scored scored) { return scored.cell.target; })},
-             {"trial", "1", "trial of a one-sentence target, from 1; 0: no trials",
-              of([](Scored scored) { return scored.cell.trial; })},
-             {"status", "", "state of the cell",
-              of([](Scored scored) { return std::string{store::status_name(scored.status())}; })},
-             {"metric", "", "how mentions are compared", of([](Scored) { return std::string{"entity"}; })},
-             {"seed", "1", "seed of the repeat", of([](Scored scored) { return scored.cell.repeat.label; })},
-             {"tp", "mentions", "true positives", of([](Scored scored) { return scored.counts.true_positive; })},
-             {"fp", "mentions", "false positives", of([](Scored scored) { return scored.counts.false_positive; })},
-             {"fn", "mentions", "false negatives", of([](Scored scored) { return scored.counts.false_negative; })},
-             {"f1", "1", "micro-F1, a fraction", of([](Scored scored) { return scored.f1().value_or(missing); })},
-             {"low", "1", "lower end of its 95 % interval (bootstrap over sentences)",
-              of([](Scored scored) { return scored.interval ? scored.interval->low : missing; })},
-             {"high", "1", "upper end of its 95 % interval",
-              of([](Scored scored) { return scored.interval ? scored.interval->high : missing; })},
-             {"sentences", "sentences", "scored sentences", of([](Scored scored) { return scored.sentences; })},
-             {"first", "1", "row of /sentences that has the first of them; the others follow it",
-              of([&](Scored scored) { return std::exchange(next, next + std::ssize(scored.by_sentence)); })},
-             {"texts", "", "SHA-256 of these sentences and their gold; empty: not scored",
-              of([&](Scored scored) { return digests.of(scored); })},
-             {"unparsable", "completions", "answers that could not be read",
-              of([](Scored scored) { return scored.unparsable; })},
-             {"truncated", "completions", "answers that ran into the token limit",
-              of([](Scored scored) { return scored.truncated; })},
-             {"tokens_in", "tokens", "prompt tokens of the passes used",
-              of([](Scored scored) { return scored.tokens_in; })},
-             {"tokens_out", "tokens", "generated tokens of the passes used",
-              of([](Scored scored) { return scored.tokens_out; })},
-             {"seconds", "s", "time of the passes used", of([](Scored scored) { return scored.seconds; })},
-             {"predictions", "", "keys of the passes used, in RUN/artifacts",
-              of([](Scored scored) { return joined(scored.cell.answer.passes()); })},
-             {"selections", "", "keys of the selections used, likewise",
-              of([](Scored scored) { return joined(scored.cell.selections); })}}};
+    return {
+        "cells",
+        {{"experiment", "", "experiment file", of([](Scored scored) { return scored.cell.experiment; })},
+         {"base", "", "base model", of([&](Scored) { return view.base; })},
+         {"system", "", "row of the experiment", of([](Scored scored) { return scored.cell.system; })},
+         {"target", "", "target domain", of([](Scored scored) { return scored.cell.target; })},
+         {"trial", "1", "trial of a one-sentence target, from 1; 0: no trials",
+          of([](Scored scored) { return scored.cell.trial; })},
+         {"status", "", "state of the cell",
+          of([](Scored scored) { return std::string{store::status_name(scored.status())}; })},
+         {"metric", "", "how mentions are compared", of([](Scored) { return std::string{"entity"}; })},
+         {"seed", "1", "seed of the repeat", of([](Scored scored) { return scored.cell.repeat.label; })},
+         {"tp", "mentions", "true positives", of([](Scored scored) { return scored.counts.true_positive; })},
+         {"fp", "mentions", "false positives", of([](Scored scored) { return scored.counts.false_positive; })},
+         {"fn", "mentions", "false negatives", of([](Scored scored) { return scored.counts.false_negative; })},
+         {"f1", "1", "micro-F1, a fraction", of([](Scored scored) { return scored.f1().value_or(missing); })},
+         {"low", "1", "lower end of its 95 % interval (bootstrap over sentences)",
+          of([](Scored scored) { return scored.interval ? scored.interval->low : missing; })},
+         {"high", "1", "upper end of its 95 % interval",
+          of([](Scored scored) { return scored.interval ? scored.interval->high : missing; })},
+         {"sentences", "sentences", "scored sentences", of([](Scored scored) { return scored.sentences; })},
+         {"first", "1", "row of /sentences that has the first of them; the others follow it",
+          of([&](Scored scored) { return std::exchange(next, next + std::ssize(scored.by_sentence)); })},
+         {"texts", "", "SHA-256 of these sentences and their gold; empty: not scored",
+          of([&](Scored scored) { return digests.of(scored); })},
+         {"answers", "completions", "answers of the passes used", of([](Scored scored) { return scored.completions; })},
+         {"unparsable", "completions", "answers that could not be read",
+          of([](Scored scored) { return scored.unparsable; })},
+         {"truncated", "completions", "answers that ran into the token limit",
+          of([](Scored scored) { return scored.truncated; })},
+         {"tokens_in", "tokens", "prompt tokens of the passes used",
+          of([](Scored scored) { return scored.tokens_in; })},
+         {"tokens_out", "tokens", "generated tokens of the passes used",
+          of([](Scored scored) { return scored.tokens_out; })},
+         {"seconds", "s", "time of the passes used", of([](Scored scored) { return scored.seconds; })},
+         {"predictions", "", "keys of the passes used, in RUN/artifacts",
+          of([](Scored scored) { return joined(scored.cell.answer.passes()); })},
+         {"selections", "", "keys of the selections used, likewise",
+          of([](Scored scored) { return joined(scored.cell.selections); })}}};
 }
 
 /// The counts behind /cells: of each cell its sentences, in the order of the cells.
@@ -182,9 +184,21 @@ store::Table selection_table(View const& view) {
             return labels ? static_cast<double>((*labels).*member) : missing;
         });
     };
+    auto const labels_of = [](std::set<std::int64_t> const& repeats) {
+        return fmt::format("{}", fmt::join(repeats, " "));
+    };
+    // Of each line its place among the candidates, which are in the order of the lines.
+    std::vector<work::Select::Candidate const*> candidates;
+    for (auto const& selection : view.selections)
+        for (auto const& candidate : selection.task.experts) candidates.push_back(&candidate);
+    auto const of_candidate = [&](auto const& value) { return column(candidates, value); };
     return {
         "selection",
-        {{"dataset", "", "target data set", of([](Line const& line) { return line.selection.task.target.name(); })},
+        {{"key", "", "the selection: its candidates are the lines with this key",
+          of([](Line const& line) { return line.selection.key; })},
+         {"seeds", "", "repeats that use it, as seed columns call them",
+          of([&](Line const& line) { return labels_of(line.selection.repeats); })},
+         {"dataset", "", "target data set", of([](Line const& line) { return line.selection.task.target.name(); })},
          {"strategy", "", "similarity, sampling, fused, types or similarity_types",
           of([](Line const& line) { return std::string{name_of_value(line.selection.task.metric)}; })},
          {"expert", "", "candidate", of([](Line const& line) { return line.expert; })},
@@ -209,8 +223,36 @@ store::Table selection_table(View const& view) {
           "pseudo-labels that the gold of the sampled sentences has; NaN: no sampling evaluation",
           of_labels(&score::Counts::true_positive)},
          {"label_fp", "mentions", "pseudo-labels that it does not have", of_labels(&score::Counts::false_positive)},
-         {"label_fn", "mentions", "gold mentions that are no pseudo-labels",
-          of_labels(&score::Counts::false_negative)}}};
+         {"label_fn", "mentions", "gold mentions that are no pseudo-labels", of_labels(&score::Counts::false_negative)},
+         {"centroid", "", "key of the candidate's mean embedding",
+          of_candidate([](auto const* candidate) { return candidate->centroid.key; })},
+         {"target_centroid", "", "key of the target's mean embedding",
+          of([](Line const& line) { return line.selection.task.target_centroid.key; })},
+         {"predictions", "", "key of the candidate's pass over the sampled sentences; empty: none",
+          of_candidate([](auto const* candidate) {
+              return candidate->predictions ? candidate->predictions->key : std::string{};
+          })},
+         {"adapter", "", "key of the candidate's adapter; empty: there was no such pass", of([](Line const& line) {
+              auto const found = line.selection.adapters.find(line.expert);
+              return found == line.selection.adapters.end() ? std::string{} : found->second;
+          })}}};
+}
+
+store::Table embeddings_table(View const& view) {
+    auto const of = [&](auto const& value) { return column(view.embeddings, value); };
+    using Embedding = EmbeddingView const&;
+    std::vector<float> vectors;
+    for (auto const& embedding : view.embeddings)
+        vectors.insert(vectors.end(), embedding.vector.begin(), embedding.vector.end());
+    return {"embeddings",
+            {{"name", "", "expert or target", of([](Embedding embedding) { return embedding.name; })},
+             {"kind", "", "expert: of its training texts; target: of its texts",
+              of([](Embedding embedding) { return std::string{embedding.is_target ? "target" : "expert"}; })},
+             {"key", "", "artifact", of([](Embedding embedding) { return embedding.key; })},
+             {"seeds", "", "repeats whose selections read it",
+              of([](Embedding embedding) { return fmt::format("{}", fmt::join(embedding.repeats, " ")); })},
+             {"vectors", "1", "mean sentence embedding, [name, dimension]", vectors,
+              view.embeddings.front().vector.size()}}};
 }
 
 store::Table cost_table(View const& view) {
@@ -219,7 +261,12 @@ store::Table cost_table(View const& view) {
             {{"key", "", "task", of([](TaskCost const& cost) { return cost.key; })},
              {"kind", "", "kind of task", of([](TaskCost const& cost) { return cost.kind; })},
              {"seconds", "s", "time on its rank", of([](TaskCost const& cost) { return cost.seconds; })},
-             {"rank", "1", "rank that did it", of([](TaskCost const& cost) { return cost.rank; })}}};
+             {"rank", "1", "rank that did it", of([](TaskCost const& cost) { return cost.rank; })},
+             {"bytes", "bytes", "of what it left on the disk", of([](TaskCost const& cost) { return cost.bytes; })},
+             {"tokens_in", "tokens", "prompt tokens of a decoding pass; 0: no pass",
+              of([](TaskCost const& cost) { return cost.tokens_in; })},
+             {"tokens_out", "tokens", "generated tokens of a decoding pass",
+              of([](TaskCost const& cost) { return cost.tokens_out; })}}};
 }
 
 store::Table data_table(View const& view) {
@@ -293,6 +340,7 @@ store::Results tables_of(View const& view) {
     for (auto const& grid : view.grids) results.grids.push_back(grid_of(view, grid));
     results.tables = {cells_table(view), sentences_table(view), experts_table(view),  selection_table(view),
                       cost_table(view),  repeats_table(view),   resources_table(view)};
+    if (!view.embeddings.empty()) results.tables.push_back(embeddings_table(view));
     if (!view.data.empty()) results.tables.push_back(data_table(view));
     results.provenance = {{"config", view.config}, {"program", "samner"}};
     results.provenance.insert(results.provenance.end(), view.provenance.begin(), view.provenance.end());

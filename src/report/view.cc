@@ -13,6 +13,7 @@
 #include "core/json.h"
 #include "corpus/dataset.h"
 #include "prompt/prompt.h"
+#include "weights/safetensors.h"
 #include "work/answer.h"
 #include "work/cluster.h"
 #include "work/predictions.h"
@@ -105,6 +106,7 @@ private:
             scored.seconds += record->second.seconds;
             auto const* const pass = record->second.result_as<work::Pass>();
             if (!pass) continue;
+            scored.completions += pass->sentences;
             scored.unparsable += pass->unparsable;
             scored.truncated += pass->truncated;
             scored.tokens_in += pass->tokens_in;
@@ -379,10 +381,10 @@ void for_each_done(plan::Plan const& plan, Records const& records, Visit const& 
 
 SelectionView selection_of(plan::Plan const& plan, std::string const& key, work::Select const& task,
                            work::Selection const& result) {
-    SelectionView selection{task, result};
+    SelectionView selection{key, task, result};
     for (auto const& cell : plan.cells()) {
         if (!cell.selections.contains(key)) continue;
-        selection.targets.insert(cell.target);
+        if (!cell.source) selection.targets.insert(cell.target);  // of pooled targets the column of all of them
         selection.repeats.insert(cell.repeat.label);
     }
     for (auto const& candidate : task.experts) {
@@ -391,8 +393,38 @@ SelectionView selection_of(plan::Plan const& plan, std::string const& key, work:
         for (auto const& view : pass.texts.views) {
             if (auto const* const sample = std::get_if<work::Sample>(&view)) selection.sampled = sample->k;
         }
+        if (pass.adapter) selection.adapters[candidate.name] = pass.adapter->key;
     }
     return selection;
+}
+
+/// What selections compare, each once. Of targets those that are whole: no parts, single sentences or clusters.
+std::vector<EmbeddingView> embeddings_of(plan::Plan const& plan, std::vector<SelectionView> const& selections,
+                                         store::Artifacts const& artifacts) {
+    std::map<std::tuple<bool, std::string, std::string>, std::set<std::int64_t>> repeats;
+    for (auto const& selection : selections) {
+        auto const note = [&](bool is_target, std::string const& name, work::Input const& centroid) {
+            repeats[{is_target, name, centroid.key}].insert(selection.repeats.begin(), selection.repeats.end());
+        };
+        for (auto const& candidate : selection.task.experts) note(false, candidate.name, candidate.centroid);
+        for (auto const& [name, target] : plan.inputs().targets) {
+            if (target.texts == selection.task.target) note(true, name, selection.task.target_centroid);
+        }
+    }
+    std::vector<EmbeddingView> embeddings;
+    for (auto const& [what, labels] : repeats) {
+        auto const& [is_target, name, key] = what;
+        try {
+            auto vector = weights::SafetensorsFile{artifacts.path(key)}.floats("mean");
+            if (!embeddings.empty() && vector.size() != embeddings.front().vector.size())
+                throw InputError{
+                    fmt::format("it has {} numbers, others {}", vector.size(), embeddings.front().vector.size())};
+            embeddings.push_back({name, is_target, key, labels, std::move(vector)});
+        } catch (std::exception const& error) {
+            spdlog::warn("no embedding of {} {}: {}", is_target ? "target" : "expert", name, describe(error));
+        }
+    }
+    return embeddings;
 }
 
 /// The adapter with which a cell decodes, when it is one alone; null: it is another kind of answer, or not known yet.
@@ -482,6 +514,7 @@ View view_of(plan::Plan const& plan, Records const& records, store::Artifacts co
         auto& selection = view.selections.emplace_back(selection_of(plan, record.key, task, result));
         selection.labels = scorer.labels_against_gold(task);
     });
+    view.embeddings = embeddings_of(plan, view.selections, artifacts);
     for_each_done<work::Merge>(plan, records, [&](auto const& task, auto const& result, auto const& record) {
         view.merges.push_back({task, result, cells_with(plan, record.key)});
     });
@@ -495,6 +528,10 @@ View view_of(plan::Plan const& plan, Records const& records, store::Artifacts co
         std::string const kind{work::kind_of(planned.task)};
         view.costs.push_back({key, kind, record.seconds, record.rank, work::label_of(planned.task), record.team,
                               record.ended, record.ok, record.reused, record.bytes});
+        if (auto const* const pass = record.result_as<work::Pass>()) {
+            view.costs.back().tokens_in = pass->tokens_in;
+            view.costs.back().tokens_out = pass->tokens_out;
+        }
         auto& sum = view.costs_by_kind[kind];
         ++sum.tasks;
         sum.seconds += record.seconds;

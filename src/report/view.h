@@ -67,6 +67,7 @@ struct ScoredCell {
     std::int64_t sentences = 0;
     std::optional<score::Interval> interval = {};  ///< of f1, as Value::interval; nothing unless the cell is done
     // Sums over the decoding passes that it reads.
+    std::int64_t completions = 0;
     std::int64_t unparsable = 0;
     std::int64_t truncated = 0;
     std::int64_t tokens_in = 0;
@@ -107,14 +108,25 @@ struct Grid {
 
 /// A selection of experts that is done.
 struct SelectionView {
+    std::string key;
     work::Select task;
     work::Selection result;
-    std::set<std::string> targets = {};        ///< names of those that it was made for
-    std::set<std::int64_t> repeats = {};       ///< labels of those that use it
-    std::optional<std::int64_t> sampled = {};  ///< sentences of the sampling evaluation; nothing without one
+    std::set<std::string> targets = {};                ///< names of those that it was made for
+    std::set<std::int64_t> repeats = {};               ///< labels of those that use it
+    std::optional<std::int64_t> sampled = {};          ///< sentences of the sampling evaluation; nothing without one
+    std::map<std::string, std::string> adapters = {};  ///< keys by candidate, where a sampling evaluation names them
     /// Its pseudo-labels against the gold of the same sentences, which no selection sees. Nothing without a sampling
     /// evaluation, and where its predictions cannot be read.
     std::optional<score::Counts> labels = {};
+};
+
+/// Where a domain lies: the mean embedding of an expert's training texts or of a target's, as selections read them.
+struct EmbeddingView {
+    std::string name;
+    bool is_target = false;
+    std::string key;
+    std::set<std::int64_t> repeats = {};  ///< labels of those whose selections read it
+    std::vector<float> vector = {};       ///< shape [dimension of the encoder]
 };
 
 /// An expert by itself on a target.
@@ -160,8 +172,10 @@ struct TaskCost {
     std::vector<int> team = {};        ///< as TaskRecord::team
     std::optional<double> ended = {};  ///< likewise
     bool ok = true;
-    bool reused = false;     ///< another run did it, on its own ranks
-    std::int64_t bytes = 0;  ///< of its artifact on the disk
+    bool reused = false;         ///< another run did it, on its own ranks
+    std::int64_t bytes = 0;      ///< of its artifact on the disk
+    std::int64_t tokens_in = 0;  ///< of a decoding pass; 0: none
+    std::int64_t tokens_out = 0;
 };
 
 /// What all tasks of a kind took together.
@@ -184,6 +198,7 @@ struct View {
     std::vector<Grid> grids;
     std::vector<SelectionView> selections;  ///< this, trainings, merges and costs in the order of their tasks' keys
     std::vector<TrainingView> trainings;
+    std::vector<EmbeddingView> embeddings;  ///< experts, then targets, by name; all of one dimension
     std::vector<DataView> data;
     std::vector<MergeView> merges;
     std::vector<ExpertView> experts;  ///< in the order of their cells

@@ -47,9 +47,9 @@ struct Results {
     std::vector<std::pair<std::string, std::string>> provenance;  ///< /provenance/<name>, UTF-8 texts
 };
 
-/// Writes results.h5 (latest format version, chunked, numbers with fletcher32, which HDF5 refuses for texts, and numbers
-/// of more than one chunk deflated where the library can): to a temporary file, which is closed, reopened, compared
-/// value by value, forced to the disk and renamed. A reader sees the old file or the new one.
+/// Writes results.h5 (latest format version, chunked, numbers with fletcher32, which HDF5 refuses for texts, and
+/// numbers of more than one chunk deflated where the library can): to a temporary file, which is closed, reopened,
+/// compared value by value, forced to the disk and renamed. A reader sees the old file or the new one.
 /// @throws InputError when shapes disagree, a name is no plain name or a column has neither units nor long_name;
 ///         StorageError when writing or the comparison fails
 void write_results(std::filesystem::path const& path, Results const& results);

@@ -455,6 +455,23 @@ TEST_F(Planning, FreezesEveryDefaultAndNamesWhatDiffers) {
     EXPECT_TRUE(differences(text, text).empty());
 }
 
+TEST_F(Planning, FreezesExperimentsInTheirOrderWhichIsNoDifference) {
+    plan("  b: merge(ours)\n");
+    auto first = load_experiment(folder / "experiment.yaml");
+    auto second = first;
+    first.name = "zebra";
+    second.name = "ape";
+    auto const text = frozen({first, second}, run());
+    write_atomically(folder / "frozen.yaml", text);
+    auto const back = load_frozen(folder / "frozen.yaml").experiments;
+    ASSERT_EQ(back.size(), 2U);
+    EXPECT_EQ(back[0].name, "zebra");
+    EXPECT_EQ(back[1].name, "ape");
+    auto const by_name = frozen({second, first}, run());  // as records of earlier versions have them
+    EXPECT_NE(by_name, text);
+    EXPECT_TRUE(differences(by_name, text).empty());
+}
+
 TEST_F(Planning, FreezesTheArithmeticOfALibraryAndNotThatOfItsOwnKernels) {
     plan("  b: merge(ours)\n");
     auto const experiment = load_experiment(folder / "experiment.yaml");
@@ -1379,6 +1396,7 @@ TEST(PaperConfigurations, PlanWhatGoesBeyondThePaper) {
                                                             {"m1", 5},
                                                             {"methods", 14},
                                                             {"one_per_corpus", 8},
+                                                            {"pool_size", 5},
                                                             {"random", 13},
                                                             {"sentences", 4},
                                                             {"types", 6}}))

@@ -191,7 +191,21 @@ def check_figures(browser, checks):
     checks.equal("their legend", browser.ask("document.querySelectorAll('#training .legend li').length"), 2)
     checks.equal("tasks on the ranks", browser.ask("document.querySelectorAll('#cost figure rect').length"), 6)
     checks.true("every figure says what it is", "[...document.querySelectorAll('figure > div > svg')].every(one => one.getAttribute('aria-label'))")
-    checks.true("chosen with which m", "/m = 1, 2/.test(document.querySelector('#selection table').innerText)")
+    checks.true("chosen with which m, and by which rule", "/m = 1, 2 \\(gap\\)/.test(document.querySelector('#selection table').innerText)")
+    checks.equal("pseudo-labels against gold", browser.ask("[...document.querySelectorAll('#selection table')].slice(1)"
+                 ".map(one => [...one.querySelectorAll('tbody td, tbody th')].map(cell => cell.innerText))"),
+                 [["science", "10", "3", "20", "25", "75.00", "60.00", "66.67"]])
+    checks.true("a share of unreadable answers that is not small", "/25\\u00a0% unreadable/.test("
+                "document.querySelector(\"#grid-0 tr[data-system='half<i>']\").children[2].innerText)")
+    checks.equal("where it is told", browser.ask("document.querySelectorAll('#grid-0 .unreadable').length"), 2)
+    checks.true("resources", "/adapter parameters/.test(document.querySelector('#resources').innerText)"
+                " && /10,000,000/.test(document.querySelector('#resources').innerText)")
+    chosen = "[...document.querySelectorAll('#selection table')][0].querySelectorAll('tbody tr')"
+    checks.true("selections of another pool and of parts are not mixed in", f"{chosen}.length === 3"
+                f" && !/m = /.test({chosen}[2].innerText) && /parts of a target/.test(document.querySelector('#selection').innerText)")
+    choose(browser, "pick-pool", "1")
+    checks.true("another pool", f"{chosen}.length === 4 && /zebra/.test({chosen}[3].innerText) && /m = 1/.test({chosen}[3].innerText)")
+    choose(browser, "pick-pool", "0")
     checks.equal("scatters", browser.ask("document.querySelectorAll('#selection figure').length"), 2)
     checks.true("merges", "/40.00\\u00a0%/.test(document.querySelector('#merging').innerText) && /not recorded/.test(document.querySelector('#merging').innerText)")
 

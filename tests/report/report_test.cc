@@ -25,6 +25,7 @@
 #include "store/artifacts.h"
 #include "store/results.h"
 #include "temporary_folder.h"
+#include "weights/safetensors.h"
 #include "work/cluster.h"
 #include "work/predictions.h"
 #include "work/texts.h"
@@ -285,19 +286,22 @@ TEST_F(Report, WritesTheColumnsOfItsTables) {
     auto const results = tables_of(view(four_rows_done()));
     std::map<std::string, std::vector<std::string>> names;
     for (auto const& table : results.tables) names[table.group] = names_of(table);
-    EXPECT_EQ(names, (std::map<std::string, std::vector<std::string>>{
-                         {"cells", {"experiment", "base",    "system",      "target",     "trial",     "status",
-                                    "metric",     "seed",    "tp",          "fp",         "fn",        "f1",
-                                    "low",        "high",    "sentences",   "first",      "texts",     "unparsable",
-                                    "truncated",  "tokens_in", "tokens_out", "seconds", "predictions", "selections"}},
-                         {"sentences", {"tp", "fp", "fn"}},
-                         {"experts", {"expert", "key", "seed", "step", "loss", "grad_norm", "lr", "tokens", "seconds"}},
-                         {"selection",
-                          {"dataset", "strategy", "expert", "similarity", "sampling_f1", "type_similarity", "metric",
-                           "chosen", "m", "rule", "k", "label_tp", "label_fp", "label_fn"}},
-                         {"cost", {"key", "kind", "seconds", "rank"}},
-                         {"repeats", {"repeat", "train", "sample", "merge", "cluster"}},
-                         {"resources", {"quantity", "formula", "measured", "units"}}}));
+    EXPECT_EQ(
+        names,
+        (std::map<std::string, std::vector<std::string>>{
+            {"cells", {"experiment", "base",    "system",      "target",    "trial",      "status",    "metric",
+                       "seed",       "tp",      "fp",          "fn",        "f1",         "low",       "high",
+                       "sentences",  "first",   "texts",       "answers",   "unparsable", "truncated", "tokens_in",
+                       "tokens_out", "seconds", "predictions", "selections"}},
+            {"sentences", {"tp", "fp", "fn"}},
+            {"experts", {"expert", "key", "seed", "step", "loss", "grad_norm", "lr", "tokens", "seconds"}},
+            {"selection", {"key",         "seeds",           "dataset",  "strategy", "expert",   "similarity",
+                           "sampling_f1", "type_similarity", "metric",   "chosen",   "m",        "rule",
+                           "k",           "label_tp",        "label_fp", "label_fn", "centroid", "target_centroid",
+                           "predictions", "adapter"}},
+            {"cost", {"key", "kind", "seconds", "rank", "bytes", "tokens_in", "tokens_out"}},
+            {"repeats", {"repeat", "train", "sample", "merge", "cluster"}},
+            {"resources", {"quantity", "formula", "measured", "units"}}}));
     EXPECT_THAT(results.provenance, ElementsAre(std::pair{"config", "rows: <b>\n"}, std::pair{"program", "samner"},
                                                 std::pair{"host", "here"}));
     auto const path = folder / "results.h5";
@@ -338,8 +342,8 @@ TEST_F(Report, KeepsTheCountsOfEachSentenceBehindEveryCell) {
         auto const sums = store::read_int64(path, std::string{"/cells/"} + name);
         EXPECT_EQ(by_sentence.size(), 20U);
         for (std::size_t i = 0; i < sums.size(); ++i) {
-            auto const mine = std::span{by_sentence}.subspan(static_cast<std::size_t>(first[i]),
-                                                             static_cast<std::size_t>(sizes[i]));
+            auto const mine =
+                std::span{by_sentence}.subspan(static_cast<std::size_t>(first[i]), static_cast<std::size_t>(sizes[i]));
             EXPECT_EQ(std::accumulate(mine.begin(), mine.end(), std::int64_t{0}), sums[i]) << name << " of cell " << i;
         }
     }
@@ -489,6 +493,61 @@ TEST_F(Report, HasNoPseudoLabelsAgainstGoldWhereTheVotesAreNotThere) {
     auto const found = view(made);
     ASSERT_EQ(found.selections.size(), 1U);
     EXPECT_FALSE(found.selections[0].labels);
+}
+
+TEST_F(Report, HasTheEmbeddingsThatSelectionsCompare) {
+    auto made = plan("  sel: merge(select(ours, similarity, 1))\n  other: merge(select(ours, similarity, 2))\n");
+    auto const commit = [&](std::string const& key, std::vector<float> const& mean) {
+        if (fs::exists(artifacts->path(key))) return;
+        artifacts->commit(key, [&](fs::path const& path) {
+            std::vector<weights::TensorView> const tensors{{"mean",
+                                                            weights::Dtype::f32,
+                                                            {static_cast<std::int64_t>(mean.size())},
+                                                            std::as_bytes(std::span{mean})}};
+            weights::write_safetensors(path, tensors, {});
+        });
+    };
+    for (auto const& key : keys_of<work::Select>(made)) {
+        auto const& task = std::get<work::Select>(made.task(key).task);
+        commit(task.experts[0].centroid.key, {1, 0, 0});
+        commit(task.experts[1].centroid.key, {0, 1, 0});
+        bool const is_a = task.target == made.inputs().targets.at("a").texts;
+        commit(task.target_centroid.key, is_a ? std::vector<float>{0.5F, 0.25F, 0} : std::vector<float>{1});
+        done(made, key, work::Selection{{"south"}, {{"north", 0.25}, {"south", 0.5}}});
+    }
+    auto const path = folder / "results.h5";
+    store::write_results(path, tables_of(view(made)));
+    // That of b has another dimension, and is left out with a warning.
+    EXPECT_THAT(store::read_strings(path, "/embeddings/name"), ElementsAre("north", "south", "a"));
+    EXPECT_THAT(store::read_strings(path, "/embeddings/kind"), ElementsAre("expert", "expert", "target"));
+    EXPECT_THAT(store::read_strings(path, "/embeddings/seeds"), testing::Each("0"));
+    EXPECT_THAT(store::read_float(path, "/embeddings/vectors"), ElementsAre(1, 0, 0, 0, 1, 0, 0.5F, 0.25F, 0));
+    auto const centroids = store::read_strings(path, "/selection/centroid");
+    EXPECT_EQ(centroids.size(), 8U);
+    EXPECT_EQ(store::read_strings(path, "/embeddings/key")[0], centroids[0]);
+}
+
+TEST_F(Report, TellsWhatASamplingEvaluationReads) {
+    auto made = plan("  sel: merge(select(ours, sampling, 1, k=4))\n");
+    for (auto const& key : keys_of<work::Select>(made)) {
+        auto const& task = std::get<work::Select>(made.task(key).task);
+        if (task.target != made.inputs().targets.at("a").texts) continue;
+        for (auto const& candidate : task.experts) predict(made, candidate.predictions->key, Lists(4));
+        done(made, key, work::Selection{{"south"}, {{"north", 0.25}, {"south", 0.5}}});
+    }
+    auto const path = folder / "results.h5";
+    store::write_results(path, tables_of(view(made)));
+    auto const keys = store::read_strings(path, "/cost/key");
+    auto const tokens = store::read_int64(path, "/cost/tokens_in");
+    auto const predictions = store::read_strings(path, "/selection/predictions");
+    auto const adapters = store::read_strings(path, "/selection/adapter");
+    ASSERT_EQ(predictions.size(), 2U);
+    for (std::size_t i = 0; i < 2; ++i) {
+        auto const place = std::ranges::find(keys, predictions[i]) - keys.begin();
+        EXPECT_EQ(tokens.at(static_cast<std::size_t>(place)), 100);
+        auto const& training = std::get<work::Train>(made.task(adapters[i]).task);
+        EXPECT_EQ(training.recipe.name(), i == 0 ? "north" : "south");
+    }
 }
 
 TEST_F(Report, TellsHowManyExpertsARuleHasChosen) {

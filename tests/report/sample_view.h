@@ -151,10 +151,11 @@ inline View full_view() {
     sample.add_row("gold", "best_by_gold(pool(a, b))", gold);
     sample.add_row("waiting", "union(a, b)", gold, {{"poetry", plan::Cell::Status::pending}});
     sample.add_row("broken", "union(a, c)", gold, {{"science", plan::Cell::Status::failed}});
-    view.grids.back().printed = plan::PaperValues{"Table 1",
-                                        {{"half<i>", "llama", {{"science", 40.5}, {"poetry", 99}}, 60.25, {"poetry"}},
-                                         {"half<i>", "qwen", {{"science", 88}}, {}, {}},
-                                         {"gold", "llama", {{"science", 99}}, 50, {}}}};
+    view.grids.back().printed =
+        plan::PaperValues{"Table 1",
+                          {{"half<i>", "llama", {{"science", 40.5}, {"poetry", 99}}, 60.25, {"poetry"}},
+                           {"half<i>", "qwen", {{"science", 88}}, {}, {}},
+                           {"gold", "llama", {{"science", 99}}, 50, {}}}};
     sample.add_grid("figure", "A sweep", {"science", "poetry"});
     for (int m = 1; m <= 3; ++m) {
         sample.add_row(fmt::format("m={}", m), fmt::format("sam(m={})", m),
@@ -177,13 +178,31 @@ inline View full_view() {
                 selection.result.sampling_f1 = {{"a", 0.25}, {"b<b>", 0.5}};
                 selection.result.pseudo_labels = {{10, 20}};
                 selection.sampled = 10;
+                selection.labels = score::Counts{15, 5, 10};
             }
+            if (m == 2) selection.task.rule = work::Rule::gap;
             selection.result.metrics = selection.result.similarity;
             selection.targets = {"science"};
             selection.repeats = {0, 1};
             view.selections.push_back(std::move(selection));
         }
     }
+    auto other =
+        view.selections.back();  // of a larger pool, and for a part of a target: neither is mixed with the others
+    other.task.experts.push_back({"zebra", {}, {}});
+    other.result.similarity["zebra"] = 0.99;
+    other.result.chosen = {"zebra"};
+    view.selections.push_back(other);
+    auto part = view.selections.front();
+    part.task.target.views = {work::OneSentence{}};
+    part.result.chosen = {"c"};
+    view.selections.push_back(part);
+    for (auto& scored : view.cells) {
+        scored.completions = 2 * scored.sentences;
+        if (scored.cell.system == "half<i>" && scored.cell.target == "poetry") scored.unparsable = 1;
+    }
+    view.base_size = {2048, 16, 128'256, 1'000'000'000, 900'000'000, 10'000'000, 2'000'000'000};
+    view.rank = 32;
     view.experts = {{"a", 0}, {"b<b>", 4}, {"c", 8}};
     for (auto const* name : {"a", "b<b>"}) {
         TrainingView training{name, 0, {}, {}, 50};
