@@ -47,7 +47,7 @@ class Outcome:
     base: str
     verdict: str  #: holds, does not, undecided
     by_numbers: bool | None  #: what the values alone say; None: nothing
-    rule: str = ""  #: paired: intervals of paired differences; intervals: of independent numbers; numbers: there are none
+    rule: str = ""  #: by intervals of differences that are paired, by intervals, or by numbers where there are none
     table: str = ""  #: that it was tested on
     reason: str = ""  #: why it is undecided
     notes: list[str] = field(default_factory=list)

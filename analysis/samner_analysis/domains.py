@@ -29,7 +29,8 @@ def points_of(selections: pd.DataFrame, scores: Mapping[str, Mapping[str, Estima
     for target, its in scores.items():
         here = selections[(selections["target"] == target) & selections["expert"].isin(its)]
         for expert, lines in here.dropna(subset=["similarity"]).groupby("expert", sort=True):
-            point = Point(str(expert), float(lines["similarity"].mean()), its[expert], bool((lines["chosen"] > 0).any()))
+            chosen = bool((lines["chosen"] > 0).any())
+            point = Point(str(expert), float(lines["similarity"].mean()), its[expert], chosen)
             points.setdefault(target, []).append(point)
     return points
 
@@ -103,8 +104,8 @@ class Map:
 
 
 def domain_map(embeddings: pd.DataFrame) -> tuple[Map | None, list[str]]:
-    """Two principal components of the embeddings, each of length 1 as for a cosine. The sign of an axis is such that the
-    largest weight in it is positive. Also remarks; no map for fewer than three embeddings, or of several encoders."""
+    """Two principal components of the embeddings, each of length 1 as for a cosine. The largest weight of an axis is
+    positive. Also remarks; no map for fewer than three embeddings, or of several encoders."""
     embeddings = embeddings.drop_duplicates(["kind", "name", "key"]).sort_values(["kind", "name", "key"])
     if embeddings["vector"].map(len).nunique() > 1:
         return None, ["its embeddings are of several encoders"]

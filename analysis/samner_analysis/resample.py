@@ -13,8 +13,8 @@ class Sentences:
     """The counts behind the cells of one results.h5, and F1 on drawn sentences.
 
     Sentences are drawn with replacement from those of a target, as many as there are. The draws depend on the sentences
-    alone (/cells/texts): systems that answer the same ones are compared on the same draws (paired bootstrap; Koehn 2004,
-    as `samner compare` does it), those of other sentences are drawn independently.
+    alone (/cells/texts): systems that answer the same ones are compared on the same draws (paired bootstrap; Koehn
+    2004, as `samner compare` does it), those of other sentences are drawn independently.
     """
 
     def __init__(self, sentences: pd.DataFrame):
@@ -36,7 +36,7 @@ class Sentences:
         return np.divide(200 * tp, total, out=np.zeros_like(total), where=total > 0)
 
     def _times(self, texts: str, size: int) -> np.ndarray:
-        """How often each draw has each sentence; [RESAMPLES, size]. Sums of it are whole and small: exact in float32."""
+        """How often each draw has each sentence; [RESAMPLES, size]. Its sums are whole and small: exact in float32."""
         if texts not in self._drawn:
             if len(self._drawn) == _KEPT:
                 self._drawn.pop(next(iter(self._drawn)))

@@ -155,7 +155,7 @@ def _target_of(dataset: str, targets: Mapping[str, str]) -> str:
 
 
 def _on_draws(cells: pd.DataFrame, sentences: Sentences | None) -> np.ndarray | None:
-    """F1 on drawn sentences. A sentence's counts are summed over the seeds before it is drawn (as in src/report/view.h).
+    """F1 on drawn sentences. A sentence's counts are summed over the seeds before it is drawn, as in src/report/view.h.
     None where the counts are not there, or the seeds have other sentences."""
     if sentences is None or cells["texts"].nunique() != 1 or not cells["texts"].iloc[0]:
         return None
@@ -163,9 +163,7 @@ def _on_draws(cells: pd.DataFrame, sentences: Sentences | None) -> np.ndarray | 
     return sentences.f1(cells["texts"].iloc[0], summed)
 
 
-def _score(
-    f1: np.ndarray, status: np.ndarray, cells: pd.DataFrame | None, sentences: Sentences | None = None
-) -> Score:
+def _score(f1: np.ndarray, status: np.ndarray, cells: pd.DataFrame | None, sentences: Sentences | None = None) -> Score:
     """One cell over its seeds; `cells` has its rows of /cells, F1 in percent, where there are any."""
     seeds = len(f1)
     done = [str(state) in ("done", "published") and not math.isnan(value) for value, state in zip(f1, status)]
@@ -279,7 +277,10 @@ def read_run(path: str) -> Run:
         selection["target"] = selection["dataset"].map(lambda name: _target_of(name, targets))
     named = cells is not None and "base" in cells and len(cells)
     base = str(cells["base"].iloc[0]) if named else str(settings.get("base") or "")
-    return Run(path, base, grids, cells, experts, selection, data, provenance, resources, sentences is not None, embeddings, cost)
+    has_counts = sentences is not None
+    return Run(
+        path, base, grids, cells, experts, selection, data, provenance, resources, has_counts, embeddings, cost
+    )  # fmt: skip
 
 
 def join(

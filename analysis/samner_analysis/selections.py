@@ -74,10 +74,10 @@ def _by_kind(rows: pd.DataFrame) -> dict[Kind, pd.DataFrame]:
 
 
 def selections_by(base: Base, strategy: str, scored: Collection[str] = ()) -> Selections:
-    """The selections by a strategy of one kind. Of several kinds that with most experts among `scored`, and then the one
-    next to the paper's: no rule, three experts, ten sentences, no candidates but the scored ones. Raises NoSelection."""
+    """The selections by a strategy of one kind. Of several kinds that with most experts among `scored`, and then the
+    one next to the paper's: no rule, three experts, ten sentences, no other candidates. Raises NoSelection."""
     selection = base.rows("selection")
-    if selection is None or not _NEEDED <= set(selection.columns):
+    if selection is None or not set(selection.columns) >= _NEEDED:
         raise NoSelection("/selection is absent")
     kinds = _by_kind(selection[selection["strategy"] == strategy])
     if not kinds:
@@ -86,7 +86,8 @@ def selections_by(base: Base, strategy: str, scored: Collection[str] = ()) -> Se
     def distance(kind: Kind) -> tuple:
         among = len(set(kind.pool) & set(scored))
         m, k = kind.m or _PAPER_M, kind.k or _PAPER_K
-        return -among, kind.rule != "", abs(m - _PAPER_M), abs(k - _PAPER_K), len(kind.pool) - among, str(kind), kind.pool
+        far = (abs(m - _PAPER_M), abs(k - _PAPER_K), len(kind.pool) - among)
+        return -among, kind.rule != "", *far, str(kind), kind.pool
 
     first, *others = sorted(kinds, key=distance)
     return Selections(first, kinds[first], tuple(others))

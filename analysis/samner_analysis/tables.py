@@ -274,18 +274,17 @@ def pool_size_table(bases: list[Base]) -> Compared:
                 [base.name, system, *(number(cost[name], digits) for name, digits in _SELECTION_COST.items()),
                  number(average.value) + interval(average)]
             )  # fmt: skip
-            compared.records += [
-                {"table": POOL_SIZE, "base": base.name, "system": system, "target": name, "status": "done", "run": value}
-                for name, value in cost.items()
-            ]
+            about = {"table": POOL_SIZE, "base": base.name, "system": system, "status": "done"}
+            compared.records += [{**about, "target": name, "run": value} for name, value in cost.items()]
             compared.records.append(_record(POOL_SIZE, base, system, AVERAGE, None, average))
         text.notes.append(f"{base.name}: from {', '.join(grid.origins)}")
     text.notes += [
-        "sampling: all candidates over the sampled sentences of all targets, prompt and generated tokens, with the first "
-        "seed; what several rows share counts for each of them",
+        "sampling: all candidates over the sampled sentences of all targets, prompt and generated tokens, with the "
+        "first seed; what several rows share counts for each of them",
         "encoding: the training texts of the candidates and the texts of the targets, likewise",
         "seconds as measured: a pass that another run had done before counts with its time there (/cost)",
-        "adapters: bytes of all candidates on the disk; —: the tasks are not in /cost, or the file is of an earlier version",
+        f"adapters: bytes of all candidates on the disk; {NONE}: the tasks are not in /cost, or the file is of an "
+        "earlier version",
     ]
     return compared
 

@@ -72,7 +72,9 @@ def test_selections_that_a_file_does_not_tell_apart_are_refused(base, results):
 
 
 def test_claims_and_the_figure_say_which_selections_they_read(results, tmp_path):
-    made = results().grid("table13", {f"expert_{x}": {"ai": 50.0 + i, "music": 40.0} for i, x in enumerate("abc")}, half=1)
+    made = results().grid(
+        "table13", {f"expert_{x}": {"ai": 50.0 + i, "music": 40.0} for i, x in enumerate("abc")}, half=1
+    )
     made.tables["selection"] = columns(selection("1", "similarity", ONE, 1) + selection("2", "similarity", TWO, 2))
     made.config = "run: {targets: {ai: {dataset: crossner-ai}}}"
     assert main([str(made.write(tmp_path / "run")), "--out", str(tmp_path / "out")]) == 0
@@ -152,7 +154,10 @@ def test_the_cost_of_selections_counts_each_pass_once(results, tmp_path):
     tasks |= {f"of {e}": (0.5, 7, 0, 0) for e in ("a", "b", "crossner-ai", "crossner-music")}
     tasks |= {f"adapter of {e}": (99.0, 1000, 0, 0) for e in "ab"}
     cost = ("seconds", "bytes", "tokens_in", "tokens_out")
-    made.tables["cost"] = {"key": list(tasks), **{name: [its[i] for its in tasks.values()] for i, name in enumerate(cost)}}
+    made.tables["cost"] = {
+        "key": list(tasks),
+        **{name: [its[i] for its in tasks.values()] for i, name in enumerate(cost)},
+    }
     assert main([str(made.write(tmp_path / "run")), "--out", str(tmp_path / "out")]) == 0
     text = (tmp_path / "out/tables/pool_size.md").read_text()
     assert "| toy | experts=2 | 2 | 4 | 440 | 8.0 | 2.0 | 2000 | 55.00" in text

@@ -493,7 +493,7 @@
       columns.push({name: 'F1 of the expert alone', sort: (row) => row.actual}, {name: 'its rank', sort: (row) => row.actualRank});
       const value = (metric, number) => metric === 'sampling' ? percent(number) : fixed(number, 3);
       const rules = unique(mine.map((one) => one.rule).filter(known));
-      const table = sortedTable(`${sizeOf(pool)} to choose from for each target. Chosen: the m with which an expert is among the chosen${rules.length
+      const table = sortedTable(`${sizeOf(pool)} to choose from for each target: ${pool}. Chosen: the m with which an expert is among the chosen${rules.length
         ? `; (${rules.join('), (')}): the rule that said how many` : ''}. F1 in percent.`, columns, rows,
         (row) => make('tr', {class: row.first ? 'group' : null}, make('th', {scope: 'row'}, row.target), make('td', {class: 'text'}, row.expert),
           hasSimilarity ? '' : make('td', {}, fixed(row.similarity, 3)),
