@@ -44,6 +44,10 @@ void add_links(Links& links, plan::Plan const& plan, plan::Cell const& cell) {
         add_link(links, plan, folder, fmt::format("predictions-{}.jsonl", ++pass), key);
         auto const& infer = std::get<work::Infer>(plan.task(key).task);
         if (infer.adapter) add_link(links, plan, folder, fmt::format("adapter-{}", pass), infer.adapter->key);
+        if (!infer.delta) continue;
+        int merged = 0;
+        for (auto const& adapter : infer.delta->adapters)
+            add_link(links, plan, folder, fmt::format("adapter-{}.{}", pass, ++merged), adapter.key);
     }
     int selection = 0;
     for (auto const& key : cell.selections)

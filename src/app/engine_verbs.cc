@@ -223,7 +223,7 @@ void generate_verb(Options const& options) {
         distinct[adapter].add(id_of(line, place), place);
         for (std::uint64_t sample = 0; sample < options.samples; ++sample) {
             ids.push_back(id);
-            prompts.push_back({text, {adapter, nullptr}, sample, to_text(id)});
+            prompts.push_back({text, {.folder = adapter}, sample, to_text(id)});
         }
     });
     task::Engine engine{options.model.base, options.model.device, parse_precision(options.model.dtype, "--dtype")};

@@ -29,7 +29,7 @@ struct Options {
     task::AdapterMerge merge;
     std::string method = "ties";
     merge::Settings settings;
-    std::string space;
+    bool space_given = false;
     std::string dtype = "F32";
     std::string device = "cpu";
     fs::path module_weights;
@@ -84,8 +84,9 @@ void take_mergekit(Options& options) {
     merge.adapters = std::move(config.adapters);
     merge.rules = std::move(config.rules);
     merge.densities = std::move(config.densities);
-    if (options.space.empty()) options.space = config.base_model.empty() ? "factor" : "delta";
-    if (options.space == "delta") {
+    auto& space = options.settings.space;
+    if (!options.space_given) space = config.base_model.empty() ? merge::Space::factor : merge::Space::delta;
+    if (space == merge::Space::delta) {
         if (options.base.empty()) options.base = config.base_model;
         merge.dtype = config.dtype;
     } else if (!config.dtype.empty()) {
@@ -103,10 +104,9 @@ bool take_options(Options& options) {
         take_mergekit(options);
     }
     merge.options.device = value_named<merge::Device>(options.device, "--device", "command line");
-    if (options.space.empty()) options.space = "factor";
     merge.report = !options.report.empty();
     if (!options.module_weights.empty()) merge.rules = read_rules(options.module_weights);
-    bool const folds = value_named<merge::Space>(options.space, "--space", "command line") == merge::Space::delta;
+    bool const folds = options.settings.space == merge::Space::delta;
     if (folds) check_fold(options);
     if (!folds && !options.base.empty())
         throw InputError{"--base belongs to --space delta", "add it, or leave --base out: factors need no base"};
@@ -186,14 +186,12 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
     verb->add_option("--weights", merge.weights, "one an adapter, separated by commas; default 1")->delimiter(',');
     verb->add_option("--module-weights", options->module_weights,
                      "YAML list, one entry an adapter: a number, or rules {pattern, layers, weight}");
-    verb->add_option("--space", options->space,
-                     "factor (LoRA in, LoRA out; the default) or delta (into the weights of --base)");
     verb->add_option("--seed", merge.options.seed, "of the random drops")->capture_default_str();
     auto* const mergekit = verb->add_option(
         "--mergekit", options->mergekit, "configuration of mergekit with PEFT folders as models, instead of all these");
     mergekit->excludes(verb->get_option("--method"));
     for (auto const& name : settings)
-        if (name != "--rank") mergekit->excludes(verb->get_option(name));
+        if (name != "--rank" && name != "--space") mergekit->excludes(verb->get_option(name));
     verb->add_option("--base", options->base, "Hugging Face folder that --space delta merges into");
     verb->add_flag("--allow-nonfinite", merge.allow_nonfinite, "merge NaN and infinity as they come");
     auto* const dtype =
@@ -208,7 +206,8 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
     verb->add_option("--threads", options->threads, "threads a rank; 0: its share of the processors")
         ->capture_default_str();
     verb->add_option("--out", options->out, "PEFT folder to write; with --space delta a model folder")->required();
-    verb->callback([options, &code] {
+    verb->callback([options, verb, &code] {
+        options->space_given = verb->get_option("--space")->count() > 0;
         refuse_existing(options->out);
         if (!options->report.empty()) refuse_existing(options->report);
         code = merge_verb(*options);

@@ -58,7 +58,7 @@ void predict(Options const& options) {
     auto reader = options.text.reader(options.target.described());
     auto const texts = reader.read(options.target.texts(reader));
     Progress progress{"predicting", texts.size()};
-    auto const predicted = task::predict(engine, texts, prompt, {{options.model.adapter, nullptr}}, options.infer,
+    auto const predicted = task::predict(engine, texts, prompt, {{.folder = options.model.adapter}}, options.infer,
                                          [&](std::size_t done) { progress.update(done); });
     write_atomically(options.out, work::to_jsonl(predicted.front().predictions));
 }
@@ -229,7 +229,7 @@ std::vector<double> domain_similarity(Setup const& setup) {
 std::vector<std::vector<score::Mentions>> votes_of(Setup& setup, Options const& options) {
     Progress progress{"sampling evaluation", options.experts.size() * setup.sample.size()};
     std::vector<task::AdapterSource> adapters;
-    for (auto const& folder : options.experts) adapters.push_back({folder, nullptr});
+    for (auto const& folder : options.experts) adapters.push_back({.folder = folder});
     std::vector<std::vector<score::Mentions>> votes;
     for (auto& predicted : task::predict(*setup.engine, setup.sample, setup.prompt, adapters, options.infer,
                                          [&](std::size_t done) { progress.update(done); })) {

@@ -47,13 +47,19 @@ std::string lines_of(std::string const& key, Present const& run) {
         return fmt::format("    {:<12} {}: {}\n", what, work::label_of(run.plan.task(of).task), place);
     };
     auto text = line("predictions", key);
+    auto const lines_of_recipe = [&](work::MergeRecipe const& recipe) {
+        for (std::size_t i = 0; i < recipe.adapters.size(); ++i)
+            text += line(fmt::format("weight {}", recipe.weights[i]), recipe.adapters[i].key);
+    };
     auto const& infer = std::get<work::Infer>(run.plan.task(key).task);
+    if (infer.delta) {
+        text += fmt::format("    {:<12} {}, into the base's weights, before decoding\n", "merge", infer.model);
+        lines_of_recipe(*infer.delta);
+    }
     if (!infer.adapter) return text;
     text += line("adapter", infer.adapter->key);
-    if (auto const* const merge = std::get_if<work::Merge>(&run.plan.task(infer.adapter->key).task)) {
-        for (std::size_t i = 0; i < merge->adapters.size(); ++i)
-            text += line(fmt::format("weight {}", merge->weights[i]), merge->adapters[i].key);
-    }
+    if (auto const* const merge = std::get_if<work::Merge>(&run.plan.task(infer.adapter->key).task))
+        lines_of_recipe(merge->recipe);
     return text;
 }
 

@@ -95,7 +95,7 @@ MergeOptions MethodSettings::options() const {
     for_each_setting([&]<class T, class Option>(Setting<T, Option> const& setting) {
         auto const& value = given.*setting.member;
         if constexpr (std::same_as<Option, std::nullptr_t>) {
-            // above
+            // follow: above; space: of who merges
         } else if constexpr (requires { options.*setting.option = *value; }) {
             if (value) options.*setting.option = *value;
         } else {

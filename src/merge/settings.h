@@ -15,6 +15,7 @@ namespace samner::merge {
 /// What a user can set of a merge, in a run file (`merge:`), on the command line or in a row. `for_each_setting` is the
 /// table of its members.
 struct Settings {
+    Space space = Space::factor;
     double density = 0.5;
     Sign sign = Sign::total;
     Compatibility follow = Compatibility::samner;
@@ -41,7 +42,7 @@ template <class T, class Option>
 struct Setting {
     std::string_view name;
     T Settings::*member;
-    Option option;            ///< the member of MergeOptions that it sets; null: several, by merge::follow
+    Option option;            ///< the member of MergeOptions that it sets; null: several (merge::follow), or none
     bool (*used_by)(Method);  ///< other methods do not look at it
     bool always;              ///< part of a merge's key also where it has its default
     std::string_view help;
@@ -58,6 +59,9 @@ bool is_random(Method method);
 /// Calls visit with each line of the table.
 template <class Visit>
 void for_each_setting(Visit&& visit) {
+    visit(Setting{"space", &Settings::space, nullptr, any_method, false,
+                  "what is merged: each factor of the adapters by itself, or their products, into the base's weights "
+                  "(delta)"});
     visit(Setting{"density", &Settings::density, &MergeOptions::density, any_method, true,
                   "share of the elements kept, in (0, 1]"});
     visit(Setting{"sign", &Settings::sign, &MergeOptions::sign, any_method, true,
@@ -78,8 +82,9 @@ void for_each_setting(Visit&& visit) {
                   "breadcrumbs: share of the largest elements dropped, in [0, 1)"});
     visit(Setting{"epsilon", &Settings::epsilon, &MergeOptions::epsilon, is_della, true,
                   "della: keep probabilities are density - epsilon to + epsilon"});
-    visit(Setting{"rank", &Settings::rank, &MergeOptions::rank, is_svd, false,
-                  "of the result of an svd method; 0: the largest of the experts', with follow peft that of all modules"});
+    visit(Setting{
+        "rank", &Settings::rank, &MergeOptions::rank, is_svd, false,
+        "of the result of an svd method; 0: the largest of the experts', with follow peft that of all modules"});
 }
 
 /// The settings of one merge.

@@ -97,6 +97,26 @@ std::int64_t common_blocks(std::span<Row const> rows) {
     return common;
 }
 
+/// The names of an adapter's modules. @throws InputError when it does not fit the model
+std::vector<std::string> checked_names(weights::Adapter const& adapter, weights::ModelConfig const& config) {
+    weights::check_fits(adapter, config);
+    std::vector<std::string> names;
+    for (auto const& module : adapter.modules) names.push_back(module.name);
+    return names;
+}
+
+/// @param form  in which it is computed with
+std::string content_of(weights::Adapter const& adapter, std::string_view form) {
+    Sha256 content;
+    content.update(form);
+    for (auto const& module : adapter.modules) {
+        content.update(fmt::format("{} {} {} {} {};", module.name, module.rank, module.scaling, module.in, module.out))
+            .update(std::as_bytes(std::span{module.a}))
+            .update(std::as_bytes(std::span{module.b}));
+    }
+    return content.hex();
+}
+
 }  // namespace
 
 std::string module_name(int layer, Projection projection) {
@@ -152,7 +172,8 @@ LanguageModel load_language_model(weights::Checkpoint const& checkpoint, Ops con
 }
 
 PreparedAdapter::PreparedAdapter(weights::Adapter const& adapter, weights::ModelConfig const& config, Ops const& ops)
-    : PreparedAdapter{adapter, config, "factors", [&](weights::LoraModule const& module) {
+    : PreparedAdapter{checked_names(adapter, config), content_of(adapter, "factors"), config, [&](std::size_t i) {
+                          auto const& module = adapter.modules[i];
                           auto const tensor = [](std::vector<float> const& values, std::int64_t rows, float scale) {
                               auto result = floats({rows, std::ssize(values) / rows});
                               std::ranges::transform(values, result.mutable_data_ptr<float>(),
@@ -167,35 +188,36 @@ PreparedAdapter::PreparedAdapter(weights::Adapter const& adapter, weights::Model
 
 PreparedAdapter PreparedAdapter::fold(weights::Adapter const& adapter, weights::Checkpoint const& base,
                                       Ops const& ops) {
-    return {adapter, base.config(), "folded", [&](weights::LoraModule const& module) {
-                auto const weight = read_tensor(base, module.name + ".weight");
-                kernel::gemm(kernel::Op::none, kernel::Op::none, module.out, module.in, module.rank,
-                             static_cast<float>(module.scaling), module.b.data(), module.rank, module.a.data(),
-                             module.in, weight.mutable_data_ptr<float>(), module.in, true);
+    return fold(checked_names(adapter, base.config()), content_of(adapter, "folded"), base, ops,
+                [&](std::size_t i, std::span<float> weight) {
+                    auto const& module = adapter.modules[i];
+                    kernel::gemm(kernel::Op::none, kernel::Op::none, module.out, module.in, module.rank,
+                                 static_cast<float>(module.scaling), module.b.data(), module.rank, module.a.data(),
+                                 module.in, weight.data(), module.in, true);
+                });
+}
+
+PreparedAdapter PreparedAdapter::fold(std::vector<std::string> const& modules, std::string content,
+                                      weights::Checkpoint const& base, Ops const& ops,
+                                      std::function<void(std::size_t module, std::span<float> weight)> const& add) {
+    return {modules, std::move(content), base.config(), [&](std::size_t i) {
+                auto const weight = read_tensor(base, modules[i] + ".weight");
+                add(i, {weight.mutable_data_ptr<float>(), static_cast<std::size_t>(weight.numel())});
                 return Factors{nullptr, nullptr, ops.prepare(weight, false)};
             }};
 }
 
-PreparedAdapter::PreparedAdapter(weights::Adapter const& adapter, weights::ModelConfig const& config,
-                                 std::string const& form,
-                                 std::function<Factors(weights::LoraModule const&)> const& prepare) {
-    weights::check_fits(adapter, config);
-    Sha256 content;
-    content.update(form);
-    for (auto const& module : adapter.modules) {
-        content.update(fmt::format("{} {} {} {} {};", module.name, module.rank, module.scaling, module.in, module.out))
-            .update(std::as_bytes(std::span{module.a}))
-            .update(std::as_bytes(std::span{module.b}));
-    }
-    content_ = content.hex();
+PreparedAdapter::PreparedAdapter(std::vector<std::string> const& modules, std::string content,
+                                 weights::ModelConfig const& config,
+                                 std::function<Factors(std::size_t module)> const& prepare)
+    : content_{std::move(content)} {
     factors_.resize(static_cast<std::size_t>(config.num_layers) * num_projections);
     for (int layer = 0; layer < config.num_layers; ++layer) {
         for (int p = 0; p < num_projections; ++p) {
-            auto const name = module_name(layer, static_cast<Projection>(p));
-            auto const found = std::ranges::find(adapter.modules, name, &weights::LoraModule::name);
-            if (found == adapter.modules.end()) continue;
+            auto const found = std::ranges::find(modules, module_name(layer, static_cast<Projection>(p)));
+            if (found == modules.end()) continue;
             factors_[static_cast<std::size_t>(layer * num_projections + p)] =
-                std::make_unique<Factors>(prepare(*found));
+                std::make_unique<Factors>(prepare(static_cast<std::size_t>(found - modules.begin())));
         }
     }
 }

@@ -64,6 +64,14 @@ public:
     /// weights take. Other bits than from factors. @throws InputError as above
     static PreparedAdapter fold(weights::Adapter const& adapter, weights::Checkpoint const& base, Ops const& ops);
 
+    /// The base's weights with updates in full size. Those of a quantised base are dequantised, and stay so.
+    /// @param modules  linear layers that have one; others of the model stay as they are
+    /// @param content  a hash of the updates
+    /// @param add      adds the update of the module with this index to its weight, row-major [out, in]
+    static PreparedAdapter fold(std::vector<std::string> const& modules, std::string content,
+                                weights::Checkpoint const& base, Ops const& ops,
+                                std::function<void(std::size_t module, std::span<float> weight)> const& add);
+
     /// Either the factors or what they make of the weight.
     struct Factors {
         std::unique_ptr<Weight> a;       ///< [rank, in]
@@ -75,8 +83,8 @@ public:
     std::string const& content() const { return content_; }  ///< a hash of what it computes with
 
 private:
-    PreparedAdapter(weights::Adapter const& adapter, weights::ModelConfig const& config, std::string const& form,
-                    std::function<Factors(weights::LoraModule const&)> const& prepare);
+    PreparedAdapter(std::vector<std::string> const& modules, std::string content, weights::ModelConfig const& config,
+                    std::function<Factors(std::size_t module)> const& prepare);
 
     std::vector<std::unique_ptr<Factors>> factors_;
     std::string content_;

@@ -190,6 +190,7 @@ std::string Graph::infer(Model const& model, work::Texts texts, std::int64_t sen
     work::Infer task;
     task.base = inputs_.base;
     if (model.adapter) task.adapter = work::Input{*model.adapter};
+    task.delta = model.delta;
     task.model = model.name;
     task.texts = std::move(texts);
     task.prompt = run_.prompt.fixed;
@@ -250,24 +251,24 @@ std::string Graph::select(work::Metric metric, std::variant<std::int64_t, work::
     return add(std::move(task));
 }
 
-std::string Graph::merge(merge::Method method, merge::Settings const& settings,
-                         std::vector<std::pair<std::string, double>> adapters, std::vector<std::string> names,
-                         Seeds const& seeds) {
+Model Graph::merge(merge::Method method, merge::Settings const& settings,
+                   std::vector<std::pair<std::string, double>> adapters, std::vector<std::string> names,
+                   Seeds const& seeds, std::string name) {
     if (merge::operator_of(method) == merge::Method::slerp && adapters.size() != 2) {
         throw InputError{fmt::format("{} of {} experts", merge::to_string(method), adapters.size()),
                          "slerp takes two; karcher takes any number"};
     }
     std::ranges::sort(adapters);
-    work::Merge task;
+    work::MergeRecipe recipe;
     for (auto const& [adapter, weight] : adapters) {
-        task.adapters.push_back({adapter});
-        task.weights.push_back(weight);
+        recipe.adapters.push_back({adapter});
+        recipe.weights.push_back(weight);
     }
-    task.settings = merge::of_method(settings, method, seeds.merge);
-    task.settings.options();  // throws where they contradict each other
-    task.names = std::move(names);
-    task.layers = inputs_.layers;
-    return add(std::move(task));
+    recipe.settings = merge::of_method(settings, method, seeds.merge);
+    recipe.settings.options();  // throws where they contradict each other
+    recipe.names = std::move(names);
+    if (settings.space == merge::Space::delta) return {std::nullopt, std::move(name), std::move(recipe)};
+    return {add(work::Merge{std::move(recipe), inputs_.layers}), std::move(name)};
 }
 
 std::vector<std::string> Graph::take_new() {

@@ -84,8 +84,9 @@ struct Expert {
 
 /// What decodes: the base model, alone or with an adapter.
 struct Model {
-    std::optional<std::string> adapter;  ///< key of a train or merge task
-    std::string name;                    ///< for people
+    std::optional<std::string> adapter;           ///< key of a train or merge task
+    std::string name;                             ///< for people
+    std::optional<work::MergeRecipe> delta = {};  ///< what is merged into the base's weights, in place of an adapter
 };
 
 struct Chosen {
@@ -139,10 +140,14 @@ public:
     /// @param m  how many, or what says how many
     std::string select(work::Metric metric, std::variant<std::int64_t, work::Rule> m, std::int64_t k,
                        std::vector<Expert> const& experts, Context const& context);
+    /// The base with merged adapters: in factor space by a merge task, in delta space by each pass that decodes with
+    /// it.
+    /// @param adapters  keys of their tasks, with their weights
+    /// @param name      of the model
     /// @throws InputError when the settings do not fit the method or the number of adapters
-    std::string merge(merge::Method method, merge::Settings const& settings,
-                      std::vector<std::pair<std::string, double>> adapters, std::vector<std::string> names,
-                      Seeds const& seeds);
+    Model merge(merge::Method method, merge::Settings const& settings,
+                std::vector<std::pair<std::string, double>> adapters, std::vector<std::string> names,
+                Seeds const& seeds, std::string name);
 
     /// What experts are trained on, together. Adds the clusters of mixed ones. @throws InputError as train
     work::Recipe recipe(std::vector<Expert> const& experts, Seeds const& seeds);

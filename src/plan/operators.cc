@@ -288,13 +288,6 @@ std::optional<std::vector<Chosen>> plan_intersect(Term const& term, Planning con
 
 // merge
 
-/// Those that merge LoRA factors: model_stock needs an origin, which only its svd form has.
-std::vector<std::string> factor_methods() {
-    auto names = merge::method_names();
-    std::erase(names, "model_stock");
-    return names;
-}
-
 std::vector<double> weights_of(Term const& weights, std::vector<Chosen> const& experts) {
     std::vector<double> result(experts.size(), 1.0);
     if (weights.type == Type::list) {
@@ -331,7 +324,7 @@ std::vector<Parameter> merge_parameters() {
         {.name = "how",
          .types = {name},
          .fallback = "ties",
-         .choices = factor_methods(),
+         .choices = merge::method_names(),
          .help = "The [method](#methods-of-merging)."},
         {.name = "weights",
          .types = {name, list},
@@ -379,7 +372,38 @@ std::string name_of_merge(Term const& term, std::vector<std::string> const& expe
     return name + ")";
 }
 
+/// Settings and method of a merge, of which nothing but the adapters is left to be known.
+/// @param usual  settings where the term says nothing
+/// @throws InputError with its place for what does not go together
+std::pair<merge::Method, merge::Settings> method_and_settings(Term const& term, merge::Settings const& usual) {
+    auto const how = term.argument("how");
+    auto const method = merge::parse_method(how->name);
+    auto const settings = settings_of(term, usual);
+    auto const given = term.argument("space");
+    auto const& place = given ? given->place : how->place;
+    bool const delta = settings.space == merge::Space::delta;
+    auto const plain = merge::to_string(merge::operator_of(method));
+    if (delta && merge::is_svd(method)) {
+        fail(fmt::format("{} brings updates back to a rank, and space is delta, which keeps them as they are",
+                         how->name),
+             place, fmt::format("use {}, or space=factor", plain));
+    }
+    if (delta && method == merge::Method::cat)
+        fail("cat puts factors side by side, and space is delta, which has none", place,
+             "use linear, which is the same sum there, or space=factor");
+    if (!delta && method == merge::Method::model_stock)
+        fail("model_stock needs the base as its origin, which factors do not have", place,
+             "use model_stock_svd, or space=delta");
+    try {
+        merge::of_method(settings, method, 0).options();
+    } catch (InputError const& error) {
+        fail(error.what(), how->place, error.remedy());
+    }
+    return {method, settings};
+}
+
 std::optional<Model> plan_merge(Term const& term, Planning const& planning) {
+    auto const [method, settings] = method_and_settings(term, planning.graph.run().merge);  // before any work
     auto const experts = set_of(*term.argument("set"), planning);
     if (!experts) return std::nullopt;
     auto const weights = weights_of(*term.argument("weights"), *experts);
@@ -390,17 +414,14 @@ std::optional<Model> plan_merge(Term const& term, Planning const& planning) {
         adapters.emplace_back(planning.graph.train({expert}, planning.context.seeds), weights[i]);
         names.push_back(expert.name);
     }
-    auto const how = term.argument("how");
-    auto const method = merge::parse_method(how->name);
-    auto const settings = settings_of(term, planning.graph.run().merge);
+    if (adapters.size() == 1 && weights.front() == 1 &&
+        merge::keeps_single_adapter(merge::of_method(settings, method, 0).options()))
+        return Model{adapters.front().first, names.front()};
     try {
-        if (adapters.size() == 1 && weights.front() == 1 &&
-            merge::keeps_single_adapter(merge::of_method(settings, method, 0).options()))
-            return Model{adapters.front().first, names.front()};
-        return Model{planning.graph.merge(method, settings, std::move(adapters), names, planning.context.seeds),
-                     name_of_merge(term, names)};
+        return planning.graph.merge(method, settings, std::move(adapters), names, planning.context.seeds,
+                                    name_of_merge(term, names));
     } catch (InputError const& error) {
-        fail(error.what(), how->place, error.remedy());
+        fail(error.what(), term.argument("how")->place, error.remedy());
     }
 }
 
@@ -425,7 +446,9 @@ std::vector<double> expected_weights(Term const& merge) {
 
 std::optional<std::string> warning_of_merge(Term const& merge, merge::Settings const& settings) {
     auto const how = merge.argument("how");
-    auto const options = merge::of_method(settings_of(merge, settings), merge::parse_method(how->name), 0).options();
+    auto const of_row = settings_of(merge, settings);
+    if (of_row.space == merge::Space::delta) return std::nullopt;  // the products are summed
+    auto const options = merge::of_method(of_row, merge::parse_method(how->name), 0).options();
     auto const weights = expected_weights(merge);
     auto const sum = merge::excessive_weight(options, weights);
     if (!sum) return std::nullopt;
@@ -670,8 +693,9 @@ std::map<std::string, Operator, std::less<>> const& operators() {
           .plan = plan_intersect}},
         {"merge",
          {.result = model,
-          .help = "The base with the merged adapter of a set (section 3.3). One expert alone is that expert, unless "
-                  "weight, lambda, rank or follow change it. A setting that has no influence on the method is refused.",
+          .help = "The base with the merged adapter of a set (section 3.3), or, where space is delta, with the merged "
+                  "updates in its weights. One expert alone is that expert, unless weight, lambda, rank or follow "
+                  "change it. A setting that has no influence on the method is refused.",
           .example = "merge(ds(), ties, density=0.3, weights=[1.5, 1, 0.5])",
           .parameters = merge_parameters(),
           .plan = plan_merge,

@@ -244,8 +244,7 @@ std::string methods_of(Setting const& setting) {
 }
 
 std::string merge_settings() {
-    std::string const space{merge_space.range};
-    auto text = item("merge.", {.name = merge_space.name, .help = merge_space.help}, {one_of({space}), code(space)});
+    std::string text;
     merge::Settings const usual;
     merge::for_each_setting([&](auto const& setting) {
         auto const help = sentence(setting.help) + methods_of(setting);

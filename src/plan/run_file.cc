@@ -160,11 +160,7 @@ public:
     }
     static Json of(std::optional<prompt::Rates> const& parts) { return parts ? parts->to_json() : Json("none"); }
     static Json of(train::Options const& options) { return options.settings(); }
-    static Json of(merge::Settings const& settings) {
-        auto json = settings.to_json();
-        json[std::string{merge_space.name}] = "factor";
-        return json;
-    }
+    static Json of(merge::Settings const& settings) { return settings.to_json(); }
     static Json of(std::vector<Repeat> const& repeats) {
         auto list = Json::array();
         for (auto const& repeat : repeats)
@@ -333,9 +329,6 @@ private:
     }
     void read(Key const&, std::string const& name, merge::Settings& given) {
         auto settings = map_.map(name);
-        auto const space = settings.get<std::string>(std::string{merge_space.name}, "factor");
-        demand(space == "factor", settings.place(std::string{merge_space.name}),
-               fmt::format("merge.space is '{}'", space), "only factor is there yet");
         merge::for_each_setting([&](auto const& setting) {
             std::string const key{setting.name};
             if (!settings.has(key)) return;

@@ -241,9 +241,6 @@ void prompt_keys(Self& self, Visit&& visit) {
           self.parts);
 }
 
-/// A key of `merge` that is no setting.
-constexpr Key merge_space{"space", "What is merged: the factors of the adapters.", "factor"};
-
 /// Reads the text of a run file. @param place  its name in messages
 RunFile parse_run_file(std::string const& text, std::string const& place,
                        std::vector<std::string> const& overrides = {});

@@ -47,6 +47,8 @@ Uses uses_of(plan::Plan const& plan) {
             add(key);
             auto const* const infer = std::get_if<work::Infer>(&plan.task(key).task);
             if (infer && infer->adapter) add(infer->adapter->key);
+            if (!infer || !infer->delta) continue;
+            for (auto const& adapter : infer->delta->adapters) add(adapter.key);
         }
     }
     return uses;

@@ -177,9 +177,9 @@ Json json_of(TrainingView const& training) {
 
 Json json_of(MergeView const& merge) {
     auto const& [task, result, cells] = merge;
-    Json json{{"experts", task.names},
-              {"weights", task.weights},
-              {"method", name_of_value(task.settings.method)},
+    Json json{{"experts", task.recipe.names},
+              {"weights", task.recipe.weights},
+              {"method", name_of_value(task.recipe.settings.method)},
               {"cells", cells},
               {"statistics", nullptr}};
     if (result.statistics) json["statistics"] = to_wire(*result.statistics);

@@ -35,12 +35,21 @@ void Context::keep_merged(std::string const& key, std::shared_ptr<weights::Adapt
     if (merged_.size() > kept) merged_.pop_front();
 }
 
-AdapterSource Context::adapter(std::optional<work::Input> const& input) const {
-    if (!input) return {};
+AdapterSource Context::adapter(work::Infer const& task) const {
+    if (task.delta) return {.delta = std::make_shared<AdapterMerge const>(merge_of(*task.delta))};
+    if (!task.adapter) return {};
     for (auto const& [key, values] : merged_) {
-        if (key == input->key) return {{}, values};
+        if (key == task.adapter->key) return {.values = values};
     }
-    return {artifacts_.path(input->key), nullptr};
+    return {.folder = artifacts_.path(task.adapter->key)};
+}
+
+AdapterMerge Context::merge_of(work::MergeRecipe const& recipe) const {
+    AdapterMerge merge;
+    for (auto const& input : recipe.adapters) merge.adapters.push_back(artifacts_.path(input.key));
+    merge.weights = recipe.weights;
+    merge.options = recipe.settings.options();
+    return merge;
 }
 
 }  // namespace samner::task

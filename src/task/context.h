@@ -15,7 +15,10 @@
 #include "plan/graph.h"
 #include "store/artifacts.h"
 #include "task/engine.h"
+#include "task/merge_adapters.h"
 #include "task/predictions.h"
+#include "work/infer.h"
+#include "work/merge.h"
 #include "work/texts.h"
 
 namespace samner::task {
@@ -61,8 +64,10 @@ public:
 
     /// Keeps a merged adapter for the evaluations that follow; the last four stay.
     void keep_merged(std::string const& key, std::shared_ptr<weights::Adapter const> adapter);
-    /// Of an infer task: in memory where it was merged here, else its folder. @param input  nothing: the base model
-    AdapterSource adapter(std::optional<work::Input> const& input) const;
+    /// Of an infer task: in memory where it was merged here, else its folder; or what it merges in delta space.
+    AdapterSource adapter(work::Infer const& task) const;
+    /// Of adapters that tasks have left.
+    AdapterMerge merge_of(work::MergeRecipe const& recipe) const;
 
     void on_progress(OnProgress on_progress) { on_progress_ = std::move(on_progress); }
     /// Says how far a task is, as often as it likes.

@@ -11,10 +11,12 @@
 #include "core/error.h"
 #include "core/hash.h"
 #include "infer/generate.h"
+#include "merge/loops.h"
 #include "model/encoder.h"
 #include "model/language_model.h"
 #include "task/agreement.h"
 #include "task/load_together.h"
+#include "task/merger.h"
 #include "token/tokenizer.h"
 #include "train/trainer.h"
 #include "weights/adapter.h"
@@ -126,8 +128,30 @@ struct Engine::Impl {
         return *model;
     }
 
+    /// The base's weights with the updates of adapters that are merged in delta space.
+    std::unique_ptr<model::PreparedAdapter> merged(AdapterMerge const& request) {
+        Merger const merger{request, merge::Space::delta, nullptr};
+        for (auto const& expert : merger.experts()) weights::check_fits(expert, checkpoint.config());
+        std::vector<std::string> names;
+        for (auto const& module : merger.merge().modules()) names.push_back(module.name);
+        std::string content = "delta";
+        for (auto const& [name, value] : merger.provenance()) content += fmt::format("\n{} {}", name, value);
+        merge::UpdateMemory memory;
+        auto const add = [&](std::size_t module, std::span<float> weight) {
+            auto const add_part = [&](std::size_t begin, std::span<float const> part) {
+                merge::loops::add(weight.subspan(begin, part.size()).data(), part.data(), part.size());
+            };
+            merger.merge().delta(module, add_part, memory);
+            merger.release(module);
+        };
+        auto folded = model::PreparedAdapter::fold(names, sha256(content), checkpoint, *ops, add);
+        files.check();  // it reads the base's tensors once more
+        return std::make_unique<model::PreparedAdapter>(std::move(folded));
+    }
+
     std::unique_ptr<model::PreparedAdapter> adapter(AdapterSource const& source, bool fold = false) {
-        auto const& [folder, values] = source;
+        auto const& [folder, values, delta] = source;
+        if (delta) return merged(*delta);
         auto const prepared = [&](weights::Adapter const& adapter) {
             if (!fold) return std::make_unique<model::PreparedAdapter>(adapter, checkpoint.config(), *ops);
             auto folded = model::PreparedAdapter::fold(adapter, checkpoint, *ops);
@@ -263,7 +287,7 @@ std::vector<Engine::Completion> Engine::generate(std::vector<Prompt> const& prom
 }
 
 std::vector<float> Engine::logits(std::vector<std::int32_t> const& ids, std::filesystem::path const& adapter) {
-    auto const prepared = impl_->adapter({adapter, nullptr});
+    auto const prepared = impl_->adapter({.folder = adapter});
     return model::sequence_logits(impl_->load(impl_->with_backward), *impl_->ops, ids, prepared.get());
 }
 

@@ -37,10 +37,14 @@ class Checkpoint;
 
 namespace samner::task {
 
-/// Where the adapter of a prompt is: in memory, in a PEFT folder, or nowhere, which is the base model.
+struct AdapterMerge;
+
+/// Where the adapter of a prompt is: in memory, in a PEFT folder, or nowhere, which is the base model; or what is added
+/// to the base's weights in its place.
 struct AdapterSource {
     std::filesystem::path folder = {};
     std::shared_ptr<weights::Adapter const> values = {};  ///< where not null, taken instead of a folder's
+    std::shared_ptr<AdapterMerge const> delta = {};       ///< likewise: merged in delta space when it is prepared
 
     friend auto operator<=>(AdapterSource const&, AdapterSource const&) = default;
 };

@@ -29,6 +29,7 @@ std::vector<Predicted> predict_with(std::vector<AdapterSource> const& adapters, 
     auto const sentences = texts.size();
     if (!context.engine().is_loaded(false))
         context.tell(keys.front(), {0, std::ssize(texts), "loading the base model"});
+    if (task.delta) context.tell(keys.front(), {0, std::ssize(texts), "merging into the base's weights"});
     // Answers come about in the order of the prompts, adapter by adapter.
     auto const tell = [&](std::size_t answered) {
         if (answered == 0) return;
@@ -42,9 +43,8 @@ std::vector<Predicted> predict_with(std::vector<AdapterSource> const& adapters, 
 
 Done do_task(work::Infer const& task, std::string const& key, Context& context) {
     auto const ahead = context.decoded().extract(key);
-    auto const predicted = ahead
-                               ? std::move(ahead.mapped())
-                               : std::move(predict_with({context.adapter(task.adapter)}, {key}, task, context).front());
+    auto const predicted = ahead ? std::move(ahead.mapped())
+                                 : std::move(predict_with({context.adapter(task)}, {key}, task, context).front());
     auto const& predictions = predicted.predictions;
     auto const hash = context.artifacts().commit(
         key, [&](std::filesystem::path const& out) { write_atomically(out, work::to_jsonl(predictions)); });
@@ -63,11 +63,11 @@ void decode_ahead(std::vector<std::pair<std::string, work::Infer>> const& tasks,
     std::vector<std::string> keys;
     for (auto const& [key, task] : tasks) {
         try {
-            auto adapter = context.adapter(task.adapter);
+            auto adapter = context.adapter(task);
             if (!adapter.folder.empty()) {
                 auto const values = std::make_shared<weights::Adapter>(weights::read_adapter(adapter.folder));
                 weights::check_fits(*values, context.engine().checkpoint().config());
-                adapter = {{}, values};
+                adapter = {.values = values};
             }
             adapters.push_back(adapter);
             keys.push_back(key);

@@ -28,10 +28,7 @@ work::MergeStatistics statistics_of(std::size_t experts, std::vector<merge::Modu
 }  // namespace
 
 Done do_task(work::Merge const& task, std::string const& key, Context& context, comm::Comm const* team) {
-    AdapterMerge request;
-    for (auto const& input : task.adapters) request.adapters.push_back(context.artifacts().path(input.key));
-    request.weights = task.weights;
-    request.options = task.settings.options();
+    auto request = context.merge_of(task.recipe);
     request.report = true;
     auto merged = merge_adapters(request, team);
     auto const adapter = std::make_shared<weights::Adapter const>(std::move(merged.adapter));
@@ -39,7 +36,8 @@ Done do_task(work::Merge const& task, std::string const& key, Context& context, 
     if (team && team->rank() > 0) return {};
     auto const hash = context.artifacts().commit(
         key, [&](std::filesystem::path const& out) { weights::write_adapter(out, *adapter, merged.provenance); });
-    return {hash, work::Merged{std::ssize(task.adapters), statistics_of(task.adapters.size(), merged.reports)}};
+    auto const experts = task.recipe.adapters.size();
+    return {hash, work::Merged{static_cast<std::int64_t>(experts), statistics_of(experts, merged.reports)}};
 }
 
 }  // namespace samner::task

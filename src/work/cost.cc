@@ -75,7 +75,10 @@ bool Rates::measured(std::string_view kind) const {
 Cost Rates::of(Task const& task) const {
     auto const rate = of(kind_of(task));
     auto const size = static_cast<double>(size_of(task));
-    return {rate.seconds * size, rate.tokens * size, rate.artifact_bytes};
+    Cost cost{rate.seconds * size, rate.tokens * size, rate.artifact_bytes};
+    if (auto const* const infer = std::get_if<Infer>(&task); infer && infer->delta)  // it merges before it decodes
+        cost.seconds += of(Merge::kind).seconds * static_cast<double>(infer->delta->adapters.size());
+    return cost;
 }
 
 }  // namespace samner::work

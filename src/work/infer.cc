@@ -28,7 +28,7 @@ bool Infer::sampled() const {
 }
 
 std::string Infer::batch() const {
-    if (!sampled() || !arithmetic.exact()) return {};
+    if (!sampled() || !arithmetic.exact() || delta) return {};
     auto alike = *this;
     alike.adapter.reset();
     return key_of_task(std::move(alike));

@@ -9,6 +9,7 @@
 #include "infer/fold.h"
 #include "prompt/prompt.h"
 #include "work/arithmetic.h"
+#include "work/merge.h"
 #include "work/texts.h"
 
 namespace samner::work {
@@ -55,7 +56,7 @@ struct Infer {
     static constexpr std::string_view kind = "infer";
 
     std::string base;              ///< hash of the base model and its tokeniser
-    std::optional<Input> adapter;  ///< nothing: the base model
+    std::optional<Input> adapter;  ///< nothing: the base model, or what `delta` makes of it
     std::string model;             ///< what it is called, for people
     Texts texts;
     prompt::Options prompt;
@@ -65,6 +66,9 @@ struct Infer {
     std::optional<Sampling> sampling = {};
     Arithmetic arithmetic;
     std::int64_t sentences = 0;  ///< that are expected
+    /// Adapters that are merged in delta space, into the base's weights, before decoding. Such a model is as large as
+    /// the base, and is not stored.
+    std::optional<MergeRecipe> delta = {};
 
     template <class Self, class Visit>
     static void fields(Self& self, Visit&& visit) {
@@ -79,6 +83,7 @@ struct Infer {
         visit("sampling", self.sampling, self.sampling.has_value());
         visit("arithmetic", self.arithmetic, no_influence);
         visit("sentences", self.sentences, no_influence);
+        visit("delta", self.delta, self.delta.has_value());
     }
     /// 2: texts are named with their data set, from which samples of them are drawn. Whole splits were as before.
     /// 3: decoding ends at every token that ends a text in llama.cpp; canonically equal texts are the same mention;

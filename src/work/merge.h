@@ -45,16 +45,12 @@ struct Merged {
     }
 };
 
-/// Merges adapters (SaM, section 3.3): a PEFT folder.
-struct Merge {
-    using Result = Merged;
-    static constexpr std::string_view kind = "merge";
-
+/// What is merged, and how.
+struct MergeRecipe {
     std::vector<Input> adapters;  ///< sorted, with their weights
     std::vector<double> weights;
     merge::MethodSettings settings;
     std::vector<std::string> names;  ///< of the adapters, for people
-    int layers = 1;                  ///< of the base model: what ranks can share
 
     template <class Self, class Visit>
     static void fields(Self& self, Visit&& visit) {
@@ -62,14 +58,30 @@ struct Merge {
         visit("weights", self.weights);
         visit("settings", self.settings, no_influence);  // those that the method uses: see key()
         visit("names", self.names, no_influence);
+    }
+    Json key() const;
+    std::string label() const;
+};
+
+/// Merges adapters (SaM, section 3.3) in factor space: a PEFT folder.
+struct Merge {
+    using Result = Merged;
+    static constexpr std::string_view kind = "merge";
+
+    MergeRecipe recipe;
+    int layers = 1;  ///< of the base model: what ranks can share
+
+    template <class Self, class Visit>
+    static void fields(Self& self, Visit&& visit) {
+        MergeRecipe::fields(self.recipe, visit);
         visit("layers", self.layers, no_influence);
     }
     /// 2: svd methods that follow peft give every module the largest rank of all. Others are as they were.
     int revision() const;
-    Json key() const;
-    std::string label() const;
+    Json key() const { return recipe.key(); }
+    std::string label() const { return recipe.label(); }
     int width() const { return layers; }
-    std::int64_t size() const { return std::ssize(adapters); }
+    std::int64_t size() const { return std::ssize(recipe.adapters); }
 };
 
 }  // namespace samner::work

@@ -265,6 +265,51 @@ TEST_F(TinyRun, ShowsWhatACellIsMadeOf) {
     EXPECT_THAT(unknown.output, HasSubstr("did you mean sam?"));
 }
 
+TEST_F(TinyRun, InDeltaSpaceDecodesWithTheModelThatMergeWritesOnAnyNumberOfRanks) {
+    write_atomically(*folder / "delta.yaml",
+                     "experiment: delta\ntargets: [museum]\nlet: {ours: 'pool(travel, zoo, workshop)'}\nrows:\n"
+                     "  ties: merge(ours, space=delta)\n  dare: merge(ours, dare_ties, space=delta)\n"
+                     "  linear: merge(ours, linear, space=delta, lambda=0.5)\n  cat: merge(ours, cat, lambda=0.5)\n");
+    auto const run_on = [&](int ranks) { return *folder / fmt::format("delta{}", ranks); };
+    auto const file = [&](fs::path const& run, char const* row, char const* name) {
+        return run / "by-name/delta" / row / "museum" / name;
+    };
+    for (int const ranks : {1, 2, 4}) {
+        fs::copy(reference(), run_on(ranks), fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+        auto const result =
+            samner_command(fmt::format("run {} --config configs/runs/tiny.yaml --out {} -n {}",
+                                       (*folder / "delta.yaml").string(), run_on(ranks).string(), ranks));
+        ASSERT_EQ(result.code, 0) << result.output;
+        EXPECT_EQ(artifacts(run_on(ranks)), artifacts(run_on(1))) << ranks;
+    }
+    auto const run = run_on(1);
+    auto const predictions = [&](char const* row) { return read_text(file(run, row, "predictions-1.jsonl")); };
+    // The sum of the products in the base's weights, and beside them.
+    EXPECT_EQ(predictions("linear"), predictions("cat"));
+    EXPECT_NE(predictions("ties"), predictions("linear"));
+    EXPECT_NE(predictions("ties"), read_text(reference() / "by-name/tiny/merge_all/museum/predictions-1.jsonl"));
+    for (auto const& [row, method] : {std::pair{"ties", "ties"}, std::pair{"dare", "dare_ties"}}) {
+        std::string adapters;
+        for (int i = 1; i <= 3; ++i) adapters += " " + file(run, row, fmt::format("adapter-1.{}", i).c_str()).string();
+        auto const model = *folder / fmt::format("folded-{}", row);
+        auto const merged = samner_command(fmt::format(
+            "merge{} --method {} --space delta --base tests/data/tiny --out {}", adapters, method, model.string()));
+        ASSERT_EQ(merged.code, 0) << merged.output;
+        auto const out = *folder / fmt::format("{}.jsonl", row);
+        auto const predicted = samner_command(
+            fmt::format("predict --model {} --data 'tiny-museum:test[:24]' --root tests/data/tiny --configs "
+                        "tests/data/tiny/datasets --layout short --max-new-tokens 64 --out {}",
+                        model.string(), out.string()));
+        ASSERT_EQ(predicted.code, 0) << predicted.output;
+        EXPECT_EQ(read_text(out), predictions(row)) << row;
+    }
+    auto const shown = samner_command(fmt::format("show {} delta/ties", run.string())).output;
+    for (auto const* part :
+         {"predictions  infer ties(travel, zoo, workshop, space=delta) on tiny-museum",
+          "merge        ties(travel, zoo, workshop, space=delta), into the base's weights", "weight 1     train zoo"})
+        EXPECT_THAT(shown, HasSubstr(part));
+}
+
 TEST_F(TinyRun, IsComparedRowByRowAndWithOthers) {
     auto const run = reference().string();
     auto const compared = [](std::string const& words) {
@@ -662,27 +707,28 @@ TEST_F(GrowingRun, IsPlannedWithReasonsForWhatIsNotDone) {
 
 TEST_F(GrowingRun, GivesBackTheRoomOfWhatNoRunNeeds) {
     auto const shared = "--store " + store.string();
+    std::string const delta = "  sparse: merge(ours, density=0.2, space=delta)\n";
     started("museum", two, shared);
-    started_in(second, "museum", "  sparse: merge(ours, density=0.2)\n", shared);
+    started_in(second, "museum", delta, shared);
     auto const gc = [&](std::string const& words) { return samner_command("gc " + store.string() + words); };
     auto const before = artifacts(run);
     // Nothing of what any version of a run needs goes.
     started("museum", "  base: base\n");
     EXPECT_THAT(gc(" --delete").output, HasSubstr("not needed: 0"));
     EXPECT_EQ(artifacts(run), before);
-    // Of the present ones: the second run's experts and merge, and the base's predictions of both.
+    // Of the present ones: the second run's experts, which its pass merges, and its and the base's predictions.
     EXPECT_THAT(gc(" --only-present").output, AllOf(HasSubstr("merge travel+zoo"), HasSubstr("nothing was removed")));
     EXPECT_EQ(artifacts(run), before);
     EXPECT_THAT(gc(" --only-present --delete").output, HasSubstr("removed 2 results"));
     EXPECT_EQ(started("museum", "  base: base\n"), Kinds{});
-    EXPECT_EQ(started_in(second, "museum", "  sparse: merge(ours, density=0.2)\n"), Kinds{});
+    EXPECT_EQ(started_in(second, "museum", delta), Kinds{});
     EXPECT_EQ(started("museum", two), (Kinds{{"merge", 1}, {"infer", 1}}));
     // A run that is not there any more needs nothing, once that is said.
     fs::remove_all(second);
     auto const refused = gc(" --delete");
     EXPECT_EQ(refused.code, 2);
     EXPECT_THAT(refused.output, HasSubstr("--forget-missing"));
-    EXPECT_THAT(gc(" --delete --forget-missing").output, HasSubstr("removed 2 results"));
+    EXPECT_THAT(gc(" --delete --forget-missing").output, HasSubstr("removed 1 results"));
     EXPECT_EQ(started("museum", two), Kinds{});
     EXPECT_EQ(samner_command("gc " + folder.path().string()).code, 2);
 }

@@ -15,6 +15,7 @@ using testing::HasSubstr;
 /// No setting is as it is by default.
 Settings all_given() {
     Settings settings;
+    settings.space = Space::delta;
     settings.density = 0.25;
     settings.sign = Sign::frequency;
     settings.follow = Compatibility::mergekit;
@@ -90,7 +91,8 @@ TEST(MergeSettings, AreSetOneByOneByName) {
 TEST(MergeSettings, OfAnUnknownNameOrValueAreErrorsThatSayWhatWasMeant) {
     EXPECT_THAT(error_of({{"densty", 0.5}}),
                 AllOf(HasSubstr("'densty' (run.yaml:3:1)"), HasSubstr("did you mean density?")));
-    EXPECT_THAT(error_of({{"space", "factor"}}), HasSubstr("'space'"));
+    EXPECT_THAT(error_of({{"space", "factors"}}),
+                AllOf(HasSubstr("space is 'factors'"), HasSubstr("did you mean factor?")));
     EXPECT_THAT(error_of({{"sign", "totl"}}),
                 AllOf(HasSubstr("sign is 'totl' (run.yaml:3:1)"), HasSubstr("did you mean total?")));
     EXPECT_THAT(error_of({{"follow", "pefd"}}), AllOf(HasSubstr("follow"), HasSubstr("did you mean peft?")));
@@ -122,9 +124,9 @@ TEST(MergeKey, OfTheUsualSettingsHasWhatItsMethodLooksAt) {
 }
 
 TEST(MergeKey, OfOtherSettingsHasThoseThatItsMethodLooksAt) {
-    Json const ties{{"method", "ties"},   {"seed", 0},         {"density", 0.25},      {"sign", "frequency"},
-                    {"lambda", 2.0},      {"rescale", "none"}, {"trim_over", "model"}, {"follow", "mergekit"},
-                    {"normalize", "none"}};
+    Json const ties{{"method", "ties"},    {"seed", 0},         {"density", 0.25},      {"sign", "frequency"},
+                    {"lambda", 2.0},       {"rescale", "none"}, {"trim_over", "model"}, {"follow", "mergekit"},
+                    {"normalize", "none"}, {"space", "delta"}};
     EXPECT_EQ(of_method(all_given(), Method::ties, 7).key(), ties);
     auto dare = ties;
     dare.update({{"method", "dare_ties"}, {"seed", 7}});

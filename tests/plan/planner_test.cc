@@ -203,6 +203,64 @@ TEST_F(Planning, OfOneChosenExpertIsThatExpertAndNoMerge) {
     EXPECT_EQ(made.cells()[0].answer.key, made.cells()[2].answer.key);
 }
 
+TEST_F(Planning, InDeltaSpaceMergesInThePassesThatDecodeAndStoresNoMergedModel) {
+    auto made = plan("  factor: merge(ours)\n  delta: merge(ours, space=delta)\n");
+    EXPECT_EQ(kinds(made), (std::map<std::string, int>{{"train", 3}, {"merge", 1}, {"infer", 4}}));
+    std::vector<std::string> experts;
+    for (auto const& [key, planned] : made.tasks())
+        if (work::kind_of(planned.task) == "train") experts.push_back(key);
+    auto const& key = made.cells()[2].answer.key;
+    auto const& pass = std::get<work::Infer>(made.task(key).task);
+    ASSERT_TRUE(pass.delta.has_value());
+    EXPECT_FALSE(pass.adapter.has_value());
+    EXPECT_EQ(made.task(key).after, experts);
+    EXPECT_EQ(pass.model, "ties(biomedical, social_media, stem, space=delta)");
+    auto const file = plan("  delta: merge(ours)\n  factor: merge(ours, space=factor)\n", {"merge.space=delta"});
+    EXPECT_EQ(file.cells()[0].answer.key, key);
+    EXPECT_EQ(file.cells()[2].answer.key, made.cells()[0].answer.key);
+    auto const other = plan("  delta: merge(ours, space=delta, density=0.2)\n");
+    EXPECT_NE(other.cells()[0].answer.key, key);
+    work::Rates const rates;  // a pass merges three adapters before it decodes
+    EXPECT_NEAR(rates.of(made.task(key).task).seconds,
+                rates.of(made.task(made.cells()[0].answer.key).task).seconds + 3 * rates.of("merge").seconds, 1e-9);
+}
+
+TEST_F(Planning, InDeltaSpaceSeedsARandomMergeByThePass) {
+    auto const passes = [&](std::string const& how) {
+        return kinds(plan(fmt::format("  a: merge(ours, {}, space=delta)\n", how), {"seeds={merge: [0, 1]}"}))["infer"];
+    };
+    EXPECT_EQ(passes("dare_ties"), 4);
+    EXPECT_EQ(passes("ties"), 2);
+}
+
+TEST_F(Planning, InDeltaSpaceTakesOneExpertAsItIsUnlessSettingsChangeIt) {
+    auto const made = plan(
+        "  one: merge(pool(stem), space=delta)\n  expert: expert(ours, stem)\n  twice: merge(pool(stem), space=delta, "
+        "lambda=2)\n");
+    EXPECT_EQ(made.cells()[0].answer.key, made.cells()[2].answer.key);
+    EXPECT_TRUE(std::get<work::Infer>(made.task(made.cells()[4].answer.key).task).delta.has_value());
+}
+
+TEST_F(Planning, RefusesMethodsThatTheSpaceDoesNotHaveBeforeAnySelectionIsMade) {
+    auto const refused = [&](std::string const& arguments, std::vector<std::string> const& overrides = {}) {
+        try {
+            plan(fmt::format("  a: merge(select(ours, similarity, 2), {})\n", arguments), overrides);
+        } catch (InputError const& error) {
+            return describe(error);
+        }
+        return std::string{"accepted"};
+    };
+    EXPECT_THAT(refused("ties_svd, space=delta"),
+                AllOf(HasSubstr("ties_svd"), HasSubstr("experiment.yaml:6:57"), HasSubstr("use ties,")));
+    EXPECT_THAT(refused("svd, space=delta"), HasSubstr("use linear,"));
+    EXPECT_THAT(refused("cat, space=delta"), HasSubstr("use linear,"));
+    EXPECT_THAT(refused("cat", {"merge.space=delta"}), HasSubstr("experiment.yaml:6:41"));
+    EXPECT_THAT(refused("model_stock"), AllOf(HasSubstr("experiment.yaml:6:41"), HasSubstr("space=delta")));
+    EXPECT_THAT(refused("space=deltas"), HasSubstr("did you mean 'delta'"));
+    for (auto const* taken : {"model_stock, space=delta", "model_stock_svd", "linear, space=delta"})
+        EXPECT_EQ(refused(taken), "accepted") << taken;
+}
+
 TEST_F(Planning, GivesWeightsInTheOrderOfTheSelectionOrByMetric) {
     auto made = plan(
         "  fixed: merge(select(ours, similarity, 3), weights=[1.5, 1, 0.5])\n  metric: merge(select(ours, similarity, "
@@ -212,7 +270,7 @@ TEST_F(Planning, GivesWeightsInTheOrderOfTheSelectionOrByMetric) {
     for (auto const& [key, planned] : made.tasks()) {
         auto const* const merge = as<work::Merge>(planned);
         if (!merge) continue;
-        auto weights = merge->weights;
+        auto weights = merge->recipe.weights;
         std::ranges::sort(weights);
         sums.push_back(weights.back());
     }
@@ -507,7 +565,7 @@ TEST_F(Planning, RefusesARunFileWithUnknownKeysOrValuesOutOfRange) {
     EXPECT_THAT([&] { run({"merge.sign=totl"}); },
                 ThrowsMessage<InputError>(HasSubstr("sign is 'totl' (command line: merge.sign=totl)")));
     EXPECT_THAT([&] { run({"merge.density=much"}); }, ThrowsMessage<InputError>(HasSubstr("'density' is \"much\"")));
-    EXPECT_THAT([&] { run({"merge.space=delta"}); }, ThrowsMessage<InputError>(HasSubstr("merge.space is 'delta'")));
+    EXPECT_THAT([&] { run({"merge.space=deltas"}); }, ThrowsMessage<InputError>(HasSubstr("space is 'deltas'")));
     EXPECT_THROW(run({"merge=5"}), InputError);
     EXPECT_THROW(run({"experts.stem.samples=0"}), InputError);
     EXPECT_THROW(run({"experts.stem.datasets=[]"}), InputError);
@@ -544,7 +602,7 @@ TEST_F(Planning, NamesTheWordOfTheCommandLineWhereItIsWrong) {
                                 "merge.sign=totl",
                                 "merge.densty=1",
                                 "merge=5",
-                                "merge.space=delta",
+                                "merge.space=deltas",
                                 "train.r=0",
                                 "train.r=abc",
                                 "train.lr=1",
@@ -731,7 +789,7 @@ bool samples(work::Select const& select) {
 std::vector<std::vector<std::string>> merged_names(Plan const& plan) {
     std::vector<std::vector<std::string>> all;
     for (auto const& [key, planned] : plan.tasks())
-        if (auto const* const merge = as<work::Merge>(planned)) all.push_back(merge->names);
+        if (auto const* const merge = as<work::Merge>(planned)) all.push_back(merge->recipe.names);
     return all;
 }
 
@@ -755,7 +813,7 @@ std::vector<std::string> merged_for(Plan const& plan, std::string const& target,
     for (auto const& cell : plan.cells()) {
         if (cell.target != target || cell.system != row || cell.repeat.label != repeat) continue;
         auto const& pass = std::get<work::Infer>(plan.task(cell.answer.key).task);
-        auto names = std::get<work::Merge>(plan.task(pass.adapter->key).task).names;
+        auto names = std::get<work::Merge>(plan.task(pass.adapter->key).task).recipe.names;
         std::ranges::sort(names);
         return names;
     }
@@ -1248,7 +1306,7 @@ TEST_F(Planning, WarnsOfAMergeWhoseFactorsAreAddedUpWithWeightsFarAboveOne) {
     for (auto const* row :
          {"merge(ours)", "merge(ours, linear, normalize=weights)", "merge(ours, linear, follow=mergekit)",
           "merge(ours, linear, weights=[0.3, 0.3, 0.4])", "merge(ours, linear, lambda=0.3)", "merge(ours, cat)",
-          "merge(ours, svd)", "merge(pool(stem), linear)", "merge(ours, karcher)"})
+          "merge(ours, svd)", "merge(pool(stem), linear)", "merge(ours, linear, space=delta)", "merge(ours, karcher)"})
         EXPECT_THAT(warned(row), testing::IsEmpty()) << row;
     EXPECT_THAT(warned("merge(ours, linear)", {"merge.normalize=weights"}), testing::IsEmpty());
     EXPECT_EQ(warned("merge(ours)\n  b: merge(ours, linear)\n  c: merge(ours, linear, lambda=2)").size(), 2U);
@@ -1399,6 +1457,7 @@ TEST(PaperConfigurations, PlanWhatGoesBeyondThePaper) {
                                                             {"pool_size", 5},
                                                             {"random", 13},
                                                             {"sentences", 4},
+                                                            {"space", 9},
                                                             {"types", 6}}))
             << name;
         EXPECT_EQ(load_experiments({source / "experiments/beyond.yaml"}).size(), rows.size());

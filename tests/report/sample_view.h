@@ -214,8 +214,8 @@ inline View full_view() {
     }
     view.trainings.back().result.steps[3].loss = std::numeric_limits<double>::quiet_NaN();
     MergeView merge;
-    merge.task.names = {"a", "b<b>"};
-    merge.task.weights = {1, 0.5};
+    merge.task.recipe.names = {"a", "b<b>"};
+    merge.task.recipe.weights = {1, 0.5};
     merge.result = {2, work::MergeStatistics{{1.5, 2}, {{1, 0.125}, {0.125, 1}}, 1.25, 0.4, 0.3, {0.5, 0.5}}};
     merge.cells = {4, 5};
     view.merges.push_back(merge);

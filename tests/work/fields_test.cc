@@ -97,13 +97,15 @@ TEST(Fields, AreTheTaskWithEmptyOptionalsToo) {
 
 /// What may be missing: optionals, entries of maps, and members of a type with a form of its own.
 bool may_be_missing(std::string const& pointer) {
-    for (auto const* own : {"/options/rank_pattern/", "/options/alpha_pattern/", "/settings/given/", "/prompt/parts/",
-                            "/metrics/", "/similarity/", "/sampling_f1/", "/type_similarity/"}) {
+    for (auto const* own :
+         {"/options/rank_pattern/", "/options/alpha_pattern/", "/settings/given/", "/delta/settings/given/",
+          "/prompt/parts/", "/metrics/", "/similarity/", "/sampling_f1/", "/type_similarity/"}) {
         if (pointer.starts_with(own)) return true;
     }
-    for (auto const* optional : {"/adapter", "/cluster", "/prompt/parts", "/predictions", "/pseudo_labels", "/mfu",
-                                 "/target_texts", "/sampling", "/left_out", "/cut", "/statistics", "/sign_conflicts",
-                                 "/sparsity", "/rule", "/type_centroid", "/target_type_centroid", "/type_similarity"}) {
+    for (auto const* optional :
+         {"/adapter", "/cluster", "/prompt/parts", "/predictions", "/pseudo_labels", "/mfu", "/target_texts",
+          "/sampling", "/left_out", "/cut", "/statistics", "/sign_conflicts", "/sparsity", "/rule", "/delta",
+          "/type_centroid", "/target_type_centroid", "/type_similarity"}) {
         if (pointer.ends_with(optional)) return true;
     }
     return false;

@@ -88,8 +88,8 @@ TEST(Keys, OfAMergeHaveAnotherRevisionWhereItTakesOneRankForAllModulesAsPeftDoes
     using enum merge::Compatibility;
     auto const revision = [](merge::Compatibility peer, merge::Method method, std::int64_t rank = 0) {
         auto task = a_merge(method);
-        task.settings.given.follow = peer;
-        task.settings.given.rank = rank;
+        task.recipe.settings.given.follow = peer;
+        task.recipe.settings.given.rank = rank;
         return task.revision();
     };
     EXPECT_EQ(revision(peft, merge::Method::svd), 2);
@@ -102,7 +102,7 @@ TEST(Keys, OfAMergeHaveAnotherRevisionWhereItTakesOneRankForAllModulesAsPeftDoes
 TEST(Keys, OfAMergeAreThoseWithDefaultsWhereItsMethodDoesNotLook) {
     auto const key = [](merge::Settings const& settings, merge::Method method, std::uint64_t seed = 0) {
         auto task = a_merge(method);
-        task.settings = merge::of_method(settings, method, seed);
+        task.recipe.settings = merge::of_method(settings, method, seed);
         return key_of_task(task);
     };
     merge::Settings others;
@@ -118,6 +118,24 @@ TEST(Keys, OfAMergeAreThoseWithDefaultsWhereItsMethodDoesNotLook) {
     EXPECT_NE(key(density, merge::Method::ties), key({}, merge::Method::ties));
 }
 
+TEST(Keys, OfAPassThatMergesInDeltaSpaceHaveAllOfTheMerge) {
+    auto const key = [](auto const& change) {
+        auto task = a_delta_pass();
+        change(*task.delta);
+        return key_of_task(task);
+    };
+    auto const usual = key([](MergeRecipe&) {});
+    EXPECT_EQ(key([](MergeRecipe& merge) { merge.names = {"x", "y"}; }), usual);
+    EXPECT_EQ(key([](MergeRecipe& merge) { merge.settings.given.rank = 9; }), usual) << "of svd methods";
+    std::set<std::string> keys{usual};
+    keys.insert(key([](MergeRecipe& merge) { merge.adapters[0] = {key_like('a')}; }));
+    keys.insert(key([](MergeRecipe& merge) { merge.weights[0] = 2; }));
+    keys.insert(key([](MergeRecipe& merge) { merge.settings.method = merge::Method::dare_ties; }));
+    keys.insert(key([](MergeRecipe& merge) { merge.settings.seed = 9; }));
+    keys.insert(key([](MergeRecipe& merge) { merge.settings.given.density = 0.75; }));
+    EXPECT_EQ(keys.size(), 6U);
+}
+
 TEST(Tasks, WaitForEveryInputOnceInTheOrderOfTheFields) {
     EXPECT_EQ(inputs_of(a_training()), std::vector{key_like('2')});
     EXPECT_EQ(inputs_of(a_sampled_pass()), (std::vector{key_like('3'), key_like('1')}));
@@ -126,8 +144,9 @@ TEST(Tasks, WaitForEveryInputOnceInTheOrderOfTheFields) {
     EXPECT_EQ(inputs_of(an_adaptive_selection()),
               (std::vector{key_like('4'), key_like('a'), key_like('6'), key_like('b'), key_like('7'), key_like('1'),
                            key_like('c')}));
+    EXPECT_EQ(inputs_of(a_delta_pass()), (std::vector{key_like('8'), key_like('9')}));
     auto twice = a_merge(merge::Method::ties);
-    twice.adapters = {{key_like('8')}, {key_like('8')}};
+    twice.recipe.adapters = {{key_like('8')}, {key_like('8')}};
     EXPECT_EQ(inputs_of(twice), std::vector{key_like('8')});
 }
 

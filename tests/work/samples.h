@@ -57,6 +57,7 @@ inline train::Options training_options() {
 
 inline merge::Settings merge_settings() {
     merge::Settings settings;
+    settings.space = merge::Space::delta;
     settings.density = 0.25;
     settings.sign = merge::Sign::frequency;
     settings.follow = merge::Compatibility::mergekit;
@@ -147,7 +148,19 @@ inline Types some_types() {
 }
 
 inline Merge a_merge(merge::Method method) {
-    return {{{key_like('8')}, {key_like('9')}}, {1.5, 0.5}, {method, 3, merge_settings()}, {"stem", "news"}, 30};
+    return {{{{key_like('8')}, {key_like('9')}}, {1.5, 0.5}, {method, 3, merge_settings()}, {"stem", "news"}}, 30};
+}
+
+inline Infer with_delta(Infer task) {
+    task.delta = a_merge(merge::Method::dare_linear).recipe;
+    return task;
+}
+
+/// With what it merges in place of an adapter.
+inline Infer a_delta_pass() {
+    auto task = with_delta(a_whole_pass());
+    task.adapter.reset();
+    return task;
 }
 
 /// No member of them is as it is by default.
@@ -158,8 +171,8 @@ inline std::vector<Task> sample_tasks() {
             an_encoding(a_recipe()),
             an_encoding(some_texts()),
             an_encoding(some_types()),
-            a_sampled_pass(),
-            a_whole_pass(),
+            with_delta(a_sampled_pass()),
+            with_delta(a_whole_pass()),
             an_adaptive_selection(),
             a_merge(merge::Method::dare_linear)};
 }
