@@ -21,6 +21,7 @@
 #include "weights/adapter.h"
 #include "weights/checkpoint.h"
 #include "weights/safetensors.h"
+#include "work/infer.h"
 #include "work/predictions.h"
 #include "work/texts.h"
 
@@ -43,6 +44,8 @@ struct Options {
     std::string strategy = "sampling";
     std::int64_t m = 3;
     std::int64_t k = 10;
+    std::int64_t answers = 1;
+    std::optional<double> temperature;
     std::uint64_t seed = 0;
     bool json = false;
 };
@@ -171,6 +174,17 @@ void check_options(Options const& options, work::Metric metric) {
                          "choose 1 or more, and no more than there are"};
     if (options.k < 1)
         throw InputError{fmt::format("-k is {} (command line)", options.k), "sample at least one sentence"};
+    if (options.answers < 1)
+        throw InputError{fmt::format("--answers is {} (command line)", options.answers), "let each expert answer once"};
+    if (options.answers > 1 && !work::by_sampling(metric))
+        throw InputError{fmt::format("--answers has no influence on --strategy {} (command line)", options.strategy),
+                         "leave it out, or choose by sampling or fused"};
+    if (options.temperature && options.answers == 1)
+        throw InputError{"--temperature has no influence on a single answer (command line)",
+                         "leave it out, or give --answers 2 or more"};
+    if (options.temperature && !(*options.temperature > 0))
+        throw InputError{fmt::format("--temperature is {} (command line)", *options.temperature),
+                         "give it a number above 0"};
     if (metric != work::Metric::sampling && options.domains.empty())
         throw InputError{fmt::format("--strategy {} needs the domain of each expert (command line)", options.strategy),
                          "give --domains EXPERT=FILE ..., or use sampling"};
@@ -225,18 +239,27 @@ std::vector<double> domain_similarity(Setup const& setup) {
     return select::domain_similarity(target, setup.domains);
 }
 
-/// Each expert's mentions in the sampled sentences.
-std::vector<std::vector<score::Mentions>> votes_of(Setup& setup, Options const& options) {
-    Progress progress{"sampling evaluation", options.experts.size() * setup.sample.size()};
+/// Each expert's answers to the sampled sentences.
+std::vector<task::Answers> answers_of(Setup& setup, Options const& options) {
+    auto const prompts = options.experts.size() * setup.sample.size();
+    Progress progress{"sampling evaluation", prompts * static_cast<std::size_t>(options.answers)};
     std::vector<task::AdapterSource> adapters;
     for (auto const& folder : options.experts) adapters.push_back({.folder = folder});
-    std::vector<std::vector<score::Mentions>> votes;
-    for (auto& predicted : task::predict(*setup.engine, setup.sample, setup.prompt, adapters, options.infer,
-                                         [&](std::size_t done) { progress.update(done); })) {
-        auto& mentions = votes.emplace_back();
-        for (auto& prediction : predicted.predictions) mentions.push_back(std::move(prediction.mentions));
+    auto decoding = options.infer;
+    if (options.answers > 1) {
+        decoding.sampling.temperature = options.temperature.value_or(work::usual_temperature);
+        decoding.sampling.seed = options.seed;
     }
-    return votes;
+    std::vector<task::Answers> answers(adapters.size());
+    for (std::size_t i = 0; std::cmp_less(i, options.answers); ++i) {
+        auto const tell = [&](std::size_t done) { progress.update(i * prompts + done); };
+        auto all = task::predict(*setup.engine, setup.sample, setup.prompt, adapters, decoding, tell, i);
+        for (std::size_t expert = 0; expert < all.size(); ++expert) {
+            auto& mentions = answers[expert].emplace_back();
+            for (auto& prediction : all[expert].predictions) mentions.push_back(std::move(prediction.mentions));
+        }
+    }
+    return answers;
 }
 
 void select_experts(Options const& options) {
@@ -244,7 +267,7 @@ void select_experts(Options const& options) {
     auto setup = set_up(options, reader);
     auto const similarity = domain_similarity(setup);
     task::Evidence evidence{setup.names, similarity};
-    if (work::by_sampling(setup.metric)) evidence.votes = votes_of(setup, options);
+    if (work::by_sampling(setup.metric)) evidence.answers = answers_of(setup, options);
     auto const selection =
         task::select_experts(evidence, setup.types, setup.metric, static_cast<std::size_t>(options.m));
     if (selection.pseudo_labels && selection.pseudo_labels->mentions == 0)
@@ -302,7 +325,11 @@ void add_predict_verbs(CLI::App& app) {
         "its training texts (samner encode)");
     select_verb->add_option("-m", options->m, "experts to choose")->capture_default_str();
     select_verb->add_option("-k", options->k, "sentences of the sampling evaluation")->capture_default_str();
-    select_verb->add_option("--seed", options->seed, "of the sampled sentences")->capture_default_str();
+    select_verb->add_option("--answers", options->answers, "of each expert to each sampled sentence; all of them vote")
+        ->capture_default_str();
+    select_verb->add_option("--temperature", options->temperature,
+                            fmt::format("at which several answers are drawn; default {}", work::usual_temperature));
+    select_verb->add_option("--seed", options->seed, "of the sampled sentences and answers")->capture_default_str();
     select_verb->add_flag("--json", options->json, "one JSON document");
     select_verb->callback([options] {
         use_threads(options->model.threads);

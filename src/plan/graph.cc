@@ -222,11 +222,19 @@ std::string Graph::cluster(Context const& context, std::int64_t clusters) {
                              .texts = context.sentences});
 }
 
-std::string Graph::infer_sample(Model const& model, Context const& context, std::int64_t k) {
-    return infer(model, context.texts.with(work::Sample{k, context.seeds.sample}), std::min(k, context.sentences));
+std::vector<std::string> Graph::infer_sample(Model const& model, Context const& context, Evaluation const& evaluation) {
+    auto const& [k, answers, temperature] = evaluation;
+    auto const texts = context.texts.with(work::Sample{k, context.seeds.sample});
+    std::vector<std::string> keys;
+    for (std::int64_t i = 0; i < answers; ++i) {
+        std::optional<work::Sampling> drawn;
+        if (answers > 1) drawn = {temperature, context.seeds.sample, static_cast<std::uint64_t>(i)};
+        keys.push_back(infer(model, texts, std::min(k, context.sentences), drawn));
+    }
+    return keys;
 }
 
-std::string Graph::select(work::Metric metric, std::variant<std::int64_t, work::Rule> m, std::int64_t k,
+std::string Graph::select(work::Metric metric, std::variant<std::int64_t, work::Rule> m, Evaluation const& evaluation,
                           std::vector<Expert> const& experts, Context const& context) {
     work::Select task;
     task.metric = metric;
@@ -243,7 +251,9 @@ std::string Graph::select(work::Metric metric, std::variant<std::int64_t, work::
         if (work::by_types(metric)) candidate.type_centroid = work::Input{encode_types(expert)};
         if (!work::by_sampling(metric)) continue;
         Model const model{train({expert}, context.seeds), expert.name};
-        candidate.predictions = work::Input{infer_sample(model, context, k)};
+        auto const keys = infer_sample(model, context, evaluation);
+        candidate.predictions = work::Input{keys.front()};
+        for (std::size_t i = 1; i < keys.size(); ++i) candidate.more_predictions.push_back({keys[i]});
     }
     task.target_centroid = {encode(context)};
     if (work::by_types(metric)) task.target_type_centroid = work::Input{encode_types(context)};

@@ -94,6 +94,15 @@ struct Chosen {
     double metric = 1;
 };
 
+/// How experts are evaluated on a sample of a target.
+struct Evaluation {
+    std::int64_t k = 10;       ///< sentences
+    std::int64_t answers = 1;  ///< of each expert to each of them; one is the greedy one
+    double temperature = 0;    ///< at which several are drawn
+
+    friend auto operator<=>(Evaluation const&, Evaluation const&) = default;
+};
+
 /// On what, and with which seeds, an expression is evaluated.
 struct Context {
     std::string target;  ///< its column
@@ -134,11 +143,12 @@ public:
     std::string encode_types(Context const& context);
     /// @param sampling  nothing: greedily
     std::string infer(Model const& model, Context const& context, std::optional<work::Sampling> sampling = {});
-    std::string infer_sample(Model const& model, Context const& context, std::int64_t k);
+    /// @return a key for each answer
+    std::vector<std::string> infer_sample(Model const& model, Context const& context, Evaluation const& evaluation);
     /// Splits the texts of a context. @throws InputError for more clusters than texts
     std::string cluster(Context const& context, std::int64_t clusters);
     /// @param m  how many, or what says how many
-    std::string select(work::Metric metric, std::variant<std::int64_t, work::Rule> m, std::int64_t k,
+    std::string select(work::Metric metric, std::variant<std::int64_t, work::Rule> m, Evaluation const& evaluation,
                        std::vector<Expert> const& experts, Context const& context);
     /// The base with merged adapters: in factor space by a merge task, in delta space by each pass that decodes with
     /// it.

@@ -21,6 +21,10 @@ std::int64_t whole(Term const& number, std::string_view what) {
     return static_cast<std::int64_t>(number.number);
 }
 
+void check_temperature(Term const& temperature) {
+    if (!(temperature.number > 0)) fail("the temperature is not above 0", temperature.place);
+}
+
 template <class Plan>
 Plan planned(Term const& term) {
     auto const& entry = operators().at(term.op);
@@ -162,9 +166,9 @@ void fits_pool(std::int64_t m, std::vector<Expert> const& pool, Term const& give
 
 /// What a selection has found; nothing while it is open.
 std::optional<std::vector<Chosen>> selected(Planning const& planning, work::Metric metric,
-                                            std::variant<std::int64_t, work::Rule> m, std::int64_t k,
+                                            std::variant<std::int64_t, work::Rule> m, Evaluation const& evaluation,
                                             std::vector<Expert> const& experts) {
-    auto const key = planning.graph.select(metric, m, k, experts, planning.context);
+    auto const key = planning.graph.select(metric, m, evaluation, experts, planning.context);
     auto const* const selection = planning.graph.selection(key);
     if (!selection) {
         planning.open.insert(key);
@@ -179,21 +183,45 @@ std::optional<std::vector<Chosen>> selected(Planning const& planning, work::Metr
     return chosen;
 }
 
+work::Metric metric_of(Term const& select) {
+    auto const metric = select.argument("metric");
+    return value_named<work::Metric>(metric->name, "metric", metric->place.text());
+}
+
+Evaluation evaluation_of(Term const& select) {
+    Evaluation evaluation{whole(*select.argument("k"), "k")};
+    auto const answers = select.argument("answers");
+    if (!answers || whole(*answers, "answers") == 1) return evaluation;
+    evaluation.answers = whole(*answers, "answers");
+    auto const temperature = select.argument("temperature");
+    evaluation.temperature = temperature ? temperature->number : work::usual_temperature;
+    return evaluation;
+}
+
 std::optional<std::vector<Chosen>> plan_select(Term const& term, Planning const& planning) {
     auto const experts = pool_of(*term.argument("pool"), planning);
-    auto const metric = value_named<work::Metric>(term.argument("metric")->name, "metric", term.place.text());
-    auto const k = whole(*term.argument("k"), "k");
+    auto const metric = metric_of(term);
+    auto const evaluation = evaluation_of(term);
     auto const& m = *term.argument("m");
     if (m.type == Type::name)
-        return selected(planning, metric, value_named<work::Rule>(m.name, "m", m.place.text()), k, experts);
+        return selected(planning, metric, value_named<work::Rule>(m.name, "m", m.place.text()), evaluation, experts);
     auto const number = whole(m, "m");
     fits_pool(number, experts, m, planning);
-    return selected(planning, metric, number, k, experts);
+    return selected(planning, metric, number, evaluation, experts);
 }
 
 void check_select(Term const& term) {
     check_m(term);
-    whole(*term.argument("k"), "k");
+    auto const several = evaluation_of(term).answers > 1;
+    if (several && !work::by_sampling(metric_of(term)))
+        fail(fmt::format("'answers' has no influence on {}, which samples no sentences", term.argument("metric")->name),
+             term.argument("answers")->place, "leave it out, or select by sampling or fused");
+    auto const temperature = term.argument("temperature");
+    if (!temperature) return;
+    if (!several)
+        fail("'temperature' has no influence on a single answer, which is the most likely one", temperature->place,
+             "leave it out, or give answers=2 or more");
+    check_temperature(*temperature);
 }
 
 // random
@@ -264,12 +292,12 @@ std::vector<Expert> candidates_of(Term const& term, Planning const& planning) {
     return all;
 }
 
-/// The most sentences that a selection below samples; 0: none does.
-std::int64_t most_sampled(Term const& term) {
-    if (samples(term)) return whole(*term.argument("k"), "k");
-    std::int64_t most = 0;
-    for (auto const& [parameter, argument] : term.arguments) most = std::max(most, most_sampled(*argument));
-    return most;
+/// Of the evaluations of the selections below, that of the most sentences; nothing: there is none.
+std::optional<Evaluation> largest_evaluation(Term const& term) {
+    if (samples(term)) return evaluation_of(term);
+    std::optional<Evaluation> largest;
+    for (auto const& [parameter, argument] : term.arguments) largest = std::max(largest, largest_evaluation(*argument));
+    return largest;
 }
 
 std::optional<std::vector<Chosen>> plan_intersect(Term const& term, Planning const& planning) {
@@ -280,9 +308,7 @@ std::optional<std::vector<Chosen>> plan_intersect(Term const& term, Planning con
     std::erase_if(both, [&](Chosen const& one) { return !holds(*first, one.expert) || !holds(*second, one.expert); });
     if (!both.empty()) return both;
     if (term.argument("if_empty")->name == "none") throw EmptySet{};
-    constexpr std::int64_t usual = 10;  // as select has it
-    auto const sampled = most_sampled(term);
-    return selected(planning, work::Metric::fused, std::int64_t{1}, sampled > 0 ? sampled : usual,
+    return selected(planning, work::Metric::fused, std::int64_t{1}, largest_evaluation(term).value_or(Evaluation{}),
                     candidates_of(term, planning));
 }
 
@@ -554,8 +580,7 @@ std::vector<work::Answer> plan_sample(Term const& term, Planning const& planning
 
 void check_sample(Term const& term) {
     whole(*term.argument("n"), "n");
-    auto const temperature = term.argument("temperature");
-    if (temperature->number <= 0) fail("the temperature is not above 0", temperature->place);
+    check_temperature(*term.argument("temperature"));
 }
 
 work::Answer plan_split(Term const& term, Planning const& planning) {
@@ -650,7 +675,19 @@ std::map<std::string, Operator, std::less<>> const& operators() {
                {.name = "k",
                 .types = {number},
                 .fallback = "10",
-                .help = "Sentences that are sampled; similarity and types have no use for them. " + whole_number}},
+                .help = "Sentences that are sampled; similarity and types have no use for them. " + whole_number},
+               {.name = "answers",
+                .types = {number},
+                .optional = true,
+                .help = "Of each expert to each sampled sentence, for sampling and fused. One, as where it is left "
+                        "out, is the most likely one; several are drawn, with the seed `sample`: all of them vote, and "
+                        "an expert's F1 is that of all its answers. " +
+                        whole_number},
+               {.name = "temperature",
+                .types = {number},
+                .optional = true,
+                .help = fmt::format("At which several answers are drawn: above 0, and {} where it is left out.",
+                                    work::usual_temperature)}},
           .plan = plan_select,
           .check = check_select}},
         {"random",
@@ -747,7 +784,10 @@ std::map<std::string, Operator, std::less<>> const& operators() {
           .example = "sample(unified(six), n=5, temperature=0.7)",
           .parameters = {{.name = "model", .types = {model}},
                          {.name = "n", .types = {number}, .fallback = "5", .help = "How often. " + whole_number},
-                         {.name = "temperature", .types = {number}, .fallback = "0.7", .help = "Above 0."}},
+                         {.name = "temperature",
+                          .types = {number},
+                          .fallback = fmt::format("{}", work::usual_temperature),
+                          .help = "Above 0."}},
           .plan = plan_sample,
           .check = check_sample}},
         {"vote",
@@ -780,9 +820,7 @@ std::vector<Expert> experts_of(Term const& pool, std::string const& target) {
 }
 
 bool samples(Term const& term) {
-    if (term.op != "select") return false;
-    auto const metric = term.argument("metric");
-    return work::by_sampling(value_named<work::Metric>(metric->name, "metric", metric->place.text()));
+    return term.op == "select" && work::by_sampling(metric_of(term));
 }
 
 std::vector<std::string> excessive_merges(Term const& row, merge::Settings const& settings) {

@@ -417,7 +417,7 @@
     for (const one of selections.filter((one) => one.labels_against_gold)) {
       const {tp, fp, fn} = one.labels_against_gold;
       const voters = one.candidates.map((candidate) => candidate.expert);
-      const key = JSON.stringify([one.target, one.k, voters, tp, fp, fn]);
+      const key = JSON.stringify([one.target, one.k, one.answers, voters, tp, fp, fn]);
       if (!told.has(key)) told.set(key, [one.target, one.k, {show: make('span', {title: voters.join(', ')}, String(voters.length)), sort: voters.length}, tp + fp, tp + fn,
         ...[ratio(tp, fp), ratio(tp, fn), 2 * tp / Math.max(1, 2 * tp + fp + fn)].map((value) => ({show: percent(value), sort: value}))]);
     }
@@ -451,8 +451,9 @@
         place.replaceChildren(make('p', {}, `With seed ${repeat} nothing is chosen from these.`));
         return;
       }
-      const strategies = [...new Map(mine.map((one) => [JSON.stringify([one.metric, one.k]), {metric: one.metric, k: one.k}])).values()]
-        .sort((a, b) => (b.metric === 'similarity') - (a.metric === 'similarity') || a.metric.localeCompare(b.metric) || (a.k ?? 0) - (b.k ?? 0));
+      const strategies = [...new Map(mine.map((one) => [JSON.stringify([one.metric, one.k, one.answers]), {metric: one.metric, k: one.k, answers: one.answers}])).values()]
+        .sort((a, b) => (b.metric === 'similarity') - (a.metric === 'similarity') || a.metric.localeCompare(b.metric) || (a.k ?? 0) - (b.k ?? 0) ||
+          a.answers - b.answers);
       const rows = [];
       for (const target of unique(mine.map((one) => one.target))) {
         const here = mine.filter((one) => one.target === target);
@@ -461,8 +462,8 @@
         here.forEach((one) => one.candidates.forEach((candidate) => {
           if (known(candidate.similarity)) similarity.set(candidate.expert, candidate.similarity);
         }));
-        const told = strategies.map(({metric, k}) => {
-          const its = here.filter((one) => one.metric === metric && one.k === k);
+        const told = strategies.map(({metric, k, answers}) => {
+          const its = here.filter((one) => one.metric === metric && one.k === k && one.answers === answers);
           const value = new Map(), chosen = new Map();
           for (const one of its) {
             for (const candidate of one.candidates) {
@@ -480,13 +481,14 @@
           strategies: told.map(({value, chosen, asked}) => ({value: value.get(expert), rank: rankIn([...value.values()], value.get(expert)),
             chosen: unique(chosen.get(expert) || []).sort((a, b) => parseInt(a) - parseInt(b) || a.localeCompare(b)), asked}))}));
       }
-      const nameOf = ({metric, k}) => known(k) ? `${metric}, k = ${k}` : metric;
+      const sampleOf = ({k, answers}) => answers > 1 ? `k = ${k}, ${answers} answers` : `k = ${k}`;
+      const nameOf = (strategy) => known(strategy.k) ? `${strategy.metric}, ${sampleOf(strategy)}` : strategy.metric;
       const columns = [{name: 'target', text: true, sort: (row) => row.target}, {name: 'expert', text: true, sort: (row) => row.expert}];
       const hasSimilarity = strategies.some(({metric}) => metric === 'similarity');
       if (!hasSimilarity) columns.push({name: 'similarity', sort: (row) => row.similarity});
       strategies.forEach((strategy, i) => {
         const what = {similarity: 'similarity', sampling: 'sampling F1'}[strategy.metric] || strategy.metric;
-        columns.push({name: known(strategy.k) ? `${what} (k = ${strategy.k})` : what, sort: (row) => row.strategies[i].value},
+        columns.push({name: known(strategy.k) ? `${what} (${sampleOf(strategy)})` : what, sort: (row) => row.strategies[i].value},
           {name: `rank by ${nameOf(strategy)}`, sort: (row) => row.strategies[i].rank},
           {name: `chosen by ${nameOf(strategy)}`, sort: (row) => row.strategies[i].chosen.length ? parseInt(row.strategies[i].chosen[0]) : null});
       });

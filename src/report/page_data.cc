@@ -130,6 +130,7 @@ Json json_of(SelectionView const& selection) {
               {"m", result.chosen.size()},
               {"rule", task.rule ? Json(name_of_value(*task.rule)) : Json{}},
               {"k", sampled ? Json(*sampled) : Json{}},
+              {"answers", task.experts.empty() ? 0 : task.experts.front().answers().size()},
               {"labels", nullptr},
               {"candidates", std::move(candidates)}};
     if (result.pseudo_labels) json["labels"] = result.pseudo_labels->mentions;

@@ -219,6 +219,10 @@ store::Table selection_table(View const& view) {
           })},
          {"k", "sentences", "that are sampled; 0: none",
           of([](Line const& line) { return line.selection.sampled.value_or(0); })},
+         {"answers", "1", "of each expert to a sampled sentence; 0: none", of([](Line const& line) {
+              auto const& candidate = line.selection.task.experts.front();
+              return std::ssize(candidate.answers());
+          })},
          {"label_tp", "mentions",
           "pseudo-labels that the gold of the sampled sentences has; NaN: no sampling evaluation",
           of_labels(&score::Counts::true_positive)},

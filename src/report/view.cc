@@ -67,9 +67,9 @@ public:
         try {
             for (auto const& candidate : task.experts) {
                 if (!candidate.predictions) return std::nullopt;
-                auto const& key = candidate.predictions->key;
-                votes.push_back(work::read_mentions(artifacts_.path(key)));
-                texts = &std::get<work::Infer>(plan_.task(key).task).texts;
+                for (auto const& answer : candidate.answers())
+                    votes.push_back(work::read_mentions(artifacts_.path(answer.key)));
+                texts = &std::get<work::Infer>(plan_.task(candidate.predictions->key).task).texts;
             }
             if (!texts) return std::nullopt;
             std::vector<score::Mentions> gold;

@@ -22,7 +22,7 @@ std::size_t size_by(work::Rule rule, std::vector<double> const& metrics) {
 
 work::Selection select_experts(Evidence const& evidence, std::vector<std::string> const& types, work::Metric metric,
                                std::size_t m, std::optional<work::Rule> rule) {
-    auto const& [names, similarity, votes, type_similarity] = evidence;
+    auto const& [names, similarity, answers, type_similarity] = evidence;
     bool const by_domain = metric != work::Metric::sampling && metric != work::Metric::types;
     if (by_domain && similarity.empty()) {
         throw InputError{fmt::format("{} needs the experts' domain embeddings", name_of_value(metric)),
@@ -34,11 +34,17 @@ work::Selection select_experts(Evidence const& evidence, std::vector<std::string
     work::Selection selection;
     std::vector<double> sampling;
     if (work::by_sampling(metric)) {
-        auto const labels = score::majority_votes(votes, types);
+        Answers voters;
+        for (auto const& of_expert : answers) voters.insert(voters.end(), of_expert.begin(), of_expert.end());
+        auto const labels = score::majority_votes(voters, types);
         auto& told = selection.pseudo_labels.emplace();
         told.sentences = std::ssize(labels);
         for (auto const& mentions : labels) told.mentions += std::ssize(mentions);
-        for (auto const& expert : votes) sampling.push_back(score::count(labels, expert).f1());
+        for (auto const& of_expert : answers) {
+            score::Counts counts;
+            for (auto const& answer : of_expert) counts += score::count(labels, answer);
+            sampling.push_back(counts.f1());
+        }
     }
     auto const metrics = [&] {
         switch (metric) {

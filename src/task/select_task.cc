@@ -18,8 +18,10 @@ Done do_task(work::Select const& task, std::string const& key, Context& context)
         evidence.names.push_back(expert.name);
         append(centroids, expert.centroid);
         if (expert.type_centroid) append(of_types, *expert.type_centroid);
-        if (expert.predictions)
-            evidence.votes.push_back(work::read_mentions(context.artifacts().path(expert.predictions->key)));
+        if (!expert.predictions) continue;
+        auto& answers = evidence.answers.emplace_back();
+        for (auto const& input : expert.answers())
+            answers.push_back(work::read_mentions(context.artifacts().path(input.key)));
     }
     evidence.similarity = select::domain_similarity(context.centroid(task.target_centroid), centroids);
     if (task.target_type_centroid)

@@ -33,6 +33,9 @@ struct Pass {
     }
 };
 
+/// At which several answers to a prompt are drawn, where nothing else is said.
+constexpr double usual_temperature = 0.7;
+
 /// Draws answers instead of taking the most likely ones.
 struct Sampling {
     static constexpr std::string_view kind = "sampling";

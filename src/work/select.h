@@ -84,7 +84,11 @@ struct Select {
         std::string name;
         Input centroid;
         std::optional<Input> predictions;  ///< of the sampled texts; nothing when the metric does not ask for them
-        std::optional<Input> type_centroid = {};  ///< mean embedding of its types; likewise
+        std::optional<Input> type_centroid = {};   ///< mean embedding of its types; likewise
+        std::vector<Input> more_predictions = {};  ///< of further answers to the sampled texts
+
+        /// Those of all its answers.
+        std::vector<Input> answers() const;
 
         template <class Self, class Visit>
         static void fields(Self& self, Visit&& visit) {
@@ -92,6 +96,7 @@ struct Select {
             visit("centroid", self.centroid);
             visit("predictions", self.predictions);
             visit("type_centroid", self.type_centroid, self.type_centroid.has_value());
+            visit("more_predictions", self.more_predictions, !self.more_predictions.empty());
         }
     };
     Metric metric = Metric::similarity;

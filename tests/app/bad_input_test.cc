@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "command.h"
 #include "core/file.h"
@@ -107,6 +108,18 @@ TEST_F(BadInput, AChoiceOfMoreExpertsThanThereAre) {
     for (auto const* m : {"0", "2", "-1"})
         EXPECT_THAT(refused(fmt::format("select --model tests/data/tiny --data tiny-zoo --experts a -m {}", m)),
                     HasSubstr(fmt::format("-m is {} with 1 experts", m)));
+}
+
+TEST_F(BadInput, AnswersOfASelectionThatMakeNoSense) {
+    for (auto const& [options, message] : std::map<std::string, std::string>{
+             {"--answers 0", "--answers is 0"},
+             {"--answers 2 --temperature 0", "--temperature is 0"},
+             {"--temperature 0.7", "no influence on a single answer"},
+             {"--strategy similarity --answers 2", "no influence on --strategy similarity"}}) {
+        EXPECT_THAT(refused(fmt::format("select --model tests/data/tiny --data tiny-zoo --experts a -m 1 {}", options)),
+                    HasSubstr(message))
+            << options;
+    }
 }
 
 std::string const corpora =

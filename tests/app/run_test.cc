@@ -846,6 +846,7 @@ TEST(Operators, OfSetsSamplesAndClustersGiveTheSameOnAnyNumberOfRanks) {
                      "experiment: operators\ntargets: [museum]\nlet:\n  ours: pool(travel, zoo, workshop)\nrows:\n"
                      "  united: merge(unite(select(ours, similarity, 2), select(ours, sampling, 2), cut=2))\n"
                      "  both: merge(intersect(select(ours, similarity, 1), select(ours, sampling, 1)))\n"
+                     "  answers: merge(select(ours, sampling, 2, k=4, answers=3))\n"
                      "  drawn: vote(sample(expert(ours, zoo), n=3, temperature=0.7))\n"
                      "  split: split(target, 2, union(merge(select(ours, similarity, 2)), expert(ours, zoo)))\n");
     std::map<int, std::map<std::string, std::string>> hashes;

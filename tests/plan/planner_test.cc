@@ -1038,6 +1038,59 @@ TEST_F(Planning, DrawsTheAnswersOfAModelSeveralTimes) {
     EXPECT_TRUE(none_of(passes("  a: base\n")));
 }
 
+TEST_F(Planning, LetsExpertsAnswerASampleSeveralTimesForASelection) {
+    auto const keys = [&](std::string const& arguments, std::string const& kind) {
+        auto const made = plan(fmt::format("  a: merge(select(ours, sampling, 2{}))\n", arguments));
+        std::set<std::string> all;
+        for (auto const& [key, planned] : made.tasks())
+            if (work::kind_of(planned.task) == kind) all.insert(key);
+        return all;
+    };
+    auto const usual = keys("", "select");
+    EXPECT_EQ(keys(", answers=1", "select"), usual);
+    EXPECT_EQ(keys(", answers=1", "infer"), keys("", "infer"));
+    EXPECT_EQ(keys(", answers=3", "infer").size(), 3 * 3 * 2U) << "answers, experts, targets";
+    EXPECT_EQ(keys(", answers=3, temperature=0.7", "select"), keys(", answers=3", "select"));
+    std::set<std::set<std::string>> const distinct{usual, keys(", answers=2", "select"), keys(", answers=3", "select"),
+                                                   keys(", answers=3, temperature=0.9", "select")};
+    EXPECT_EQ(distinct.size(), 4U);
+    auto const made = plan("  a: merge(select(ours, fused, 2, k=5, answers=2))\n", {"seeds=[4]"});
+    auto const& select = std::get<work::Select>(made.task(key_of_kind(made, "select")).task);
+    for (auto const& expert : select.experts) {
+        auto const answers = expert.answers();
+        ASSERT_EQ(answers.size(), 2U);
+        for (std::size_t i = 0; i < answers.size(); ++i) {
+            auto const& pass = std::get<work::Infer>(made.task(answers[i].key).task);
+            EXPECT_EQ(pass.sampling, (work::Sampling{0.7, 4, i}));
+            EXPECT_EQ(pass.sentences, 5);
+            EXPECT_TRUE(pass.sampled());
+        }
+    }
+    EXPECT_EQ(made.totals().passes_run, 0) << "a sampling evaluation is no pass over a target";
+    // What stands in for an empty intersection goes by the same answers.
+    auto none = plan("  a: merge(intersect(select(ours, similarity, 1), select(ours, sampling, 1, answers=2)))\n");
+    finish(none, [](work::Select const& task) { return task.metric == work::Metric::sampling; });
+    for (auto const& [key, planned] : none.tasks()) {
+        auto const* const task = as<work::Select>(planned);
+        if (!task || task->metric != work::Metric::fused) continue;
+        EXPECT_EQ(task->experts.front().answers().size(), 2U);
+    }
+}
+
+TEST_F(Planning, RefusesAnswersOfASelectionThatMakeNoSense) {
+    for (auto const& [arguments, message] : std::map<std::string, std::string>{
+             {"sampling, answers=0", "answers is 0"},
+             {"sampling, answers=2.5", "answers is 2.5"},
+             {"sampling, answers=2, temperature=0", "the temperature is not above 0"},
+             {"sampling, temperature=0.7", "'temperature' has no influence on a single answer"},
+             {"similarity, answers=2", "'answers' has no influence on similarity"},
+             {"types, answers=2", "'answers' has no influence on types"}}) {
+        EXPECT_THAT([&] { plan(fmt::format("  a: merge(select(ours, {}))\n", arguments)); },
+                    ThrowsMessage<InputError>(AllOf(HasSubstr(message), HasSubstr("experiment.yaml:6:"))))
+            << arguments;
+    }
+}
+
 TEST_F(Planning, BoundsThePassesOfOpenSelectionsFromBothSides) {
     auto made = plan(
         "  base: base\n  a: merge(select(ours, similarity, 2))\n  sam: union(merge(select(ours, similarity, 2)), "
@@ -1454,6 +1507,7 @@ TEST(PaperConfigurations, PlanWhatGoesBeyondThePaper) {
                                                             {"m1", 5},
                                                             {"methods", 14},
                                                             {"one_per_corpus", 8},
+                                                            {"one_sentence", 10},
                                                             {"pool_size", 5},
                                                             {"random", 13},
                                                             {"sentences", 4},

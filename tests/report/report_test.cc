@@ -297,8 +297,8 @@ TEST_F(Report, WritesTheColumnsOfItsTables) {
             {"experts", {"expert", "key", "seed", "step", "loss", "grad_norm", "lr", "tokens", "seconds"}},
             {"selection", {"key",         "seeds",           "dataset",  "strategy", "expert",   "similarity",
                            "sampling_f1", "type_similarity", "metric",   "chosen",   "m",        "rule",
-                           "k",           "label_tp",        "label_fp", "label_fn", "centroid", "target_centroid",
-                           "predictions", "adapter"}},
+                           "k",           "answers",         "label_tp", "label_fp", "label_fn", "centroid",
+                           "target_centroid", "predictions", "adapter"}},
             {"cost", {"key", "kind", "seconds", "rank", "bytes", "tokens_in", "tokens_out"}},
             {"repeats", {"repeat", "train", "sample", "merge", "cluster"}},
             {"resources", {"quantity", "formula", "measured", "units"}}}));
@@ -578,6 +578,7 @@ TEST_F(Report, TellsThePageForWhichTargetsExpertsWereChosen) {
         EXPECT_EQ(selection["targets"].size(), 1U);
         EXPECT_EQ(selection["m"], 1);
         EXPECT_EQ(selection["k"], 2);
+        EXPECT_EQ(selection["answers"], 1);
         EXPECT_EQ(selection["labels"], 3);
         EXPECT_THAT(selection["repeats"], ElementsAre(0));
         EXPECT_EQ(selection["candidates"][1]["chosen"], 1);

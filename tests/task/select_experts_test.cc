@@ -34,12 +34,34 @@ TEST(SelectExperts, ByARuleTakesAsManyAsTheMetricsSayBestFirst) {
 TEST(SelectExperts, ByARuleWithFusedMetricsLooksAtTheFusedOnes) {
     score::Mentions const label{{"rome", "place"}};
     Evidence evidence{{"a", "b", "c"}, {0.75, 0.5, 0.25}};
-    evidence.votes = {{{}}, {label}, {label}};
+    evidence.answers = {Answers{{{}}}, Answers{{label}}, Answers{{label}}};
     // Scaled: similarity 1, 0.5, 0; sampling F1 0, 1, 1. Fused: 0.5, 0.75, 0.5; gaps 0.25 and 0.
     auto const selection = select_experts(evidence, {"place"}, work::Metric::fused, 3, work::Rule::gap);
     EXPECT_THAT(selection.chosen, ElementsAre("b"));
     EXPECT_THAT(selection.metrics, ElementsAre(Pair("a", 0.5), Pair("b", 0.75), Pair("c", 0.5)));
     EXPECT_EQ(selection.pseudo_labels->mentions, 1);
+}
+
+/// Two experts answer two sentences three times each. Of the six answers to a sentence three are half.
+TEST(SelectExperts, BySeveralAnswersVotesOverAllOfThemAndSumsAnExpertsCounts) {
+    score::Mention const rome{"rome", "place"};
+    score::Mention const paris{"paris", "place"};
+    score::Mention const paris_hilton{"paris", "person"};
+    score::Mention const oslo{"oslo", "place"};
+    using Sentences = std::vector<score::Mentions>;
+    Evidence evidence{{"a", "b"}};
+    evidence.answers = {
+        Answers{Sentences{{rome}, {paris}}, Sentences{{rome, oslo}, {paris}}, Sentences{{}, {}}},
+        Answers{Sentences{{rome}, {paris_hilton}}, Sentences{{oslo}, {paris, rome}}, Sentences{{}, {}}}};
+    auto const selection = select_experts(evidence, {"person", "place"}, work::Metric::sampling, 2);
+    // First sentence: rome 3 of 6, oslo 2 of 6. Second: paris 4 of 6, of them place 3, person 1; rome 1 of 6.
+    EXPECT_EQ(selection.pseudo_labels->sentences, 2);
+    EXPECT_EQ(selection.pseudo_labels->mentions, 2);
+    // a: tp 1+1, 1+1, 0; fp 0, 1, 0; fn 0, 0, 2: 2 * 4 / (2 * 4 + 1 + 2).
+    // b: tp 1+0, 0+1, 0; fp 0+1, 1+1, 0; fn 0+1, 1+0, 2: 2 * 2 / (2 * 2 + 3 + 4).
+    EXPECT_THAT(selection.sampling_f1,
+                ElementsAre(Pair("a", DoubleNear(8.0 / 11, 1e-12)), Pair("b", DoubleNear(4.0 / 11, 1e-12))));
+    EXPECT_THAT(selection.chosen, ElementsAre("a", "b"));
 }
 
 TEST(SelectExperts, ByTypesTakesThoseWhoseTypesAreNearest) {

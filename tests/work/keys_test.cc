@@ -142,8 +142,8 @@ TEST(Tasks, WaitForEveryInputOnceInTheOrderOfTheFields) {
     EXPECT_EQ(inputs_of(a_selection()),
               (std::vector{key_like('4'), key_like('5'), key_like('6'), key_like('7'), key_like('1')}));
     EXPECT_EQ(inputs_of(an_adaptive_selection()),
-              (std::vector{key_like('4'), key_like('a'), key_like('6'), key_like('b'), key_like('7'), key_like('1'),
-                           key_like('c')}));
+              (std::vector{key_like('4'), key_like('d'), key_like('a'), key_like('e'), key_like('6'), key_like('b'),
+                           key_like('7'), key_like('1'), key_like('c')}));
     EXPECT_EQ(inputs_of(a_delta_pass()), (std::vector{key_like('8'), key_like('9')}));
     auto twice = a_merge(merge::Method::ties);
     twice.recipe.adapters = {{key_like('8')}, {key_like('8')}};

@@ -139,6 +139,10 @@ inline Select an_adaptive_selection() {
         {key_like('7')},
         some_texts()};
     task.rule = Rule::mean;
+    for (auto& expert : task.experts) {
+        expert.predictions = Input{key_like('d')};
+        expert.more_predictions = {{key_like('e')}};
+    }
     task.target_type_centroid = Input{key_like('c')};
     return task;
 }
