@@ -66,11 +66,6 @@ void predict(Options const& options) {
     write_atomically(options.out, work::to_jsonl(predicted.front().predictions));
 }
 
-/// A folder's path without a slash at its end.
-fs::path without_slash(fs::path const& folder) {
-    return folder.has_filename() ? folder : folder.parent_path();
-}
-
 /// The experts' folders, as they were given.
 std::vector<std::string> names_of(std::vector<fs::path> const& experts) {
     std::vector<std::string> names;

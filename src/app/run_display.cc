@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <fstream>
 #include <utility>
 
 #include "core/error.h"
@@ -26,21 +25,6 @@ constexpr auto between_log_lines = 30s;
 
 double seconds_now() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-/// A file that appears whole, but maybe not after a crash of the machine: nothing waits for the disk.
-void replace_file(fs::path const& path, std::string const& text) {
-    auto partial = path;
-    partial += ".partial";
-    {
-        std::ofstream file{partial, std::ios::binary | std::ios::trunc};
-        file << text;
-        file.flush();
-        if (!file) throw storage_error("write", partial);
-    }
-    std::error_code code;
-    fs::rename(partial, path, code);
-    if (code) throw StorageError{fmt::format("cannot replace '{}': {}", path.string(), code.message())};
 }
 
 }  // namespace
@@ -119,7 +103,7 @@ void RunDisplay::write() {
     wrote_running_ = progress_.is_running();
     try {
         if (run_.guard) run_.guard();
-        replace_file(progress_path(run_.folder), to_text(document(), 1) + "\n");
+        write_in_passing(progress_path(run_.folder), to_text(document(), 1) + "\n");
     } catch (std::exception const& error) {
         if (!std::exchange(warned_, true)) spdlog::warn("the run goes on without its progress: {}", error.what());
     }

@@ -349,22 +349,12 @@ std::string_view status_name(CellStatus status) {
 void write_results(fs::path const& path, Results const& results) {
     silence_hdf5();
     auto const planned = plan(results);
-    auto partial = path;
-    partial += ".partial";
-    std::error_code ignored;
-    try {
-        write_file(partial, planned);
-        verify_file(partial, planned);
-        sync_to_disk(partial);
-        fs::rename(partial, path);
-        sync_to_disk(fs::absolute(path).parent_path());
-    } catch (fs::filesystem_error const& error) {
-        fs::remove(partial, ignored);
-        throw StorageError{fmt::format("cannot rename to '{}': {}", path.string(), error.code().message())};
-    } catch (...) {
-        fs::remove(partial, ignored);
-        throw;
-    }
+    auto const partial = partial_of(path);
+    Unfinished unfinished{partial};
+    write_file(partial, planned);
+    verify_file(partial, planned);
+    move_into_place(partial, path);
+    unfinished.finish([] {});
 }
 
 namespace {

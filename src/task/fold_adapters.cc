@@ -228,7 +228,7 @@ std::uint64_t fold_adapters(AdapterMerge const& request, fs::path const& base, f
         folding->check_values(rank, size);
     });
     std::optional<PartialFolder> folder;  // of rank 0, which removes it when anything fails
-    auto const partial = PartialFolder::partial_of(out);
+    auto const partial = partial_of(out);
     on_all(ranks, [&] {
         if (rank != 0) return;
         folder.emplace(out);
