@@ -4,6 +4,7 @@
 #include <charconv>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/data_options.h"
@@ -42,6 +43,19 @@ work::TrainingPrompt prompt_of(ExportOptions const& options) {
     return how;
 }
 
+/// The entities of a sentence that are scored, under the names of their types.
+Json gold_entities(corpus::Sentence const& sentence, corpus::Dataset const& dataset) {
+    auto entities = Json::array();
+    for (auto const& [text, label, span] : sentence.entities) {
+        auto const* const type = dataset.type(label);
+        if (type == nullptr) continue;
+        Json entity{{"text", text}, {"type", type->name}};
+        if (span) entity.update({{"start", span->begin}, {"end", span->end}});
+        entities.push_back(std::move(entity));
+    }
+    return entities;
+}
+
 /// What was drawn for a prompt.
 Json to_json(prompt::Parts const& parts, corpus::Dataset const& dataset) {
     auto dropped = Json::array();
@@ -57,38 +71,85 @@ Json to_json(prompt::Parts const& parts, corpus::Dataset const& dataset) {
             {"format", prompt::name_of(parts.format)}};
 }
 
-}  // namespace
+/// @param split  of data sets that name none
+std::vector<work::DatasetRef> refs_of(DataOptions const& data, std::string const& split) {
+    std::vector<work::DatasetRef> refs;
+    std::set<std::string> ids;
+    for (auto const& name : data.datasets) {
+        auto ref = work::parse_dataset_ref(name, split, "command line");
+        if (!ids.insert(ref.id).second)
+            throw InputError{fmt::format("'{}' is named twice (command line)", ref.id),
+                             "join its splits: ID:train+dev"};
+        refs.push_back(std::move(ref));
+    }
+    return refs;
+}
 
-void export_prompts(ExportOptions const& options) {
+/// What lines are made of, which each verb writes.
+struct Lines {
+    std::string text = {};
+    std::size_t count = 0;
+
+    void add(Json const& line) {
+        text += to_text(line) + "\n";
+        ++count;
+    }
+};
+
+Lines prompts_of(ExportOptions const& options, work::TextReader& reader) {
     auto const how = prompt_of(options);
     auto const& data = options.data;
-    work::TextReader reader{{data.folders.begin(), data.folders.end()}, data.root, "give --root DIR"};
     work::Part part;
     part.samples = samples_of(options.samples);
     corpus::SetSize const usual;
     part.between = {usual.at_least, usual.at_most};
-    std::set<std::string> ids;
-    for (auto const& name : data.datasets) {
-        auto const ref = work::parse_dataset_ref(name, "train", "command line");
-        if (!ids.insert(ref.id).second)
-            throw InputError{fmt::format("'{}' is named twice (command line)", ref.id),
-                             "join its splits: ID:train+dev"};
-        part.data.push_back(reader.hashed(ref));
-    }
-    std::string lines;
-    std::int64_t written = 0;
+    for (auto const& ref : refs_of(data, "train")) part.data.push_back(reader.hashed(ref));
+    Lines lines;
     work::for_each_prompt({{part}, options.keep_empty, options.seed}, how, reader, {},
                           [&](prompt::TrainingPrompts const& prompts, std::size_t i) {
-                              if (options.count > 0 && written == options.count) return;
+                              if (options.count > 0 && std::cmp_equal(lines.count, options.count)) return;
                               auto const rendered = prompts.at(i);
-                              Json const line{{"id", fmt::format("{}#{}", prompts.sentence(i).id, prompts.place(i))},
-                                              {"prompt", rendered.text},
-                                              {"answer", rendered.answer},
-                                              {"parts", to_json(prompts.parts(i), prompts.dataset(i))}};
-                              lines += to_text(line) + "\n";
-                              ++written;
+                              lines.add({{"id", fmt::format("{}#{}", prompts.sentence(i).id, prompts.place(i))},
+                                         {"prompt", rendered.text},
+                                         {"answer", rendered.answer},
+                                         {"parts", to_json(prompts.parts(i), prompts.dataset(i))}});
                           });
-    write_atomically(options.out, lines);
+    return lines;
+}
+
+/// Texts or gold, with the ids that predict gives them.
+Lines sentences_of(ExportOptions const& options, work::TextReader& reader) {
+    if (options.has_prompt_options)
+        throw InputError{fmt::format("options of prompts are given with --as {} (command line)", options.as),
+                         "leave out all but --count"};
+    Lines lines;
+    for (auto const& ref : refs_of(options.data, "test")) {
+        auto const source = reader.hashed(ref);
+        auto const& dataset = reader.dataset(source);
+        for (auto const& sentence : reader.sentences(source)) {
+            if (options.count > 0 && std::cmp_equal(lines.count, options.count)) return lines;
+            Json line{{"id", sentence.id}, {"text", sentence.text}};
+            if (options.as == "gold") {
+                line["entities"] = gold_entities(sentence, dataset);
+                line["types"] = dataset.type_names();
+            }
+            lines.add(line);
+        }
+    }
+    return lines;
+}
+
+}  // namespace
+
+void export_data(ExportOptions const& options) {
+    options.out.check_file();
+    auto const& data = options.data;
+    work::TextReader reader{{data.folders.begin(), data.folders.end()}, data.root, "give --root DIR"};
+    auto const lines = options.as == "prompts" ? prompts_of(options, reader) : sentences_of(options, reader);
+    write_atomically(options.out.path, lines.text);
+    say_written(options.out.path, options.as == "prompts" ? counted(lines.count, "prompt")
+                                  : options.as == "texts" ? counted(lines.count, "text")
+                                                          : fmt::format("gold of {}", counted(lines.count, "text")));
 }
 
 }  // namespace samner::app

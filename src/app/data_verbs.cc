@@ -145,14 +145,18 @@ void add_data_verbs(CLI::App& app, ExitCode& code) {
         add("verify", "Compare files with their SHA-256", [options, &code] { verify(*options, code); });
     auto* const fetching =
         add("fetch", "Download files that are not there", [options, &code] { fetch(*options, code); });
-    auto* const exporting = add("export", "Write the prompts that an expert of these data sets is trained on", [=] {
-        exported->data = *options;
-        export_prompts(*exported);
-    });
-    exporting->add_option("datasets", options->datasets, "DATASET[:SPLIT[+SPLIT]]; default split train")->required();
-    exporting->add_option("--as", exported->as, "prompts: {\"id\", \"prompt\", \"answer\", \"parts\"} a line")
+    auto* const exporting =
+        add("export", "Write texts or gold of data sets, or the prompts that an expert of them is trained on", {});
+    exporting
+        ->add_option("datasets", options->datasets, "DATASET[:SPLIT[+SPLIT]]; default split test, of prompts train")
+        ->required();
+    exporting
+        ->add_option(
+            "--as", exported->as,
+            "texts: {\"id\", \"text\"} a line; gold: \"entities\" and \"types\" beside these; prompts: {\"id\", "
+            "\"prompt\", \"answer\", \"parts\"}")
         ->required()
-        ->check(CLI::IsMember({"prompts"}));
+        ->check(CLI::IsMember({"texts", "gold", "prompts"}));
     exporting
         ->add_option("--samples", exported->samples,
                      "of the data sets together, or auto; as experts.X.samples of a run file")
@@ -170,13 +174,24 @@ void add_data_verbs(CLI::App& app, ExitCode& code) {
     exporting->add_option("--layout", exported->layout, "of prompts without parts: full (default) or short");
     exporting->add_option("--format", exported->format,
                           "of prompts without parts: json (default), json_map, enumeration or sentences");
-    exporting->add_option("--out", exported->out, "PROMPTS.jsonl, which train takes as --data")->required();
+    std::vector<CLI::Option const*> of_prompts;
+    for (auto const* name : {"--samples", "--keep-empty", "--seed", "--parts", "--layout", "--format"})
+        of_prompts.push_back(exporting->get_option(name));
+    add_output_options(*exporting, exported->out,
+                       "JSONL file; predict takes texts as --in, score gold as --gold, train prompts as --data");
+    exporting->callback([=] {
+        exported->data = *options;
+        exported->has_prompt_options =
+            std::ranges::any_of(of_prompts, [](CLI::Option const* option) { return option->count() > 0; });
+        export_data(*exported);
+    });
     statistics->add_option("--table", options->table, "the paper's Table 11 as printed")->capture_default_str();
     for (auto* const verb : {list, statistics, verifying}) verb->add_flag("--json", options->json, "one JSON document");
     for (auto* const verb : {verifying, fetching})
         verb->add_option("datasets", options->datasets, "ids; default all that are described");
     fetching->add_option("--mirror", options->fetch.mirror, "folder or address laid out as a data root");
-    fetching->add_flag("--replace", options->fetch.replace, "replace files that are not the ones described");
+    fetching->add_flag("--overwrite,--replace", options->fetch.replace,
+                       "replace files that are not the ones described");
     fetching->add_option("--attempts", options->fetch.attempts, "in a row that bring nothing, before a file fails")
         ->capture_default_str()
         ->check(at_least(1));

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -8,6 +9,7 @@
 #include <memory>
 #include <optional>
 
+#include "app/output.h"
 #include "app/progress.h"
 #include "app/ranks.h"
 #include "app/shared_options.h"
@@ -17,6 +19,7 @@
 #include "comm/nccl.h"
 #include "core/fields.h"
 #include "core/file.h"
+#include "core/host.h"
 #include "core/input_lines.h"
 #include "core/json.h"
 #include "core/memory.h"
@@ -42,7 +45,7 @@ struct Options {
     std::vector<std::string> data;
     fs::path init;
     fs::path in;
-    fs::path out;
+    Output out;
     TextOptions text;
     std::vector<std::string> settings;  ///< key=value
     fs::path tensorboard;
@@ -106,12 +109,15 @@ struct Prepared {
     std::vector<task::Engine::Tokens> examples;
 };
 
-Prepared prepare(Options const& options, fs::path const& out, bool leads) {
+Prepared prepare(Options const& options, bool leads) {
     Prepared prepared;
     prepared.settings = settings_of(options.settings);
     auto const prompt = options.text.prompt();
-    if (leads && fs::exists(out))
-        throw InputError{fmt::format("'{}' exists already", out.string()), "remove it, or name another --out"};
+    if (leads) options.out.check_folder();
+    if (leads && !options.tensorboard.empty() && fs::exists(options.tensorboard) &&
+        !fs::is_directory(options.tensorboard))
+        throw InputError{fmt::format("'{}' is no folder (command line: --tensorboard)", options.tensorboard.string()),
+                         "name another"};
     prepared.engine = std::make_unique<task::Engine>(options.model.base, options.model.device, prepared.settings.dtype);
     // One that is gone on with has its own rank.
     if (options.init.empty())
@@ -138,7 +144,9 @@ class StepEvents {
 public:
     /// @throws StorageError
     explicit StepEvents(fs::path const& folder) {
-        file_.emplace(folder / fmt::format("events.out.tfevents.{:.0f}.samner", clock_), clock_);
+        // No two trainings have one name, also where both begin in the same second.
+        file_.emplace(folder / fmt::format("events.out.tfevents.{:.0f}.{}.samner.{}", clock_, host_name(), ::getpid()),
+                      clock_);
     }
 
     void add(train::Step const& step) {
@@ -165,11 +173,10 @@ private:
 void train_on_ranks(Options const& options, comm::Comm const& ranks) {
     bool const leads = ranks.rank() == 0;
     auto const team = task::team_of(ranks);
-    auto const out = options.out.has_filename() ? options.out : options.out.parent_path();  // not "adapter/"
     Prepared prepared;
     std::optional<StepEvents> events;
     train::gather_from_team(team, [&] {
-        prepared = prepare(options, out, leads);
+        prepared = prepare(options, leads);
         if (leads && !options.tensorboard.empty()) events.emplace(options.tensorboard);
         return std::string{};
     });
@@ -178,8 +185,9 @@ void train_on_ranks(Options const& options, comm::Comm const& ranks) {
     Progress progress{"training", static_cast<std::size_t>(train::count_steps(settings, examples.size()))};
     std::string metrics;
     task::Engine::Training training;
+    training.base_name = options.model.base.string();
     training.init = options.init;
-    training.checkpoint = out.string() + ".checkpoint";
+    training.checkpoint = without_slash(options.out.path).string() + ".checkpoint";
     training.team = &team;
     training.on_step = [&](train::Step const& step) {
         metrics += step.to_json().dump() + "\n";
@@ -190,11 +198,17 @@ void train_on_ranks(Options const& options, comm::Comm const& ranks) {
     };
     auto const trained = engine->train(settings, examples, training);
     if (!leads) return;
-    write_folder_atomically(out, [&](fs::path const& folder) {
-        weights::write_adapter(folder, trained, {}, true);
-        write_atomically(folder / "metrics.jsonl", metrics);
-    });
+    write_folder_atomically(
+        options.out.path,
+        [&](fs::path const& folder) {
+            weights::write_adapter(folder, trained, {}, true);
+            write_atomically(folder / "metrics.jsonl", metrics);
+        },
+        options.out.overwrite);
     fs::remove(training.checkpoint);
+    say_written(options.out.path,
+                fmt::format("an adapter of {}, trained on {}", counted(trained.modules.size(), "module"),
+                            counted(examples.size(), "example")));
 }
 
 ExitCode train_verb(Options options) {
@@ -208,6 +222,7 @@ ExitCode train_verb(Options options) {
 
 void generate_verb(Options const& options) {
     infer::check(options.infer.sampling);
+    options.out.check_file();
     bool const sampled = options.infer.sampling.temperature > 0;
     if (options.samples > 1 && !sampled)
         throw InputError{fmt::format("{} samples at temperature 0 are all the same", options.samples),
@@ -238,10 +253,12 @@ void generate_verb(Options const& options) {
         if (sampled) line["sample"] = prompts[i].sample;
         lines += to_text(line) + "\n";
     }
-    write_atomically(options.out, lines);
+    write_atomically(options.out.path, lines);
+    say_written(options.out.path, counted(completions.size(), "completion"));
 }
 
 void encode_verb(Options const& options) {
+    options.out.check_file();
     std::vector<std::string> texts;
     Distinct distinct;
     for_each_input(options.in, [&](Json const& line, std::string const& place) {
@@ -249,7 +266,8 @@ void encode_verb(Options const& options) {
         texts.push_back(member<std::string>(line, "text", place));
     });
     task::TextEncoder const encoder{options.encoder, options.model.device};
-    task::write_embeddings(options.out, encoder.encode(texts), encoder.dimension());
+    task::write_embeddings(options.out.path, encoder.encode(texts), encoder.dimension());
+    say_written(options.out.path, fmt::format("embeddings of {}", counted(texts.size(), "text")));
 }
 
 }  // namespace
@@ -265,7 +283,7 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
         ->required();
     add_text_options(*train, options->text);
     train->add_option("--init", options->init, "adapter to start from");
-    train->add_option("--out", options->out, "PEFT folder to write")->required();
+    add_output_options(*train, options->out, "PEFT folder to write");
     train->add_option("settings", options->settings,
                       "key=value: r, lora_alpha, learning_rate, max_steps, batch_size, dtype …");
     train->add_option("--tensorboard", options->tensorboard, "folder for TensorBoard events, written step by step");
@@ -282,7 +300,7 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
         ->add_option("--in", options->in,
                      "PROMPTS.jsonl: {\"id\", \"prompt\"} a line, and \"adapter\" where it is another one")
         ->required();
-    generate->add_option("--out", options->out, "COMPLETIONS.jsonl")->required();
+    add_output_options(*generate, options->out, "COMPLETIONS.jsonl");
     generate->add_option("--max-new-tokens", options->infer.max_new_tokens, "hard stop")
         ->capture_default_str()
         ->check(at_least(1));
@@ -323,8 +341,7 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
     encode->add_option("--threads", options->model.threads, "threads to compute with; 0: one a processor")
         ->capture_default_str();
     encode->add_option("--in", options->in, "TEXTS.jsonl: {\"id\", \"text\"} a line")->required();
-    encode->add_option("--out", options->out, "EMBEDDINGS.safetensors: embeddings [texts, dim] and mean [dim]")
-        ->required();
+    add_output_options(*encode, options->out, "EMBEDDINGS.safetensors: embeddings [texts, dim] and mean [dim]");
     encode->callback([options] {
         use_threads(options->model.threads);
         encode_verb(*options);

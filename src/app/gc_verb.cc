@@ -16,6 +16,7 @@
 #include "core/file.h"
 #include "core/hash.h"
 #include "core/json.h"
+#include "core/stop.h"
 #include "store/artifacts.h"
 #include "store/claims.h"
 
@@ -191,6 +192,7 @@ void gc_verb(Options const& options) {
                          "call a run that uses it once more, so that it does"};
     }
     for (auto const& one : unneeded) {
+        check_stop();
         lease->check();  // when this was suspended, runs may have begun
         auto const name = one.path.filename().string();
         if (is_partial(name)) {

@@ -70,6 +70,7 @@ int launch_ranks(int ranks) {
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
     posix_spawnattr_setpgroup(&attributes, 0);
     pass_terminal_on();
+    end_by_oneself();  // after the ranks
     pid_t child = 0;
     int const error = ::posix_spawnp(&child, "mpirun", nullptr, &attributes, argv.data(), environ);
     posix_spawnattr_destroy(&attributes);

@@ -70,6 +70,11 @@ InputError as_input_error(CLI::App const& app, CLI::ParseError const& error) {
     return InputError{fmt::format("{} (command line)", error.what()), fmt::format("see {} --help", command_of(verb))};
 }
 
+/// Whether what a verb does is kept, at safe points, when it is stopped; others can be left anywhere.
+bool ends_at_safe_points(std::string const& verb) {
+    return verb == "run" || verb == "train";
+}
+
 int run(int argc, char** argv) {
     CLI::App app{
         "Select-and-Merge experiments on NER with LLMs: train experts, select, merge with TIES, decode, score.",
@@ -83,13 +88,16 @@ int run(int argc, char** argv) {
     add_compare_verb(app);
     add_gc_verb(app);
     add_engine_verbs(app, code);
-    add_predict_verbs(app);
+    add_predict_verb(app);
+    add_select_verb(app);
+    add_combine_verb(app);
     add_merge_verb(app, code);
     add_score_verb(app);
     add_data_verbs(app, code);
     add_model_verbs(app);
     add_doctor_verb(app, code);
     check_verb(app, std::span{argv, static_cast<std::size_t>(argc)}.subspan(1));
+    if (!ends_at_safe_points(argv[1])) end_when_stopped();
     try {
         app.parse(argc, argv);
         return static_cast<int>(code);
@@ -109,8 +117,11 @@ int main(int argc, char** argv) {
     samner::watch_signals();
     samner::start_logging(0);
     try {
-        return samner::app::run(argc, argv);
+        auto const code = samner::app::run(argc, argv);
+        samner::end_by_oneself();
+        return code;
     } catch (std::exception const& error) {
+        samner::end_by_oneself();
         fmt::print(stderr, "error: {}\n", samner::describe(error));
         return static_cast<int>(samner::exit_code(error));
     }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <type_traits>
 
+#include "app/output.h"
 #include "app/ranks.h"
 #include "app/shared_options.h"
 #include "app/verbs.h"
@@ -36,7 +37,7 @@ struct Options {
     fs::path base;
     fs::path mergekit;
     fs::path report;
-    fs::path out;
+    Output out;
     int threads = 0;
     int ranks = 0;
 };
@@ -55,11 +56,6 @@ weights::Dtype parse_dtype(std::string const& name) {
     auto const dtype = weights::dtype_named(name);
     if (dtype == f32 || dtype == f16 || dtype == bf16) return *dtype;
     throw InputError{fmt::format("--dtype is '{}'", name), "use F32, F16 or BF16"};
-}
-
-void refuse_existing(fs::path const& path) {
-    if (fs::exists(path))
-        throw InputError{fmt::format("'{}' exists already", path.string()), "remove it, or name another"};
 }
 
 void check_fold(Options const& options) {
@@ -135,17 +131,24 @@ ExitCode merge_verb(Options& options) {
         if (auto const devices = comm::visible_devices(); session && devices > 0)
             merge.options.device_index = session->local_rank() % devices;
         if (folds) {
-            task::fold_adapters(merge, options.base, options.out, ranks);
+            task::fold_adapters(merge, options.base, options.out.path, ranks, options.out.overwrite);
+            if (!ranks || ranks->rank() == 0)
+                say_written(options.out.path, fmt::format("a model with {} merged into its weights",
+                                                          counted(merge.adapters.size(), "adapter")));
             return ExitCode::done;
         }
         warn_of_weights(merge);
         auto const merged = task::merge_adapters(merge, ranks);
         if (ranks && ranks->rank() > 0) return ExitCode::done;
-        weights::write_adapter(options.out, merged.adapter, merged.provenance, false, dtype);
+        weights::write_adapter(options.out.path, merged.adapter, merged.provenance, options.out.overwrite, dtype);
+        say_written(options.out.path,
+                    fmt::format("an adapter of {}, merged from {}", counted(merged.adapter.modules.size(), "module"),
+                                counted(merge.adapters.size(), "adapter")));
         if (!options.report.empty()) {
             std::vector<std::string> paths;
             for (auto const& folder : merge.adapters) paths.push_back(folder.string());
             write_atomically(options.report, to_text(merge::to_json(paths, merged.reports), 1) + "\n");
+            say_written(options.report, fmt::format("a report on {}", counted(merged.reports.size(), "module")));
         }
         return ExitCode::done;
     });
@@ -205,11 +208,11 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
         ->check(at_least(1));
     verb->add_option("--threads", options->threads, "threads a rank; 0: its share of the processors")
         ->capture_default_str();
-    verb->add_option("--out", options->out, "PEFT folder to write; with --space delta a model folder")->required();
+    add_output_options(*verb, options->out, "PEFT folder to write; with --space delta a model folder");
     verb->callback([options, verb, &code] {
         options->space_given = verb->get_option("--space")->count() > 0;
-        refuse_existing(options->out);
-        if (!options->report.empty()) refuse_existing(options->report);
+        options->out.check_folder();
+        if (!options->report.empty()) check_output_file(options->report, options->out.existing());
         code = merge_verb(*options);
     });
 }

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "app/output.h"
 #include "app/shared_options.h"
 #include "app/verbs.h"
 #include "core/file.h"
@@ -21,7 +22,7 @@ namespace fs = std::filesystem;
 struct Options {
     ModelOptions model;
     fs::path in;
-    fs::path out;
+    Output out;
     bool json = false;
 };
 
@@ -58,19 +59,24 @@ void info(Options const& options) {
 }
 
 void tokenize(Options const& options) {
+    options.out.check_file();
     auto const tokenizer = token::Tokenizer::open(options.model.base);
     std::string lines;
+    std::size_t texts = 0;
     Distinct distinct;
     for_each_input(options.in, [&](Json const& line, std::string const& place) {
         distinct.add(id_of(line, place), place);
         Json const ids{{"id", member<Json>(line, "id", place)},
                        {"ids", tokenizer.encode(member<std::string>(line, "text", place), true)}};
         lines += ids.dump() + "\n";
+        ++texts;
     });
-    write_atomically(options.out, lines);
+    write_atomically(options.out.path, lines);
+    say_written(options.out.path, fmt::format("token ids of {}", counted(texts, "text")));
 }
 
 void logits(Options const& options) {
+    options.out.check_file();
     task::Engine engine{options.model.base, options.model.device, parse_precision(options.model.dtype, "--dtype")};
     std::vector<std::pair<std::string, std::vector<std::int32_t>>> sequences;
     Distinct distinct;
@@ -88,7 +94,8 @@ void logits(Options const& options) {
                            {std::ssize(sequences[i].second), vocabulary},
                            std::as_bytes(std::span{values[i]})});
     }
-    weights::write_safetensors(options.out, tensors, {});
+    weights::write_safetensors(options.out.path, tensors, {});
+    say_written(options.out.path, fmt::format("logits of {}", counted(sequences.size(), "sequence")));
 }
 
 }  // namespace
@@ -106,7 +113,7 @@ void add_model_verbs(CLI::App& app) {
     auto* const tokenize_verb = model->add_subcommand("tokenize", "Texts to token ids");
     tokenize_verb->add_option("MODEL", options->model.base, "Hugging Face folder or .gguf file")->required();
     tokenize_verb->add_option("--in", options->in, "TEXTS.jsonl: {\"id\", \"text\"} a line")->required();
-    tokenize_verb->add_option("--out", options->out, "IDS.jsonl")->required();
+    add_output_options(*tokenize_verb, options->out, "IDS.jsonl");
     tokenize_verb->callback([options] { tokenize(*options); });
 
     auto* const logits_verb = model->add_subcommand("logits", "Logits of every position of token sequences");
@@ -114,8 +121,7 @@ void add_model_verbs(CLI::App& app) {
     add_adapter_options(*logits_verb, options->model);
     add_dtype_option(*logits_verb, options->model);
     logits_verb->add_option("--in", options->in, "IDS.jsonl: {\"id\", \"ids\"} a line")->required();
-    logits_verb->add_option("--out", options->out, "LOGITS.safetensors: one f32 tensor [tokens, vocabulary] an id")
-        ->required();
+    add_output_options(*logits_verb, options->out, "LOGITS.safetensors: one f32 tensor [tokens, vocabulary] an id");
     logits_verb->callback([options] {
         use_threads(options->model.threads);
         logits(*options);

@@ -9,6 +9,7 @@
 #include "app/launch.h"
 #include "comm/comm.h"
 #include "core/log.h"
+#include "core/stop.h"
 
 namespace samner::app {
 
@@ -18,7 +19,10 @@ ExitCode on_ranks(int start, Alone alone, std::function<ExitCode(comm::Session*)
     int argc = 0;
     char** argv = nullptr;
     comm::Session session{argc, argv};
-    if (session.rank() != 0) start_logging(session.rank());
+    if (session.rank() != 0) {
+        start_logging(session.rank());
+        say_nothing_of_stops();
+    }
     ExitCode code = ExitCode::done;
     std::exception_ptr failure;
     std::string message;

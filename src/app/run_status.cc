@@ -52,8 +52,9 @@ public:
           holder_{store::last_holder(run)},
           progress_(read_aside(progress_path(run))),
           plan_(read_aside(run / "plan.json")) {
-        // One of an earlier call says nothing of this one.
-        if (holder_ && field<std::int64_t>(progress_, "epoch", 0) != holder_->epoch) progress_ = {};
+        // One of an earlier call says nothing of this one. Who let go without one has not run, such as a report.
+        if (holder_ && !holder_->released && field<std::int64_t>(progress_, "epoch", 0) != holder_->epoch)
+            progress_ = {};
         for (auto const& task : list(plan_, "tasks")) {
             auto const key = field<std::string>(task, "key", "");
             planned_[key] = task;

@@ -11,10 +11,12 @@
 #include "app/verbs.h"
 #include "core/json.h"
 #include "corpus/dataset.h"
+#include "corpus/encoding.h"
 #include "prompt/score_files.h"
 #include "prompt/type_names.h"
 #include "score/bootstrap.h"
 #include "score/metric.h"
+#include "work/texts.h"
 
 namespace samner::app {
 namespace {
@@ -25,6 +27,8 @@ using score::Tally;
 
 struct ScoreOptions {
     fs::path gold;
+    std::string data;  ///< DATASET[:SPLIT], instead
+    fs::path root;
     std::vector<fs::path> predictions;
     std::vector<fs::path> against;
     std::string metric;
@@ -36,6 +40,73 @@ struct ScoreOptions {
     bool json = false;
 };
 
+/// The gold of a corpus, under the ids that predict gives its sentences.
+std::vector<prompt::GoldLine> gold_of(work::TextReader& reader, work::DatasetSource const& source) {
+    auto const& dataset = reader.dataset(source);
+    auto types = dataset.type_names();
+    for (auto& type : types) type = corpus::composed(type);
+    std::vector<prompt::GoldLine> gold;
+    for (auto const& sentence : reader.sentences(source)) {
+        auto& line = gold.emplace_back();
+        line.id = sentence.id;
+        line.text = sentence.text;
+        line.types = types;
+        line.place = dataset.id;
+        for (auto const& [text, label, span] : sentence.entities) {
+            auto const* const type = dataset.type(label);
+            if (type == nullptr) continue;
+            score::Entity entity{{score::normalise(text), corpus::composed(type->name)}, span};
+            if (entity.mention.text.empty()) {
+                ++line.without_text;
+            } else {
+                line.entities.push_back(std::move(entity));
+            }
+        }
+    }
+    return gold;
+}
+
+/// The names of types that a data set's labels stand for. A label that is another type's name is taken as that name.
+std::map<std::string, std::string> names_of_labels(corpus::Dataset const& dataset) {
+    std::map<std::string, std::string> names;
+    for (auto const& type : dataset.types) {
+        bool const is_name =
+            std::ranges::find(dataset.types, type.label, &corpus::EntityType::name) != dataset.types.end();
+        if (!is_name) names[corpus::composed(type.label)] = corpus::composed(type.name);
+    }
+    return names;
+}
+
+/// What predictions are compared with.
+struct Gold {
+    std::vector<prompt::GoldLine> lines;
+    std::map<std::string, std::string> names = {};  ///< of types, by their labels
+    std::optional<corpus::Catalogue> descriptions = {};
+};
+
+Gold read_gold(ScoreOptions const& options) {
+    if (options.gold.empty() == options.data.empty())
+        throw InputError{options.gold.empty() ? "neither --gold nor --data is given (command line)"
+                                              : "both --gold and --data are given (command line)",
+                         "give --gold GOLD.jsonl, or --data DATASET[:SPLIT]"};
+    Gold gold;
+    if (options.data.empty()) {
+        gold.lines = prompt::read_gold(options.gold, options.types);
+        if (!options.folders.empty()) gold.descriptions.emplace(options.folders);
+        return gold;
+    }
+    if (!options.types.empty())
+        throw InputError{"--types is given with --data, whose description says what its types are (command line)",
+                         "leave --types out"};
+    work::TextReader reader{options.folders.empty() ? std::vector<fs::path>{"configs/data"} : options.folders,
+                            options.root, "give --root DIR"};
+    auto const source = reader.hashed(work::parse_dataset_ref(options.data, "test", "command line: --data"));
+    gold.lines = gold_of(reader, source);
+    gold.names = names_of_labels(reader.dataset(source));
+    gold.descriptions = reader.catalogue();
+    return gold;
+}
+
 /// Everything that stands in the reports of one system.
 struct System {
     std::vector<score::Sentence> sentences;
@@ -45,11 +116,17 @@ struct System {
 };
 
 /// The answers of all files to a sentence, as one when a combination is asked for.
-System read_system(std::vector<fs::path> const& paths, std::vector<prompt::GoldLine> const& gold,
-                   ScoreOptions const& options) {
+System read_system(std::vector<fs::path> const& paths, Gold const& given, ScoreOptions const& options) {
+    auto const& gold = given.lines;
     std::vector<std::vector<prompt::Answer>> answers(gold.size());
     for (auto const& path : paths) {
         auto of_file = prompt::read_answers(path, gold, prompt::parse_format(options.format));
+        for (auto& of_sentence : of_file)
+            for (auto& answer : of_sentence)
+                for (auto& entity : answer.entities) {
+                    auto const name = given.names.find(entity.mention.type);
+                    if (name != given.names.end()) entity.mention.type = name->second;
+                }
         for (std::size_t i = 0; i < gold.size(); ++i) std::ranges::move(of_file[i], std::back_inserter(answers[i]));
     }
     System system;
@@ -257,11 +334,10 @@ void print_system(Json const& document) {
 void score_files(ScoreOptions const& options) {
     if (!options.against.empty() && options.bootstrap.resamples == 0)
         throw InputError{"--against needs resamples", "give --resamples of at least 1"};
-    auto const gold = prompt::read_gold(options.gold, options.types);
-    auto const misplaced = prompt::misplaced(gold);
+    auto const gold = read_gold(options);
+    auto const misplaced = prompt::misplaced(gold.lines);
     warn_of_gold(misplaced);
-    std::optional<corpus::Catalogue> descriptions;
-    if (!options.folders.empty()) descriptions.emplace(options.folders);
+    auto const& descriptions = gold.descriptions;
     auto const read = [&](std::vector<fs::path> const& paths) {
         auto system = read_system(paths, gold, options);
         warn_of_system(system, paths, descriptions ? &*descriptions : nullptr);
@@ -295,7 +371,10 @@ void score_files(ScoreOptions const& options) {
 void add_score_verb(CLI::App& app) {
     auto options = std::make_shared<ScoreOptions>();
     auto* const verb = app.add_subcommand("score", "Score predictions against gold");
-    verb->add_option("--gold", options->gold, "GOLD.jsonl: {\"id\", \"text\", \"entities\"} a line")->required();
+    verb->add_option("--gold", options->gold, "GOLD.jsonl: {\"id\", \"text\", \"entities\"} a line");
+    verb->add_option("--data", options->data,
+                     "DATASET[:SPLIT[+SPLIT]] of the described corpora instead; default split test");
+    verb->add_option("--root", options->root, "data root of --data; default SAMNER_DATA");
     verb->add_option(
             "--pred", options->predictions,
             "PREDICTIONS.jsonl: {\"id\", \"entities\"} or {\"id\", \"completion\"} a line; several with --combine")
@@ -307,7 +386,8 @@ void add_score_verb(CLI::App& app) {
                      "make several files, or several samples of a sentence, one answer: union, intersection or vote");
     verb->add_option("--types", options->types, "type names: what was asked for, to read completions")->delimiter(',');
     verb->add_option("--configs", options->folders,
-                     "folders of data set descriptions: messages then tell labels of types from their names");
+                     "folders of data set descriptions; of --data (default configs/data), and so that messages tell "
+                     "labels of types from their names");
     verb->add_option("--format", options->format, "of completions: json, json_map, enumeration or sentences")
         ->capture_default_str();
     verb->add_option("--resamples", options->bootstrap.resamples, "of the bootstrap; 0: no intervals")

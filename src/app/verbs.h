@@ -12,7 +12,9 @@ void add_compare_verb(CLI::App& app);
 void add_gc_verb(CLI::App& app);
 void add_view_verbs(CLI::App& app);                    ///< report, show, status
 void add_engine_verbs(CLI::App& app, ExitCode& code);  ///< train, generate, encode
-void add_predict_verbs(CLI::App& app);                 ///< predict, select
+void add_predict_verb(CLI::App& app);
+void add_select_verb(CLI::App& app);
+void add_combine_verb(CLI::App& app);
 void add_merge_verb(CLI::App& app, ExitCode& code);
 void add_score_verb(CLI::App& app);
 void add_data_verbs(CLI::App& app, ExitCode& code);  ///< data list, verify, stats, fetch, export

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "app/output.h"
 #include "app/present.h"
 #include "app/run_folder.h"
 #include "app/run_status.h"
@@ -21,15 +22,38 @@
 #include "core/json.h"
 #include "core/stop.h"
 #include "report/text.h"
+#include "store/lease.h"
 
 namespace samner::app {
 namespace {
 
 namespace fs = std::filesystem;
 
-void report_verb(fs::path const& folder, fs::path const& out) {
+/// What the journal says is done has to be there: a table with holes must not take the place of a whole one.
+/// @throws Error naming what is missing or damaged
+void require_artifacts(Present const& run, fs::path const& folder) {
+    std::vector<std::string> lost;
+    for (auto const& [key, planned] : run.plan.tasks()) {
+        auto const record = run.records.find(key);
+        if (record != run.records.end() && record->second.ok && !run.plan.is_done(key))
+            lost.push_back(fmt::format("{} ('{}')", work::label_of(planned.task), run.artifacts.path(key).string()));
+    }
+    if (lost.empty()) return;
+    throw Error{fmt::format("{} of the results that '{}' has recorded {} missing or damaged, the first: {}: nothing "
+                            "was written",
+                            lost.size(), folder.string(), lost.size() == 1 ? "is" : "are", lost.front()),
+                "call `samner run` once more: it makes them anew, and then the report"};
+}
+
+void report_verb(fs::path const& folder, Output const& out) {
+    auto const own = folder / "report.html";
+    bool const is_own = out.path.empty() || fs::weakly_canonical(out.path) == fs::weakly_canonical(own);
+    if (!is_own) out.check_file();
+    read_journal(folder);              // what is no run folder is left as it is
+    store::Lease const lease{folder};  // a live run writes these files itself
     Present const run{folder};
-    auto const report = out.empty() ? folder / "report.html" : out;
+    require_artifacts(run, folder);
+    auto const report = is_own ? own : out.path;
     auto const published = write_results(folder, run.plan, run.artifacts, run.records,
                                          read_text(folder / "experiment.yaml"), provenance_in(run.replay), report);
     fmt::print("{}", published.grids);
@@ -135,12 +159,14 @@ void status_verb(StatusOptions const& options) {
 
 void add_view_verbs(CLI::App& app) {
     struct Paths {
-        fs::path run, out;
+        fs::path run;
+        Output out;
     };
     auto paths = std::make_shared<Paths>();
     auto* const report = app.add_subcommand("report", "Write results.h5 and report.html of a run folder again");
     report->add_option("RUN", paths->run, "run folder")->required();
-    report->add_option("--out", paths->out, "the page; default RUN/report.html");
+    report->add_option("--out", paths->out.path, "the page; default RUN/report.html");
+    add_overwrite_option(*report, paths->out.overwrite);
     report->callback([paths] { report_verb(paths->run, paths->out); });
 
     struct Question {

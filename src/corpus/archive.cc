@@ -24,10 +24,13 @@ struct CloseArchive {
 std::string read_archive(std::filesystem::path const& path, std::string const& pattern) {
     std::unique_ptr<::archive, CloseArchive> const archive{::archive_read_new()};
     if (!archive) throw Error{"libarchive does not start"};
-    auto const check = [&](auto result) {
-        if (result >= ARCHIVE_WARN) return result;
+    auto const fail = [&] {
         auto const* const why = ::archive_error_string(archive.get());
         throw Error{fmt::format("'{}' is no whole archive: {}", path.string(), why ? why : "unknown error")};
+    };
+    auto const check = [&](auto result) {
+        if (result < ARCHIVE_WARN) fail();
+        return result;
     };
     for (auto* const support :
          {&::archive_read_support_format_zip, &::archive_read_support_format_tar, &::archive_read_support_format_raw,
@@ -44,7 +47,11 @@ std::string read_archive(std::filesystem::path const& path, std::string const& p
         if (!name || !file || ::fnmatch(pattern.c_str(), name, 0) != 0) continue;
         auto& bytes = files[name];
         char buffer[1 << 16];
-        while (auto const count = check(::archive_read_data(archive.get(), buffer, sizeof buffer))) {
+        for (;;) {
+            auto const count = ::archive_read_data(archive.get(), buffer, sizeof buffer);
+            // A warning here is of data that are not right either, such as those of another checksum.
+            if (count < 0) fail();
+            if (count == 0) break;
             bytes.append(buffer, static_cast<std::size_t>(count));
             total += static_cast<std::size_t>(count);
             if (total > most_bytes) throw Error{fmt::format("'{}' holds more than a gibibyte", path.string())};

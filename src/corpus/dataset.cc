@@ -169,6 +169,16 @@ void read_origin(YamlMap& file, std::string const& upstream, DataFile& result) {
     result.from = upstream + result.from;
 }
 
+/// A description may come from anywhere, and files are written where it says.
+/// @throws InputError for a path that leads out of the data root
+void check_path(fs::path const& path, YamlMap const& file) {
+    bool const inside = !path.empty() && path.is_relative() && path.native().find('\0') == std::string::npos &&
+                        std::ranges::find(path, fs::path{".."}) == path.end();
+    if (!inside)
+        throw InputError{fmt::format("'{}' does not lie under the data root ({})", path.string(), file.place()),
+                         "name a path under it, without .."};
+}
+
 DataFile read_data_file(YamlMap file, Dataset const& dataset, std::string const& upstream) {
     DataFile result;
     if (file.has("folder")) {
@@ -180,6 +190,7 @@ DataFile read_data_file(YamlMap file, Dataset const& dataset, std::string const&
         result.sha256 = file.get<std::string>("sha256", "");
         read_origin(file, upstream, result);
     }
+    check_path(result.path, file);
     result.repair = choice(repairs, file, "repair", "none");
     bool const possible =
         result.repair == Repair::none || std::holds_alternative<ConllLayout>(dataset.layout) ||

@@ -145,7 +145,7 @@ private:
 
     Prefix const& prefix_of(Request const& request) const { return prefixes_.at(request.adapter); }
 
-    /// Longest prompt first, equal ones as neighbours, which share a prefix. Taken from the back.
+    /// Longest prompt of a window first, equal ones as neighbours, which share a prefix. Taken from the back.
     void order_requests() {
         waiting_.resize(requests_.size());
         std::iota(waiting_.rbegin(), waiting_.rend(), std::size_t{0});
@@ -158,6 +158,8 @@ private:
             first_of[i] = first.try_emplace({requests_[i].adapter, requests_[i].prompt}, i).first->second;
         }
         std::ranges::stable_sort(waiting_, [&](std::size_t a, std::size_t b) {
+            auto const window = static_cast<std::size_t>(options_.window);
+            if (window > 0 && a / window != b / window) return a > b;
             auto const length_a = requests_[a].prompt.size();
             auto const length_b = requests_[b].prompt.size();
             return length_a != length_b ? length_a < length_b : first_of[a] > first_of[b];
@@ -410,6 +412,7 @@ private:
             free_->give_back(common->blocks);
         free_->give_back(slot.own_blocks);
         streams_.erase(*slot.request);
+        if (observer_.completed) observer_.completed(*slot.request, completions_[*slot.request]);
         slot.request.reset();
         ++finished_;
         if (observer_.progress) observer_.progress(finished_);

@@ -143,11 +143,11 @@ std::vector<Mentions> majority_votes(std::span<std::vector<Mentions> const> vote
     return labels;
 }
 
-Combination parse_combination(std::string_view name) {
+Combination parse_combination(std::string_view name, std::string_view option) {
     if (name == "union") return Combination::unite;
     if (name == "intersection") return Combination::intersect;
     if (name == "vote") return Combination::vote;
-    throw InputError{fmt::format("--combine is '{}'", name), "use union, intersection or vote"};
+    throw InputError{fmt::format("{} is '{}'", option, name), "use union, intersection or vote"};
 }
 
 Mentions combine(Combination how, std::span<Mentions const> answers, std::span<std::string const> types) {

@@ -62,8 +62,9 @@ std::vector<Mentions> majority_votes(std::span<std::vector<Mentions> const> vote
 /// the paper's E-SC (section 4.11).
 enum class Combination { unite, intersect, vote };
 
+/// @param option  that the name was given with
 /// @throws InputError for an unknown name; union, intersection and vote are known
-Combination parse_combination(std::string_view name);
+Combination parse_combination(std::string_view name, std::string_view option = "--combine");
 
 /// @param answers  at least one
 /// @param types    decides between equally frequent types of a vote

@@ -243,10 +243,12 @@ weights::Adapter Engine::train(train::Options const& options, std::vector<Tokens
                              "give both the same dtype"};
         inputs = checked(examples, config.vocab_size);
         auto settings = options.lora();
-        settings.base_model_name_or_path = impl_->checkpoint.path().filename().string();
+        settings.base_model_name_or_path =
+            training.base_name.empty() ? impl_->checkpoint.path().filename().string() : training.base_name;
         start = training.init.empty() ? train::initial_adapter(config, settings, options.seed)
                                       : weights::read_adapter(training.init);
         start.settings.lora_dropout = options.lora_dropout;  // how it is trained from here on
+        if (!training.base_name.empty()) start.settings.base_model_name_or_path = training.base_name;
         impl_->load(true);
         return context.checkpoint.empty() || context.team.rank > 0 ? std::string{} : impl_->hash();
     });
@@ -260,7 +262,8 @@ train::Team team_of(comm::Comm const& ranks) {
 }
 
 std::vector<Engine::Completion> Engine::generate(std::vector<Prompt> const& prompts, infer::Options options,
-                                                 std::function<void(std::size_t)> const& progress) {
+                                                 std::function<void(std::size_t)> const& progress,
+                                                 std::function<void(std::size_t, Completion const&)> const& completed) {
     if (prompts.empty()) return {};
     bool const alike = std::ranges::all_of(
         prompts, [&](auto const& adapter) { return adapter == prompts.front().adapter; }, &Prompt::adapter);
@@ -274,15 +277,19 @@ std::vector<Engine::Completion> Engine::generate(std::vector<Prompt> const& prom
         requests.push_back({impl_->tokenizer().encode(text, true), prepared->second.get(), sample, name});
     }
     if (options.end_tokens.empty()) options.end_tokens = impl_->checkpoint.config().end_tokens;
-    auto const generated = infer::generate(impl_->load(impl_->with_backward), *impl_->ops, requests, options,
-                                           {progress, {}, {}}, &impl_->prefixes);
+    auto const read = [&](std::size_t i, infer::Completion const& generated) -> Completion {
+        std::span<std::int32_t const> tokens{generated.tokens};
+        auto const text = generated.stopped ? tokens.first(tokens.size() - 1) : tokens;
+        return {impl_->tokenizer().decode(text, false), generated.tokens, generated.stopped,
+                static_cast<std::int64_t>(requests[i].prompt.size())};
+    };
+    infer::Observer observer{progress, {}, {}, {}};
+    if (completed)
+        observer.completed = [&](std::size_t i, infer::Completion const& one) { completed(i, read(i, one)); };
+    auto const generated =
+        infer::generate(impl_->load(impl_->with_backward), *impl_->ops, requests, options, observer, &impl_->prefixes);
     std::vector<Completion> completions;
-    for (std::size_t i = 0; i < generated.size(); ++i) {
-        std::span<std::int32_t const> tokens{generated[i].tokens};
-        auto const text = generated[i].stopped ? tokens.first(tokens.size() - 1) : tokens;
-        completions.push_back({impl_->tokenizer().decode(text, false), generated[i].tokens, generated[i].stopped,
-                               static_cast<std::int64_t>(requests[i].prompt.size())});
-    }
+    for (std::size_t i = 0; i < generated.size(); ++i) completions.push_back(read(i, generated[i]));
     return completions;
 }
 

@@ -91,6 +91,7 @@ public:
     Tokens tokenize(Answered const& example) const;
 
     struct Training {
+        std::string base_name = {};        ///< of the base model in the adapter; empty: the last part of its path
         std::filesystem::path init;        ///< an adapter to start from; empty: a fresh one
         std::filesystem::path checkpoint;  ///< where the state is kept (train::Context); empty: nowhere
         std::string writer = {};           ///< as train::Context has it, likewise the next
@@ -118,8 +119,10 @@ public:
     /// Completions in the order of the prompts; those of several adapters are decoded in one batch. Beginnings that
     /// prompts share are kept for later calls, as long as the model stays loaded.
     /// @throws InputError for an adapter that does not fit, and as infer::generate
+    /// @param completed  called with the number of a prompt and its completion as soon as that is whole; may be empty
     std::vector<Completion> generate(std::vector<Prompt> const& prompts, infer::Options options,
-                                     std::function<void(std::size_t)> const& progress = {});
+                                     std::function<void(std::size_t)> const& progress = {},
+                                     std::function<void(std::size_t, Completion const&)> const& completed = {});
 
     /// Logits [ids, vocabulary] of every position.
     std::vector<float> logits(std::vector<std::int32_t> const& ids, std::filesystem::path const& adapter);

@@ -218,7 +218,7 @@ private:
 }  // namespace
 
 std::uint64_t fold_adapters(AdapterMerge const& request, fs::path const& base, fs::path const& out,
-                            comm::Comm const* ranks) {
+                            comm::Comm const* ranks, bool replace) {
     Merger const merger{request, merge::Space::delta, ranks};
     auto const rank = ranks ? ranks->rank() : 0;
     auto const size = ranks ? ranks->size() : 1;
@@ -237,7 +237,7 @@ std::uint64_t fold_adapters(AdapterMerge const& request, fs::path const& base, f
     std::uint64_t bytes = 0;
     on_all(ranks, [&] { bytes = folding->write(partial, rank, size); });
     on_all(ranks, [&] {
-        if (rank == 0) folder->publish();
+        if (rank == 0) folder->publish(replace);
     });
     return bytes;
 }

@@ -150,7 +150,7 @@ MergedAdapter assemble(AdapterMerge const& request, Merger const& merger, std::v
         reports.push_back(std::move(module.report));
     }
     auto& settings = merged.adapter.settings;
-    settings.base_model_name_or_path = merger.experts().front().settings().base_model_name_or_path;
+    settings.base_model_name_or_path = merger.base_name();
     settings.target_modules.assign(targets.begin(), targets.end());
     // One rank and scaling for the folder; modules that differ get patterns of their own.
     auto const& first = merged.adapter.modules.front();

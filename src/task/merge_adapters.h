@@ -56,10 +56,11 @@ MergedAdapter merge_adapters(AdapterMerge const& merge, comm::Comm const* ranks 
 /// @param base   Hugging Face folder with safetensors of F32, F16 or BF16
 /// @param ranks  null: this process does all of it; else a collective call: each rank writes its share of the tensors
 ///               into files that all of them see. The bytes do not depend on how many there are
+/// @param replace  a folder that is at `out` is replaced, else it is an error
 /// @return the bytes of tensors that this rank wrote
 /// @throws InputError as merge_adapters, when an adapter does not fit the base, the base is of another kind, or a sum
 ///         is too large for the tensor's type (tensor and index named); StorageError
 std::uint64_t fold_adapters(AdapterMerge const& merge, std::filesystem::path const& base,
-                            std::filesystem::path const& out, comm::Comm const* ranks = nullptr);
+                            std::filesystem::path const& out, comm::Comm const* ranks = nullptr, bool replace = false);
 
 }  // namespace samner::task

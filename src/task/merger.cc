@@ -8,6 +8,7 @@
 
 #include "comm/comm.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "core/parallel.h"
 #include "task/agreement.h"
 
@@ -21,7 +22,22 @@ std::int64_t largest_rank(weights::LoraSettings const& settings) {
     return largest;
 }
 
+/// What a base is called wherever it lies: one adapter may name its folder by another path than the next one, or by the
+/// name of a hub.
+std::string last_part(std::string const& base) {
+    return without_slash(base).filename().string();
+}
+
 }  // namespace
+
+std::string Merger::base_name() const {
+    std::string name;
+    for (auto const& expert : experts_) {
+        auto const& other = expert.settings().base_model_name_or_path;
+        if (std::pair{other.size(), other} > std::pair{name.size(), name}) name = other;
+    }
+    return name;
+}
 
 Merger::Merger(AdapterMerge const& request, merge::Space space, comm::Comm const* ranks) : request_{request} {
     on_all(ranks, [&] {
@@ -54,7 +70,7 @@ void Merger::open_experts() {
     for (auto const& folder : request_.adapters) {
         auto const& base = experts_.emplace_back(folder).settings().base_model_name_or_path;
         auto const& first = experts_.front().settings().base_model_name_or_path;
-        if (base != first) {
+        if (last_part(base) != last_part(first)) {
             throw InputError{fmt::format("adapters of different bases: '{}' ({}) and '{}' ({})", first,
                                          request_.adapters.front().string(), base, folder.string()),
                              "merge adapters of one base model"};

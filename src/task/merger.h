@@ -35,6 +35,10 @@ public:
     /// Bytes of a module's factors of all experts, at most.
     std::uint64_t largest_module() const;
 
+    /// Of the experts' names of their base the longest, which says most: a path more than a folder's name. Of equally
+    /// long ones the last in byte order, so that the order of the experts does not matter.
+    std::string base_name() const;
+
     /// Inputs' hashes and weights, method and parameters.
     std::map<std::string, std::string> provenance() const;
 

@@ -26,9 +26,12 @@ struct Predicted {
 /// Renders prompts, decodes and reads the answers, of several adapters in one batch. Each text's types and prompt are
 /// those of its own data set; its entities are not looked at.
 /// @param sample  which of several answers to each prompt, where the options draw
+/// @param predicted  called with the number of a text (of all adapters' texts, one after the other) and its prediction
+///     as soon as that is there; may be empty
 /// @return in the order of the adapters
 std::vector<Predicted> predict(Engine& engine, std::vector<work::Text> const& texts, prompt::Options const& prompt,
                                std::vector<AdapterSource> const& adapters, infer::Options const& options,
-                               std::function<void(std::size_t)> const& progress = {}, std::uint64_t sample = 0);
+                               std::function<void(std::size_t)> const& progress = {}, std::uint64_t sample = 0,
+                               std::function<void(std::size_t, work::Prediction const&)> const& predicted = {});
 
 }  // namespace samner::task

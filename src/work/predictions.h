@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@ struct Prediction {
     std::string completion;
     bool truncated = false;
     bool unparsable = false;
+    std::int64_t not_in_text = 0;  ///< mentions that were left out, for their text is not there; in no file
 };
 
 std::string to_jsonl(std::vector<Prediction> const& predictions);

@@ -11,6 +11,7 @@
 #include "core/json.h"
 #include "store/artifacts.h"
 #include "store/journal.h"
+#include "store/lease.h"
 #include "store/results.h"
 #include "temporary_folder.h"
 
@@ -208,6 +209,33 @@ TEST_F(TinyRun, IsReportedAgainFromItsFolderAlone) {
     expect_equal(run, result.output);
     EXPECT_THAT(read_text(run / "report.html"), HasSubstr("expert_workshop"));
     EXPECT_THAT(samner_command(fmt::format("status {}", run.string())).output, HasSubstr("train"));
+}
+
+TEST_F(TinyRun, IsNotReportedWhileItIsHeldNorWithResultsThatAreLost) {
+    auto const run = *folder / "unreported";
+    fs::copy(reference(), run, fs::copy_options::recursive);
+    auto const before = read_text(run / "results.h5");
+    auto const report = fmt::format("report {}", run.string());
+    {
+        store::Lease const held{run};
+        auto const result = samner_command(report);
+        EXPECT_EQ(result.code, 73) << result.output;
+        EXPECT_THAT(result.output, HasSubstr("is held by process"));
+    }
+    fs::path victim;
+    for (auto const& entry : fs::directory_iterator{run / "artifacts"}) {
+        if (fs::is_regular_file(entry) && read_text(entry).starts_with("{")) victim = entry.path();
+    }
+    ASSERT_FALSE(victim.empty());
+    write_atomically(victim, "{}\n");
+    auto const result = samner_command(report);
+    EXPECT_EQ(result.code, 1) << result.output;
+    EXPECT_THAT(result.output,
+                AllOf(HasSubstr("1 of the results"), HasSubstr("missing or damaged"), HasSubstr("samner run")));
+    EXPECT_EQ(read_text(run / "results.h5"), before);
+    EXPECT_THAT(samner_command(fmt::format("status {}", run.string())).output, HasSubstr("done"));
+    EXPECT_EQ(samner_command(fmt::format("report {}", (*folder / "nothing").string())).code, 2);
+    EXPECT_FALSE(fs::exists(*folder / "nothing"));
 }
 
 TEST_F(TinyRun, FrozenRefusesAFolderThatHoldsAnotherRunAndSaysWhatDiffers) {

@@ -8,6 +8,7 @@
 #include "core/file.h"
 #include "core/hash.h"
 #include "core/json.h"
+#include "corpus/tags.h"
 #include "golden.h"
 #include "temporary_folder.h"
 
@@ -91,8 +92,9 @@ TEST_F(Verbs, GenerateDrawsTheSameSamplesInAnyBatchAndOthersWithAnotherSeed) {
 {"id": "b", "prompt": "Once upon a time"}
 )");
     auto const sample = [&](std::string const& options) {
-        succeed(fmt::format("generate --model {} --in {} --out {} --max-new-tokens 8 --temperature 0.8 --top-p 0.9 {}",
-                            smollm2, input, path("samples.jsonl"), options));
+        succeed(fmt::format(
+            "generate --model {} --in {} --out {} --max-new-tokens 8 --temperature 0.8 --top-p 0.9 --overwrite {}",
+            smollm2, input, path("samples.jsonl"), options));
         return lines("samples.jsonl");
     };
     auto const samples = sample("--samples 3 --seed 4");
@@ -117,7 +119,7 @@ TEST_F(Verbs, GenerateTakesAnAdapterForEachPrompt) {
         fs::copy(golden("tokenizers/qwen2-style.tokenizer.json"), folder / "model/tokenizer.json");
     }
     auto const generate = [&](std::string const& prompts, std::string const& options) {
-        succeed(fmt::format("generate --model {} --in {} --out {} --max-new-tokens 8 {}", path("model"),
+        succeed(fmt::format("generate --model {} --in {} --out {} --max-new-tokens 8 --overwrite {}", path("model"),
                             in("prompts.jsonl", prompts), path("out.jsonl"), options));
         return lines("out.jsonl");
     };
@@ -494,7 +496,7 @@ TEST_F(Verbs, DataExportWritesThePromptsThatThePageOnReproducingShows) {
     int examples = 0;
     for (std::sregex_iterator found{page.begin(), page.end(), example}; found != std::sregex_iterator{}; ++found) {
         auto const file = found->str(2);
-        succeed(fmt::format("{} --out {}", found->str(1), path(file)));
+        succeed(fmt::format("{} --overwrite --out {}", found->str(1), path(file)));
         auto const written = lines(file);
         ASSERT_EQ(written.size(), 1U);
         auto const prompt = written[0]["prompt"].get<std::string>() + written[0]["answer"].get<std::string>() + "\n";
@@ -507,7 +509,7 @@ TEST_F(Verbs, DataExportWritesThePromptsThatThePageOnReproducingShows) {
 
 TEST_F(Verbs, DataExportWritesWhatARunTrainsOn) {
     auto const write = [&](std::string const& options) {
-        succeed(fmt::format("data export ncbi bc5cdr --as prompts --root tests/data/corpora --out {} {}",
+        succeed(fmt::format("data export ncbi bc5cdr --as prompts --root tests/data/corpora --overwrite --out {} {}",
                             path("prompts.jsonl"), options));
         return lines("prompts.jsonl");
     };
@@ -657,9 +659,10 @@ TEST_F(Verbs, MergeWarnsOfFactorsThatAreAddedUpWithLargeWeights) {
         return result.output;
     };
     EXPECT_THAT(output("--method linear", "a"), ContainsRegex("weights that sum to 2: .*--normalize weights"));
-    EXPECT_EQ(output("--method linear --normalize weights", "b"), "");
-    EXPECT_EQ(output("--method linear --weights 0.5,0.5", "c"), "");
-    EXPECT_EQ(output("", "d"), "");
+    auto const wrote = testing::MatchesRegex("wrote [^\n]*: an adapter of [0-9]+ modules, merged from 2 adapters\n");
+    EXPECT_THAT(output("--method linear --normalize weights", "b"), wrote);
+    EXPECT_THAT(output("--method linear --weights 0.5,0.5", "c"), wrote);
+    EXPECT_THAT(output("", "d"), wrote);
 }
 
 TEST_F(Verbs, ScoreWarnsOfGoldThatIsNotInItsTextAndCountsIt) {
@@ -818,6 +821,326 @@ TEST_F(Verbs, MergeWhoseRankIsKilledLeavesNoFolderThatLooksFinishedAndTheSameMer
     fs::rename(folder / "out", folder / "two");
     succeed(merge);
     EXPECT_EQ(sha256_file(folder / "two/model.safetensors"), sha256_file(folder / "out/model.safetensors"));
+}
+
+/// What every verb but `run` writes, with an input that would do and a model that is not there: a check before any work
+/// says nothing of it.
+TEST_F(Verbs, RefuseAnOutputThatExistsOrCannotBeWrittenBeforeAnyWork) {
+    auto const texts = in("texts.jsonl", "{\"id\": 1, \"text\": \"a\", \"prompt\": \"a\", \"ids\": [1]}\n");
+    fs::create_directories(folder / "run");
+    std::vector<std::string> const files{
+        fmt::format("generate --model no --in {}", texts),
+        fmt::format("predict --model no --in {} --types a", texts),
+        fmt::format("encode --encoder no --in {}", texts),
+        fmt::format("model tokenize no --in {}", texts),
+        fmt::format("model logits no --in {}", texts),
+        "data export no --as gold",
+        fmt::format("combine --how union {0} {0}", texts),
+        fmt::format("report {}", path("run")),
+        fmt::format("merge no --out {} --report", path("new")),
+    };
+    std::vector<std::string> const folders{fmt::format("train --model no --data {}", texts), "merge no"};
+    auto const refused = [&](std::string const& verb, std::string const& out, char const* why) {
+        auto const option = verb.ends_with("--report") ? "" : " --out";
+        auto const result = samner_command(fmt::format("{}{} {}", verb, option, path(out)));
+        EXPECT_EQ(result.code, 2) << verb << " " << out << "\n" << result.output;
+        EXPECT_THAT(result.output, HasSubstr(why)) << verb << " " << out;
+    };
+    in("there", "precious");
+    in("there-too", "precious");
+    fs::create_symlink("there", folder / "link");
+    fs::create_directories(folder / "folder");
+    in("folder/file", "precious");
+    for (auto const& verb : files)
+        refused(verb, "there", "exists already — remove it, name another, or replace it with --overwrite");
+    refused(files[1], "link", "exists already");
+    refused(files[1], "no/where", "is no folder");
+    refused(files[1], "folder", "it is a folder");
+    refused(files[1], "slash/", "it names no file");
+    for (auto const& verb : folders) refused(verb, "folder/", "exists already");
+    refused(folders[1], "folder --overwrite", "is not what this writes");
+    refused(folders[1], "there", "it is there and no folder");
+    refused(folders[1], "there-too/adapter", "is no folder");
+    EXPECT_EQ(read_text(folder / "there"), "precious");
+    EXPECT_EQ(read_text(folder / "folder/file"), "precious");
+}
+
+TEST_F(Verbs, ReplaceAnOutputWhereToldToAndSayWhatTheyWrote) {
+    auto const texts = in("texts.jsonl", "{\"id\": 1, \"text\": \"a\"}\n{\"id\": 2, \"text\": \"b\"}\n");
+    in("elsewhere", "old");
+    fs::create_symlink("elsewhere", folder / "ids.jsonl");
+    auto const result =
+        samner_command(fmt::format("model tokenize {} --in {} --out {} --overwrite", tiny, texts, path("ids.jsonl")));
+    EXPECT_EQ(result.code, 0);
+    EXPECT_EQ(result.output, fmt::format("wrote {}: token ids of 2 texts\n", path("ids.jsonl")));
+    EXPECT_TRUE(fs::is_symlink(folder / "ids.jsonl"));
+    EXPECT_EQ(lines("elsewhere").size(), 2U);
+
+    train_an_expert();
+    auto const adapter = golden("merging/adapters/e0").string();
+    succeed(fmt::format("merge {} --out {} --overwrite --report {}", adapter, path("expert/"), path("report.json")));
+    EXPECT_FALSE(fs::exists(folder / "expert/metrics.jsonl")) << "the folder is another one";
+    EXPECT_FALSE(fs::exists(folder / "expert.partial"));
+    succeed(fmt::format("merge {} --out {}", adapter, path("merged/")));
+    EXPECT_TRUE(fs::exists(folder / "merged/adapter_config.json"));
+}
+
+TEST_F(Verbs, WriteToAFifoAndLeaveItThere) {
+    auto const texts = in("texts.jsonl", "{\"id\": 1, \"text\": \"a\"}\n");
+    for (auto const& verb : {fmt::format("model tokenize {} --in {}", tiny, texts),
+                             fmt::format("predict --model {} --in {} --types a --max-new-tokens 2", tiny, texts)}) {
+        auto const result = run_command(
+            fmt::format("rm -f {0} {1}; mkfifo {0} && (cat {0} > {1} & {2} {3} --out {0}; code=$?; wait; exit $code)",
+                        path("fifo"), path("read.jsonl"), SAMNER_BINARY, verb));
+        EXPECT_EQ(result.code, 0) << result.output;
+        EXPECT_TRUE(fs::is_fifo(folder / "fifo"));
+        EXPECT_EQ(lines("read.jsonl").size(), 1U) << verb;
+    }
+}
+
+TEST_F(Verbs, PredictGivesEntitiesAsTheyStandInTheTextAndGoesOnWhereItWasStopped) {
+    auto const data = "--root tests/data/tiny --configs tests/data/tiny/datasets";
+    succeed(
+        fmt::format("train --model {0} --data tiny-zoo {1} --layout short --out {2} r=8 lora_alpha=16 "
+                    "learning_rate=8e-3 num_train_epochs=4 batch_size=8 micro_batch_size=4",
+                    tiny, data, path("zoo")));
+    EXPECT_EQ(read_json(folder / "zoo/adapter_config.json")["base_model_name_or_path"], tiny);
+    succeed(fmt::format("data export tiny-expedition --as texts {} --out {}", data, path("exported.jsonl")));
+    auto const exported = lines("exported.jsonl");
+    std::string texts;
+    auto const count = 4 * exported.size();
+    for (std::size_t i = 0; i < count; ++i) {
+        auto const text = exported[i % exported.size()]["text"].get<std::string>();
+        texts += to_text(Json{{"id", i}, {"text", "\U0001F600 " + text}}) + "\n";
+    }
+    auto const input = in("texts.jsonl", texts);
+    auto const predict = [&](std::string const& out, std::string const& more = "") {
+        return fmt::format(
+            "predict --model {} --adapter {} --in {} --types river,city,animal --layout short "
+            "--max-new-tokens 64 --num-slots 2 --out {} {}",
+            tiny, path("zoo"), input, path(out), more);
+    };
+    succeed(predict("whole.jsonl"));
+    auto const whole = lines("whole.jsonl");
+    ASSERT_EQ(whole.size(), count);
+    std::size_t entities = 0;
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+        EXPECT_EQ(whole[i]["id"], i) << "a number stays one";
+        std::int64_t last = -1;
+        for (auto const& entity : whole[i]["entities"]) {
+            corpus::Span const span{entity["start"], entity["end"]};
+            EXPECT_EQ(corpus::cut(whole[i]["text"].get<std::string>(), span), entity["text"].get<std::string>());
+            EXPECT_GE(span.begin, last);
+            last = span.begin;
+            ++entities;
+        }
+    }
+    EXPECT_GT(entities, 0U);
+
+    // Stopped as soon as two lines are there.
+    auto const stop = fmt::format(
+        "{} {} & pid=$!; while kill -0 $pid && [ \"$(wc -l < {} 2>/dev/null || echo 0)\" -lt 2 ]; "
+        "do sleep 0.002; done; kill -TERM $pid; wait $pid",
+        SAMNER_BINARY, predict("out.jsonl"), path("out.jsonl.partial"));
+    auto const stopped = run_command(stop);
+    ASSERT_EQ(stopped.code, 75) << stopped.output;
+    EXPECT_FALSE(fs::exists(folder / "out.jsonl"));
+    auto const part = read_text(folder / "out.jsonl.partial");
+    EXPECT_TRUE(read_text(folder / "whole.jsonl").starts_with(part));
+    EXPECT_GE(std::ranges::count(part, '\n'), 2);
+    auto const other = samner_command(predict("out.jsonl", "--format sentences"));
+    EXPECT_EQ(other.code, 2);
+    EXPECT_THAT(other.output, HasSubstr("was begun with another settings"));
+    EXPECT_EQ(read_text(folder / "out.jsonl.partial"), part);
+    write_atomically(folder / "torn", part + "{\"id\": 7, \"te");
+    fs::rename(folder / "torn", folder / "out.jsonl.partial");
+    auto const went_on = samner_command(predict("out.jsonl"));
+    EXPECT_EQ(went_on.code, 0) << went_on.output;
+    EXPECT_THAT(went_on.output, HasSubstr("from an earlier call"));
+    EXPECT_EQ(read_text(folder / "out.jsonl"), read_text(folder / "whole.jsonl"));
+    EXPECT_FALSE(fs::exists(folder / "out.jsonl.partial"));
+    EXPECT_FALSE(fs::exists(folder / "out.jsonl.partial.json"));
+
+    // What cannot be a part of it is refused, and started anew where that is said.
+    auto const refused = [&](std::string const& bytes, char const* why) {
+        fs::remove(folder / "x.jsonl");
+        write_atomically(folder / "made", bytes);
+        fs::rename(folder / "made", folder / "x.jsonl.partial");
+        auto const result = samner_command(predict("x.jsonl"));
+        EXPECT_EQ(result.code, 2) << result.output;
+        EXPECT_THAT(result.output, HasSubstr(why));
+    };
+    refused(part, "nothing says what it is part of");
+    succeed(predict("x.jsonl", "--overwrite"));
+    EXPECT_EQ(read_text(folder / "x.jsonl"), read_text(folder / "whole.jsonl"));
+
+    // A corpus and its gold speak of the same sentences, by names or labels of types.
+    auto const of_corpus = fmt::format("--data tiny-expedition {}", data);
+    succeed(fmt::format("predict --model {} --adapter {} {} --layout short --max-new-tokens 64 --out {}", tiny,
+                        path("zoo"), of_corpus, path("corpus.jsonl")));
+    for (std::size_t i = 0; i < exported.size(); ++i) EXPECT_EQ(lines("corpus.jsonl")[i]["id"], exported[i]["id"]);
+    succeed(fmt::format("data export tiny-expedition --as gold {} --out {}", data, path("gold.jsonl")));
+    auto const score = [&](std::string const& gold) {
+        return parse_json(run_command(fmt::format("{} score {} --pred {} --json 2>/dev/null", SAMNER_BINARY, gold,
+                                                  path("corpus.jsonl")))
+                              .output,
+                          "output");
+    };
+    auto const by_corpus = score(of_corpus);
+    EXPECT_GT(by_corpus["metric"]["entity"]["tp"], 0);
+    EXPECT_EQ(by_corpus["metric"], score("--gold " + path("gold.jsonl"))["metric"]);
+    EXPECT_TRUE(by_corpus["metric"].contains("offsets"));
+}
+
+TEST_F(Verbs, ScoreTakesTheGoldOfACorpusWithLabelsForNames) {
+    write_atomically(
+        folder / "news.yaml",
+        "id: news\ndomain: d\ndescription: s\nsplits: {test: [{file: news.tsv}]}\n"
+        "types: [{label: ORG, name: organization}, {label: person, name: human}, {label: PER, name: person}]\n");
+    in("news.tsv", "Acme\tB-ORG\nhires\tO\nAda\tB-PER\n\nBob\tB-person\n");
+    auto const predictions =
+        in("pred.jsonl",
+           R"({"id": "news/test/0", "entities": [{"text": "acme", "type": "ORG"}, {"text": "Ada", "type": "person"}]}
+{"id": "news/test/1", "entities": [{"text": "Bob", "type": "person"}]}
+)");
+    auto const data = fmt::format("--data news --root {0} --configs {0}", folder.path().string());
+    auto const result = run_command(
+        fmt::format("{} score {} --pred {} --resamples 0 --json 2>/dev/null", SAMNER_BINARY, data, predictions));
+    ASSERT_EQ(result.code, 0) << result.output;
+    auto const document = parse_json(result.output, "output");
+    EXPECT_EQ(document["metric"]["entity"]["tp"], 2);
+    EXPECT_EQ(document["metric"]["entity"]["fp"], 1) << "person is the name of another type, and taken as that";
+    for (auto const& wrong : {std::string{}, fmt::format("{} --gold {}", data, predictions), data + " --types a"})
+        EXPECT_EQ(samner_command(fmt::format("score {} --pred {}", wrong, predictions)).code, 2) << wrong;
+}
+
+TEST_F(Verbs, CombineMakesOneAnswerOfSeveral) {
+    auto const text = R"({"id": 1, "text": "Romeo left Rome with ADA", "entities": [)";
+    auto const a =
+        in("a.jsonl", std::string{text} + R"({"text": "Rome", "type": "city"}, {"text": "Ada", "type": "person"}]}
+{"id": "x", "text": "", "entities": []}
+)");
+    auto const b = in("b.jsonl", "{\"id\": \"x\", \"entities\": []}\n" + std::string{text} +
+                                     R"({"text": "rome", "type": "person"}]})" + "\n");
+    auto const c =
+        in("c.jsonl", std::string{text} + R"({"text": "ROME", "type": "city"}, {"text": "Paris", "type": "city"}]}
+{"id": "x", "entities": []}
+)");
+    auto const combine = [&](std::string const& options) {
+        succeed(fmt::format("combine {} --overwrite --out {}", options, path("out.jsonl")));
+        auto const combined = lines("out.jsonl");
+        EXPECT_EQ(combined.size(), 2U);
+        EXPECT_EQ(combined[0]["id"], 1);
+        EXPECT_EQ(combined[1]["id"], "x");
+        return combined[0]["entities"].dump();
+    };
+    auto const rome = [](char const* type) {
+        return fmt::format(R"({{"end":15,"start":11,"text":"Rome","type":"{}"}})", type);
+    };
+    std::string const ada = R"({"end":24,"start":21,"text":"ADA","type":"person"})";
+    EXPECT_EQ(combine(fmt::format("{} {} {} --how vote", a, b, c)), fmt::format("[{}]", rome("city")));
+    EXPECT_EQ(combine(fmt::format("{} {} --how union", a, b)),
+              fmt::format("[{},{},{}]", rome("city"), rome("person"), ada));
+    EXPECT_EQ(combine(fmt::format("{} {} --how intersection", a, c)), fmt::format("[{}]", rome("city")));
+    EXPECT_EQ(combine(fmt::format("{} {} --how vote", a, b)), fmt::format("[{},{}]", rome("city"), ada));
+    EXPECT_EQ(combine(fmt::format("{} {} --how vote --types person,city", a, b)),
+              fmt::format("[{},{}]", rome("person"), ada));
+    auto const warned = samner_command(fmt::format("combine {} {} --how union --out {}", a, c, path("warned.jsonl")));
+    EXPECT_THAT(warned.output, HasSubstr("1 mentions are not in their texts"));
+    auto const refused = [&](std::string const& options) {
+        auto const result = samner_command(fmt::format("combine {} --out {}", options, path("none.jsonl")));
+        EXPECT_EQ(result.code, 2) << options << result.output;
+        EXPECT_FALSE(fs::exists(folder / "none.jsonl"));
+        return result.output;
+    };
+    EXPECT_THAT(refused(fmt::format("{} {} --how most", a, b)), HasSubstr("--how is 'most'"));
+    EXPECT_THAT(refused(fmt::format("{} {} --how union", a, in("d.jsonl", "{\"id\": 1, \"entities\": []}\n"))),
+                HasSubstr("no prediction for id x"));
+    EXPECT_THAT(refused(fmt::format("{} {} --how union", a,
+                                    in("e.jsonl", "{\"id\": 1, \"text\": \"other\", \"entities\": []}\n"))),
+                HasSubstr("has another text than before"));
+    EXPECT_THAT(refused(fmt::format("{} {} --how union", a, in("f.jsonl", "{\"id\": 1, \"completion\": \"[]\"}\n"))),
+                HasSubstr("without its types"));
+}
+
+TEST_F(Verbs, DataExportWritesTextsAndGoldUnderTheIdsOfPredict) {
+    auto const data = "--root tests/data/corpora";
+    succeed(
+        fmt::format("data export bc5cdr:train ncbi:train --as gold --count 3 {} --out {}", data, path("gold.jsonl")));
+    auto const gold = lines("gold.jsonl");
+    ASSERT_EQ(gold.size(), 3U);
+    EXPECT_EQ(gold[0]["id"], "bc5cdr/train/0");
+    EXPECT_EQ(gold[0]["types"], Json({"chemical", "disease"}));
+    for (auto const& line : gold)
+        for (auto const& entity : line["entities"])
+            EXPECT_EQ(corpus::cut(line["text"].get<std::string>(), {entity["start"], entity["end"]}),
+                      entity["text"].get<std::string>());
+    succeed(
+        fmt::format("data export bc5cdr:train ncbi:train --as texts --count 3 {} --out {}", data, path("texts.jsonl")));
+    auto const texts = lines("texts.jsonl");
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(texts[i], (Json{{"id", gold[i]["id"]}, {"text", gold[i]["text"]}}));
+    auto const refused =
+        samner_command(fmt::format("data export bc5cdr --as gold --seed 1 {} --out {}", data, path("none")));
+    EXPECT_EQ(refused.code, 2);
+    EXPECT_THAT(refused.output, HasSubstr("options of prompts are given with --as gold"));
+}
+
+TEST_F(Verbs, AdaptersOfOneBaseAreMergedUnderWhateverPathTheyNameIt) {
+    auto const adapter = golden("merging/adapters/e0");
+    for (auto const& [name, base] :
+         {std::pair{"bare", "model"}, std::pair{"path", "/models/of/model/"}, std::pair{"other", "hub/else"}}) {
+        fs::copy(adapter, folder / name);
+        auto config = read_json(folder / name / "adapter_config.json");
+        config["base_model_name_or_path"] = base;
+        write_atomically(folder / name / "adapter_config.json", config.dump());
+    }
+    succeed(fmt::format("merge {} {} --out {}", path("bare"), path("path"), path("a")));
+    succeed(fmt::format("merge {} {} --out {}", path("path"), path("bare"), path("b")));
+    EXPECT_EQ(read_json(folder / "a/adapter_config.json")["base_model_name_or_path"], "/models/of/model/");
+    EXPECT_EQ(read_text(folder / "a/adapter_config.json"), read_text(folder / "b/adapter_config.json"));
+    EXPECT_EQ(samner_command(fmt::format("merge {} {} --out {}", path("bare"), path("other"), path("c"))).code, 2);
+}
+
+TEST_F(Verbs, StopOnASignalAndLeaveNothingHalfWritten) {
+    std::string many;
+    for (int i = 0; i < 2000; ++i)
+        many += Json{{"id", i}, {"entities", Json::array({{{"text", "a"}, {"type", "b"}}})}}.dump() + "\n";
+    auto const gold = in("gold.jsonl", many);
+    ASSERT_EQ(run_command("mkfifo " + path("fifo")).code, 0);
+    // Sends the signal when the verb has its handlers. Shells have what they put in the background ignore INT.
+    auto const script = in("stop.py", R"(
+import signal, subprocess, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+number = int(sys.argv[1])
+verb = subprocess.Popen(sys.argv[2:])
+def caught():
+    lines = open(f"/proc/{verb.pid}/status").read().splitlines()
+    return int(next(line for line in lines if line.startswith("SigCgt")).split()[1], 16)
+while verb.poll() is None and not caught() >> number - 1 & 1:
+    time.sleep(0.01)
+verb.send_signal(number)
+sys.exit(verb.wait())
+)");
+    // The first would take a long time, the second waits for a reader of its output.
+    for (auto const& verb : {fmt::format("score --gold {0} --pred {0} --resamples 5000000", gold),
+                             fmt::format("combine --how union {} --out {}", gold, path("fifo"))}) {
+        for (auto const& [signal, code] : {std::pair{2, 130}, std::pair{15, 75}}) {
+            auto const result = run_command(fmt::format("python3 {} {} {} {}", script, signal, SAMNER_BINARY, verb));
+            EXPECT_EQ(result.code, code) << verb << result.output;
+            EXPECT_THAT(result.output, testing::StartsWith("error: stopped on signal")) << result.output;
+            EXPECT_EQ(std::ranges::count(result.output, '\n'), 1) << result.output;
+        }
+    }
+    make_large_base(folder / "base");
+    auto const merge = fmt::format("merge {} --space delta --base {} --out {}",
+                                   golden("adapters/llama-tiny/all-linear").string(), path("base"), path("out"));
+    auto const result =
+        run_command(fmt::format("{} {} & pid=$!; while kill -0 $pid && [ ! -e {} ]; do :; done; "
+                                "kill -TERM $pid; wait $pid",
+                                SAMNER_BINARY, merge, path("out.partial")));
+    // It may just have been done.
+    EXPECT_TRUE(result.code == 75 || (result.code == 0 && fs::exists(folder / "out"))) << result.code << result.output;
+    EXPECT_FALSE(fs::exists(folder / "out.partial"));
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include <future>
 
 #include "core/error.h"
+#include "core/growing_file.h"
 #include "core/stop.h"
 #include "temporary_folder.h"
 
@@ -209,6 +210,62 @@ TEST(Output, IsCheckedBeforeTheWork) {
         EXPECT_THROW(check_output_file(folder / "other/file", refused), InputError);
         ::chmod((folder / "other").c_str(), 0700);
     }
+}
+
+TEST(GrowingFiles, GoOnAfterTheLastWholeLineOfTheSameSettings) {
+    TemporaryFolder const folder;
+    auto const path = folder / "lines";
+    auto const partial = folder / "lines.partial";
+    auto const write = [&](std::string const& model, std::size_t stop_at, Existing existing = Existing::refused) {
+        GrowingFile const file{path, existing, Json{{"model", model}}, [](std::size_t index, std::string_view line) {
+                                   if (line != std::to_string(index)) throw InputError{"another line"};
+                               }};
+        std::size_t first = 9;
+        file.write([&](std::size_t there, GrowingFile::Append const& append) {
+            first = there;
+            for (auto i = there; i < 4; ++i) {
+                if (i == stop_at) throw Stopped{"stopped"};
+                append(std::to_string(i) + "\n");
+            }
+        });
+        return first;
+    };
+    EXPECT_THROW(write("a", 0), Stopped);
+    EXPECT_TRUE(fs::is_empty(folder.path())) << "nothing was there to go on with";
+    EXPECT_THROW(write("a", 2), Stopped);
+    EXPECT_EQ(read_text(partial), "0\n1\n");
+    std::ofstream{partial, std::ios::app} << "torn";
+    EXPECT_THROW(write("b", 9), InputError);
+    EXPECT_EQ(write("a", 9), 2U);
+    EXPECT_EQ(read_text(path), "0\n1\n2\n3\n");
+    EXPECT_EQ(std::distance(fs::directory_iterator{folder.path()}, fs::directory_iterator{}), 1);
+
+    fs::remove(path);
+    EXPECT_THROW(write("a", 2), Stopped);
+    EXPECT_EQ(write("b", 9, Existing::replaced), 0U) << "of other settings: anew";
+    EXPECT_THROW(write("a", 3, Existing::replaced), Stopped);
+    EXPECT_EQ(write("a", 9, Existing::replaced), 3U);
+
+    std::ofstream{partial} << "0\n7\n";
+    EXPECT_THROW(write("a", 9), InputError) << "nothing says of what it is a part";
+    std::ofstream{folder / "lines.partial.json"} << "{\"model\": \"a\"}";
+    EXPECT_THROW(write("a", 9), InputError) << "a line that cannot be";
+}
+
+TEST(GrowingFiles, AreWrittenByOneProcessAtATimeAndToAFifoAsTheyCome) {
+    TemporaryFolder const folder;
+    GrowingFile const file{folder / "lines", Existing::refused, Json::object(), {}};
+    file.write([&](std::size_t, GrowingFile::Append const&) {
+        EXPECT_THROW(file.write([](std::size_t, GrowingFile::Append const&) {}), RunInUseError);
+    });
+    ASSERT_EQ(::mkfifo((folder / "fifo").c_str(), 0600), 0);
+    auto read = reader_of(folder / "fifo");
+    GrowingFile const stream{folder / "fifo", Existing::refused, Json::object(), {}};
+    stream.write([](std::size_t there, GrowingFile::Append const& append) {
+        EXPECT_EQ(there, 0U);
+        append("a line\n");
+    });
+    EXPECT_EQ(read.get(), "a line\n");
 }
 
 TEST(FolderWrittenAtomically, MayHaveASlashAtItsEnd) {

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -323,6 +324,18 @@ TEST_F(UserCorpus, SaysWhereItsFilesComeFromOnlyWithTheirHash) {
     EXPECT_THROW(with("file: t, from: 'http://y/t'"), InputError);
     EXPECT_THROW(with("file: t, sha256: 1a, from: t"), InputError);
     EXPECT_THROW(with("file: t, sha256: 1a, member: t"), InputError);
+}
+
+TEST_F(UserCorpus, WhoseFilesLieOutsideTheDataRootIsRefused) {
+    for (auto const* path : {"../t", "a/../../t", "/t", "a/..", ""}) {
+        for (std::string const how : {fmt::format("file: '{}', sha256: 1a, from: 'http://y/t'", path),
+                                      fmt::format("folder: '{}', suffix: .txt", path)}) {
+            describe("id: mine\ndomain: d\ndescription: s\nsplits: {test: [{" + how + "}]}\ntypes: [{label: PER}]\n");
+            EXPECT_THROW(Catalogue{{folder.path()}}, InputError) << how;
+        }
+    }
+    describe("id: mine\ndomain: d\ndescription: s\nsplits: {test: [{file: a/..b/c..}]}\ntypes: [{label: PER}]\n");
+    EXPECT_EQ(Catalogue{{folder.path()}}.at("mine").splits.at("test").at(0).path, "a/..b/c..");
 }
 
 TEST_F(UserCorpus, TellsItsScoredTypesWithDefinitionsEachOnce) {

@@ -266,6 +266,24 @@ with tarfile.open(folder / "p.tar.gz", "w:gz") as archive:
     EXPECT_THAT(present(), ElementsAre("p.txt"));
 }
 
+TEST_F(Fetch, FailsTheFilesOfABrokenArchiveDropsItAndFetchesTheOthers) {
+    auto const script = folder / "pack.py";
+    write_atomically(script, R"(
+import sys, zipfile, pathlib
+path = pathlib.Path(sys.argv[1]) / "p.zip"
+with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+    archive.writestr("x", b"these bytes are stored as they are\n")
+data = bytearray(path.read_bytes())
+data[data.index(b"stored")] ^= 1
+path.write_bytes(data)
+)");
+    ASSERT_EQ(std::system(("python3 " + script.string() + " " + upstream.string()).c_str()), 0);
+    DataFile const broken{.path = "x", .sha256 = sha256("?"), .from = server.address() + "/plain/p.zip", .member = "x"};
+    EXPECT_THAT(fetch({broken, file("plain")}), ElementsAre(State::failed, State::fetched));
+    EXPECT_THAT(errors, HasSubstr("is no whole archive"));
+    expect_complete();
+}
+
 TEST_F(Fetch, FailsFileByFileButStopsWhereNoServerAnswers) {
     auto missing = file("plain", "a/none.tsv");
     EXPECT_THAT(fetch({missing, file("plain")}), ElementsAre(State::failed, State::fetched));

@@ -218,6 +218,28 @@ TEST_F(Completions, AndTheirLogitsAreTheSameBitsAloneAndInAnyCompanyWithAnyOptio
     set_num_threads(1);
 }
 
+TEST_F(Completions, AreToldAsSoonAsTheyAreWholeAndByWindowsNearlyInTheOrderOfTheRequests) {
+    auto const asked = requests();  // each longer than the one before it
+    Options options;
+    options.max_new_tokens = 4;
+    options.num_slots = 1;
+    auto const all = generate(model, *ops, asked, options);
+    for (std::int64_t const window : {1, 4}) {
+        options.window = window;
+        std::vector<std::size_t> order;
+        Observer observer;
+        observer.completed = [&](std::size_t request, Completion const& completion) {
+            order.push_back(request / static_cast<std::size_t>(window));
+            EXPECT_EQ(completion.tokens, all[request].tokens);
+            EXPECT_EQ(completion.stopped, all[request].stopped);
+        };
+        auto const again = generate(model, *ops, asked, options, observer);
+        for (std::size_t i = 0; i < again.size(); ++i) EXPECT_EQ(again[i].tokens, all[i].tokens);
+        EXPECT_EQ(order.size(), asked.size());
+        EXPECT_TRUE(std::ranges::is_sorted(order)) << window;
+    }
+}
+
 TEST(RecordedSteps, AreOfFewSizesThatHoldAtMostHalfAgainAsManyRowsAsNeeded) {
     std::set<std::int64_t> sizes;
     for (std::int64_t rows = 1; rows <= 256; ++rows) {

@@ -1,8 +1,11 @@
 #include "score/score.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "corpus/tags.h"
+#include "score/placed.h"
 
 namespace samner::score {
 namespace {
@@ -34,6 +37,65 @@ TEST(NormalisedText, TakesTimeInProportionToItsLength) {
     std::string marks = "a";
     for (int i = 0; i < 200'000; ++i) marks += i % 2 == 0 ? "\u0301" : "\u0323";  // the test's time limit tells
     EXPECT_EQ(normalise(marks), normalise("\u00e1" + marks.substr(3)));
+}
+
+/// Each mention with its place: text:begin-end.
+std::string places(std::string const& text, std::vector<std::string> const& mentions, std::int64_t lost = 0) {
+    Mentions all;
+    for (auto const& mention : mentions) all.insert({normalise(mention), "t"});
+    std::int64_t missing = 0;
+    std::string told;
+    for (auto const& one : place(text, all, missing)) {
+        told += fmt::format("{}{}:{}-{}", told.empty() ? "" : " ", one.text, one.span.begin, one.span.end);
+        EXPECT_EQ(corpus::cut(text, one.span), one.text);
+    }
+    EXPECT_EQ(missing, lost) << text;
+    EXPECT_EQ(PlacedText{text}.normalised(), normalise(text));
+    return told;
+}
+
+TEST(Placed, MentionsStandAsTheyAreWrittenInTheOrderOfTheText) {
+    EXPECT_EQ(places("Ada met Niels BOHR in Oslo", {"oslo", "Niels Bohr", "ada"}),
+              "Ada:0-3 Niels BOHR:8-18 Oslo:22-26");
+    EXPECT_EQ(places("New \t York\u00A0 City", {"new york city"}), "New \t York\u00A0 City:0-16");
+    EXPECT_EQ(places("  in  Rome ", {"rome"}), "Rome:6-10");
+    EXPECT_EQ(places("Paris", {"London", "paris"}, 1), "Paris:0-5");
+    EXPECT_EQ(places("", {"x"}, 1), "");
+}
+
+TEST(Placed, MentionsAreAtTheirFirstPlaceBetweenWordsOrTheirFirstOne) {
+    EXPECT_EQ(places("Romeo in Rome, then Rome", {"rome"}), "Rome:9-13");
+    EXPECT_EQ(places("Romeo and Romero", {"rome"}), "Rome:0-4");
+    EXPECT_EQ(places("anti-us US", {"us"}), "us:5-7");
+    EXPECT_EQ(places("x2 2", {"2"}), "2:3-4");
+    EXPECT_EQ(places("\u6771\u4EAC\u90FD\u306F\u6771\u4EAC", {"\u6771\u4EAC"}), "\u6771\u4EAC:0-2");
+}
+
+TEST(Placed, MentionsCountInCodePointsWhateverTheSpelling) {
+    EXPECT_EQ(places("caf\u00e9 Z\u00fcrich", {"Zu\u0308rich"}), "Z\u00fcrich:5-11");
+    EXPECT_EQ(places("cafe\u0301 Zu\u0308rich", {"z\u00fcrich"}), "Zu\u0308rich:6-13");
+    EXPECT_EQ(places("cafe\u0301", {"caf"}), "caf:0-3");
+    EXPECT_EQ(places("cafe\u0301", {"cafe"}, 1), "");  // another word
+    EXPECT_EQ(places("\U0001F600 J\u030c x", {"\u01f0"}), "J\u030c:2-4");
+    EXPECT_EQ(places("\u1112\u1161\u11ab\u1100\u1173\u11af", {"\uae00"}), "\u1100\u1173\u11af:3-6");
+    EXPECT_EQ(places("\u0130stanbul", {"istanbul"}), "\u0130stanbul:0-8");
+    EXPECT_EQ(places("a\u0301\u0323b", {"b"}), "b:3-4");
+    EXPECT_EQ(places(" \u0301x", {"x"}), "x:2-3");
+}
+
+TEST(Placed, TextsAreNormalisedAsOthersAre) {
+    std::vector<std::string> const parts{"a",      "E",      "\u0301", "\u0323", "\u030c", "J",
+                                         " ",      "\u00A0", "\t",     "\u1112", "\u1161", "\u11ab",
+                                         "\u0130", "\u0958", "\xff",   "\u212B", "7"};
+    std::uint32_t random = 1;
+    for (int i = 0; i < 3000; ++i) {
+        std::string text;
+        for (int k = 0; k < 6; ++k) {
+            random = random * 1664525 + 1013904223;
+            text += parts[(random >> 16) % parts.size()];
+        }
+        ASSERT_EQ(PlacedText{text}.normalised(), normalise(text)) << text;
+    }
 }
 
 TEST(Counting, ComparesTextAndTypeAndSumsOverSentences) {

@@ -6,9 +6,9 @@
 #include <optional>
 #include <utility>
 
+#include "app/decoding_options.h"
 #include "app/progress.h"
 #include "app/shared_options.h"
-#include "app/text_options.h"
 #include "app/verbs.h"
 #include "core/fields.h"
 #include "core/file.h"
@@ -22,7 +22,6 @@
 #include "weights/checkpoint.h"
 #include "weights/safetensors.h"
 #include "work/infer.h"
-#include "work/predictions.h"
 #include "work/texts.h"
 
 namespace samner::app {
@@ -32,12 +31,7 @@ namespace fs = std::filesystem;
 
 struct Options {
     ModelOptions model;
-    TextOptions text;
-    TargetOptions target;
-    fs::path out;
-    infer::Options infer;
-    std::string fold = "never";
-    // select
+    DecodingOptions decoding;
     fs::path encoder;
     std::vector<fs::path> experts;
     std::vector<std::string> domains;  ///< EXPERT=FILE
@@ -49,22 +43,6 @@ struct Options {
     std::uint64_t seed = 0;
     bool json = false;
 };
-
-task::Engine engine_of(Options const& options) {
-    return {options.model.base, options.model.device, parse_precision(options.model.dtype, "--dtype")};
-}
-
-void predict(Options const& options) {
-    options.target.check();
-    auto const prompt = options.text.prompt();
-    auto engine = engine_of(options);
-    auto reader = options.text.reader(options.target.described());
-    auto const texts = reader.read(options.target.texts(reader));
-    Progress progress{"predicting", texts.size()};
-    auto const predicted = task::predict(engine, texts, prompt, {{.folder = options.model.adapter}}, options.infer,
-                                         [&](std::size_t done) { progress.update(done); });
-    write_atomically(options.out, work::to_jsonl(predicted.front().predictions));
-}
 
 /// The experts' folders, as they were given.
 std::vector<std::string> names_of(std::vector<fs::path> const& experts) {
@@ -163,7 +141,7 @@ struct Setup {
 };
 
 void check_options(Options const& options, work::Metric metric) {
-    options.target.check();
+    options.decoding.target.check();
     if (options.m < 1 || std::cmp_greater(options.m, options.experts.size()))
         throw InputError{fmt::format("-m is {} with {} experts (command line)", options.m, options.experts.size()),
                          "choose 1 or more, and no more than there are"};
@@ -200,7 +178,7 @@ Setup set_up(Options const& options, work::TextReader& reader) {
                         "(command line)",
                         options.strategy),
             "use similarity, sampling or fused here, and types in an experiment's select"};
-    setup.prompt = options.text.prompt();
+    setup.prompt = options.decoding.text.prompt();
     check_options(options, setup.metric);
     setup.names = names_of(options.experts);
     setup.engine = std::make_unique<task::Engine>(options.model.base, options.model.device,
@@ -211,14 +189,14 @@ Setup set_up(Options const& options, work::TextReader& reader) {
         setup.encoder = std::make_unique<task::TextEncoder>(options.encoder, options.model.device);
         setup.domains = read_domains(options, setup.encoder->dimension());
     }
-    auto const target = options.target.texts(reader);
+    auto const target = options.decoding.target.texts(reader);
     setup.target = reader.read(target);
     if (setup.target.empty()) {
-        throw InputError{fmt::format("no texts to choose experts by ({})", options.target.name()),
+        throw InputError{fmt::format("no texts to choose experts by ({})", options.decoding.target.name()),
                          "give some of the target domain"};
     }
     if (work::by_sampling(setup.metric) && std::cmp_greater(options.k, setup.target.size()))
-        spdlog::warn("-k is {}, but {} has {} texts: all of them are taken", options.k, options.target.name(),
+        spdlog::warn("-k is {}, but {} has {} texts: all of them are taken", options.k, options.decoding.target.name(),
                      setup.target.size());
     setup.sample = reader.read(target.with(work::Sample{options.k, options.seed}));
     setup.types = reader.type_names(target);
@@ -240,7 +218,7 @@ std::vector<task::Answers> answers_of(Setup& setup, Options const& options) {
     Progress progress{"sampling evaluation", prompts * static_cast<std::size_t>(options.answers)};
     std::vector<task::AdapterSource> adapters;
     for (auto const& folder : options.experts) adapters.push_back({.folder = folder});
-    auto decoding = options.infer;
+    auto decoding = options.decoding.infer;
     if (options.answers > 1) {
         decoding.sampling.temperature = options.temperature.value_or(work::usual_temperature);
         decoding.sampling.seed = options.seed;
@@ -258,7 +236,7 @@ std::vector<task::Answers> answers_of(Setup& setup, Options const& options) {
 }
 
 void select_experts(Options const& options) {
-    auto reader = options.text.reader(options.target.described());
+    auto reader = options.decoding.text.reader(options.decoding.target.described());
     auto setup = set_up(options, reader);
     auto const similarity = domain_similarity(setup);
     task::Evidence evidence{setup.names, similarity};
@@ -277,40 +255,14 @@ void select_experts(Options const& options) {
     }
 }
 
-void add_decoding_options(CLI::App& verb, Options& options) {
-    add_target_options(verb, options.target);
-    add_text_options(verb, options.text);
-    verb.add_option("--max-new-tokens", options.infer.max_new_tokens, "hard stop")
-        ->capture_default_str()
-        ->check(at_least(1));
-    verb.add_option("--num-slots", options.infer.num_slots, "sequences decoded together")
-        ->capture_default_str()
-        ->check(at_least(1));
-}
-
 }  // namespace
 
-void add_predict_verbs(CLI::App& app) {
+void add_select_verb(CLI::App& app) {
     auto options = std::make_shared<Options>();
-    auto* const predict_verb = app.add_subcommand("predict", "Find entities in a data set or in texts");
-    add_model_options(*predict_verb, options->model);
-    add_dtype_option(*predict_verb, options->model);
-    add_decoding_options(*predict_verb, *options);
-    predict_verb->add_option("--out", options->out, "PREDICTIONS.jsonl")->required();
-    predict_verb
-        ->add_option("--fold", options->fold,
-                     "add the adapter to the base's weights first: never, auto (from 32 sentences on) or always")
-        ->capture_default_str();
-    predict_verb->callback([options] {
-        options->infer.fold = value_named<infer::Fold>(options->fold, "--fold", "command line");
-        use_threads(options->model.threads);
-        predict(*options);
-    });
-
     auto* const select_verb = app.add_subcommand("select", "Choose experts for a target domain");
     add_base_options(*select_verb, options->model);
     add_dtype_option(*select_verb, options->model);
-    add_decoding_options(*select_verb, *options);
+    add_decoding_options(*select_verb, options->decoding);
     select_verb->add_option("--experts", options->experts, "PEFT folders")->required();
     select_verb->add_option("--strategy", options->strategy, "similarity, sampling or fused")->capture_default_str();
     select_verb->add_option("--encoder", options->encoder, "sentence-transformers folder, for similarity and fused");
