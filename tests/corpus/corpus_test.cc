@@ -328,7 +328,7 @@ TEST_F(UserCorpus, SaysWhereItsFilesComeFromOnlyWithTheirHash) {
 
 TEST_F(UserCorpus, WhoseFilesLieOutsideTheDataRootIsRefused) {
     for (auto const* path : {"../t", "a/../../t", "/t", "a/..", ""}) {
-        for (std::string const how : {fmt::format("file: '{}', sha256: 1a, from: 'http://y/t'", path),
+        for (std::string const& how : {fmt::format("file: '{}', sha256: 1a, from: 'http://y/t'", path),
                                       fmt::format("folder: '{}', suffix: .txt", path)}) {
             describe("id: mine\ndomain: d\ndescription: s\nsplits: {test: [{" + how + "}]}\ntypes: [{label: PER}]\n");
             EXPECT_THROW(Catalogue{{folder.path()}}, InputError) << how;
