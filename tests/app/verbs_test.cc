@@ -804,17 +804,18 @@ TEST_F(Verbs, MergeWhoseRankIsKilledLeavesNoFolderThatLooksFinishedAndTheSameMer
     auto const merge = fmt::format("merge {} --space delta --base {} --out {}",
                                    golden("adapters/llama-tiny/all-linear").string(), path("base"), path("out"));
     // The second rank is killed as soon as the first one has made the folder, which both then fill.
-    auto const rank = in("rank.sh", fmt::format("{} {} &\n"
+    auto const rank = in("rank.sh", fmt::format("{0} {1} &\n"
                                                 "rank=$!\n"
-                                                "while [ ! -e {} ] && kill -0 $rank; do :; done\n"
+                                                "while [ ! -e {2} ] && kill -0 $rank; do :; done\n"
+                                                "[ -e {2} ] && touch {3}\n"
                                                 "kill -9 $rank\n"
                                                 "wait $rank\n",
-                                                SAMNER_BINARY, merge, path("out.partial")));
+                                                SAMNER_BINARY, merge, path("out.partial"), path("seen")));
     auto const killed = run_command(
         fmt::format("mpirun --oversubscribe --bind-to none -n 1 {} {} : -n 1 sh {}", SAMNER_BINARY, merge, rank));
     EXPECT_NE(killed.code, 0) << killed.output;
     EXPECT_FALSE(fs::exists(folder / "out")) << killed.output;
-    EXPECT_TRUE(fs::exists(folder / "out.partial")) << "it was not killed in the middle\n" << killed.output;
+    EXPECT_TRUE(fs::exists(folder / "seen")) << "it was not killed in the middle\n" << killed.output;
 
     succeed(merge + " -n 2");
     EXPECT_FALSE(fs::exists(folder / "out.partial"));
