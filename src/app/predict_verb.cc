@@ -154,7 +154,7 @@ void predict(Options const& options) {
             std::vector const part(texts.begin() + static_cast<std::ptrdiff_t>(begin),
                                    texts.begin() + static_cast<std::ptrdiff_t>(end));
             task::predict(
-                engine, part, prompt, {{options.model.adapter, nullptr}}, decoding,
+                engine, part, prompt, {{.folder = options.model.adapter}}, decoding,
                 [&](std::size_t done) { progress.update(begin + done); }, 0,
                 [&](std::size_t i, work::Prediction const& prediction) {
                     auto const index = begin + i;
