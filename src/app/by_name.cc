@@ -11,16 +11,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A name as that of one folder.
-std::string folder_name(std::string const& name) {
-    std::string text;
-    for (auto const c : name) {
-        bool const plain = c != '/' && c != '%' && static_cast<unsigned char>(c) >= 0x20;
-        text += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-    return text == "." || text == ".." ? "%2E" + text.substr(1) : text;
-}
-
 /// What each link leads to, by its path below RUN/by-name.
 using Links = std::map<fs::path, fs::path>;
 
@@ -71,6 +61,15 @@ bool holds(fs::path const& root, Links const& links) {
 }
 
 }  // namespace
+
+std::string folder_name(std::string const& name) {
+    std::string text;
+    for (auto const c : name) {
+        bool const plain = c != '/' && c != '%' && static_cast<unsigned char>(c) >= 0x20;
+        text += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+    return text == "." || text == ".." ? "%2E" + text.substr(1) : text;
+}
 
 void link_by_name(fs::path const& run, plan::Plan const& plan) {
     auto const fresh = run / ".by-name.partial";

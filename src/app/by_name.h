@@ -1,10 +1,14 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "plan/planner.h"
 
 namespace samner::app {
+
+/// A name as that of one folder: a slash in it is written %2F.
+std::string folder_name(std::string const& name);
 
 /// Makes RUN/by-name, anew unless it is as it should be: for each cell whose results are there a folder
 /// EXPERIMENT/ROW/TARGET, with seed-LABEL below where there are several repeats, in which links lead to RUN/artifacts:

@@ -19,19 +19,23 @@
 #include "comm/nccl.h"
 #include "core/fields.h"
 #include "core/file.h"
+#include "core/hash_memory.h"
 #include "core/host.h"
 #include "core/input_lines.h"
 #include "core/json.h"
 #include "core/memory.h"
 #include "core/yaml.h"
 #include "infer/generate.h"
+#include "model/encoder.h"
 #include "prompt/prompt.h"
 #include "task/engine.h"
+#include "task/inputs.h"
 #include "train/event_file.h"
 #include "train/examples.h"
 #include "train/team.h"
 #include "train/trainer.h"
 #include "weights/adapter.h"
+#include "work/card.h"
 #include "work/texts.h"
 
 namespace samner::app {
@@ -90,15 +94,24 @@ std::vector<task::Engine::Tokens> read_examples(task::Engine const& engine, fs::
     return examples;
 }
 
+/// What of described corpora is for the adapter's card.
+struct Domain {
+    std::vector<std::string> texts;
+    std::vector<work::WantedType> types;
+};
+
 /// Training examples of a described corpus, DATASET[:SPLIT[+SPLIT]]: every sentence.
 std::vector<task::Engine::Tokens> dataset_examples(task::Engine const& engine, std::string const& name,
-                                                   work::TextReader& reader, prompt::Options const& prompt) {
+                                                   work::TextReader& reader, prompt::Options const& prompt,
+                                                   Domain& domain) {
     auto const source = reader.hashed(work::parse_dataset_ref(name, "train", "command line: --data"));
     std::vector<task::Engine::Tokens> examples;
     for (auto const& sentence : reader.sentences(source)) {
         auto const rendered = prompt::render(sentence, reader.dataset(source), prompt);
         examples.push_back(engine.tokenize({rendered.text, rendered.answer}));
+        domain.texts.push_back(sentence.text);
     }
+    work::add_types(domain.types, reader.dataset(source));
     return examples;
 }
 
@@ -107,6 +120,7 @@ struct Prepared {
     train::Options settings;
     std::unique_ptr<task::Engine> engine;
     std::vector<task::Engine::Tokens> examples;
+    Domain domain;
 };
 
 Prepared prepare(Options const& options, bool leads) {
@@ -127,9 +141,12 @@ Prepared prepare(Options const& options, bool leads) {
     auto reader = options.text.reader(!std::ranges::all_of(options.data, is_file));
     for (auto const& data : options.data) {
         std::ranges::move(is_file(data) ? read_examples(*prepared.engine, data)
-                                        : dataset_examples(*prepared.engine, data, reader, prompt),
+                                        : dataset_examples(*prepared.engine, data, reader, prompt, prepared.domain),
                           std::back_inserter(prepared.examples));
     }
+    if (leads && !options.encoder.empty() && prepared.domain.texts.empty())
+        throw InputError{"--encoder is given, and no --data is a described data set (command line)",
+                         "leave it out, and make the card afterwards: samner card ADAPTER --in TEXTS.jsonl"};
     if (prepared.examples.empty()) {
         throw InputError{fmt::format("no training examples in {}", fmt::join(options.data, ", ")),
                          "name data sets or files with at least one"};
@@ -170,6 +187,24 @@ private:
     std::optional<train::EventFile> file_;
 };
 
+/// What selections have to know of an adapter that was trained. @param folder  with its PEFT files
+work::Card card_of(Options const& options, Prepared const& prepared, fs::path const& folder) {
+    HashMemory hashes{HashMemory::default_file()};
+    work::Card card;
+    card.adapter = weights::adapter_hash(folder);
+    card.base = {options.model.base.string(), task::base_hash(*prepared.engine, hashes.hasher())};
+    card.types = prepared.domain.types;
+    card.training = {options.data, std::ssize(prepared.examples), SAMNER_VERSION, prepared.settings};
+    if (prepared.domain.texts.empty()) return card;
+    card.prompt = options.text.prompt();
+    if (options.encoder.empty()) return card;
+    task::TextEncoder const encoder{options.encoder, options.model.device};
+    card.domain = {fs::absolute(options.encoder).lexically_normal().string(),
+                   task::encoder_hash(options.encoder, hashes.hasher()), std::ssize(prepared.domain.texts),
+                   model::centroid(encoder.encode(prepared.domain.texts), encoder.dimension())};
+    return card;
+}
+
 void train_on_ranks(Options const& options, comm::Comm const& ranks) {
     bool const leads = ranks.rank() == 0;
     auto const team = task::team_of(ranks);
@@ -180,7 +215,7 @@ void train_on_ranks(Options const& options, comm::Comm const& ranks) {
         if (leads && !options.tensorboard.empty()) events.emplace(options.tensorboard);
         return std::string{};
     });
-    auto const& [settings, engine, examples] = prepared;
+    auto const& [settings, engine, examples, domain] = prepared;
     if (ranks.size() > 1) engine->load_together(ranks, true);
     Progress progress{"training", static_cast<std::size_t>(train::count_steps(settings, examples.size()))};
     std::string metrics;
@@ -203,6 +238,7 @@ void train_on_ranks(Options const& options, comm::Comm const& ranks) {
         [&](fs::path const& folder) {
             weights::write_adapter(folder, trained, {}, true);
             write_atomically(folder / "metrics.jsonl", metrics);
+            work::write_card(folder, card_of(options, prepared, folder));
         },
         options.out.overwrite);
     fs::remove(training.checkpoint);
@@ -282,6 +318,8 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
                      "DATASET[:SPLIT[+SPLIT]], or JSONL files of {\"prompt\", \"answer\"} or {\"ids\", \"labels\"}")
         ->required();
     add_text_options(*train, options->text);
+    train->add_option("--encoder", options->encoder,
+                      "sentence-transformers folder: the adapter's card, samner.json, then has the domain of --data");
     train->add_option("--init", options->init, "adapter to start from");
     add_output_options(*train, options->out, "PEFT folder to write");
     train->add_option("settings", options->settings,

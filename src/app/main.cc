@@ -83,6 +83,7 @@ int run(int argc, char** argv) {
     app.require_subcommand(1);
     app.fallthrough(false);
     ExitCode code = ExitCode::done;
+    add_adapt_verb(app, code);
     add_run_verbs(app, code);
     add_view_verbs(app);
     add_compare_verb(app);
@@ -91,6 +92,7 @@ int run(int argc, char** argv) {
     add_predict_verb(app);
     add_select_verb(app);
     add_combine_verb(app);
+    add_expert_verbs(app);
     add_merge_verb(app, code);
     add_score_verb(app);
     add_data_verbs(app, code);

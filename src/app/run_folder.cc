@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "app/by_name.h"
+#include "app/expert_folders.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/hash.h"
@@ -467,6 +468,7 @@ Published RunFolder::publish() {
     auto published = write_results(folder_, plan_, artifacts_, records_, frozen_, provenance_, folder_ / "report.html");
     published.attempt([&] { write_plan(); });
     published.attempt([&] { link_by_name(folder_, plan_); });
+    published.attempt([&] { write_expert_folders(folder_, plan_, records_, artifacts_); });
     return published;
 }
 

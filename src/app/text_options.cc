@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "plan/run_file.h"
 #include "token/utf8.h"
 
 namespace samner::app {
@@ -45,13 +46,21 @@ void TargetOptions::check() const {
 
 work::Texts TargetOptions::texts(work::TextReader& reader) const {
     if (described()) return {{reader.hashed(work::parse_dataset_ref(data, "test", "command line: --data"))}};
-    return {{work::TextReader::hashed(in, types)}};
+    return {{work::TextReader::hashed(in, wanted_types())}};
+}
+
+std::vector<work::WantedType> TargetOptions::wanted_types() const {
+    std::filesystem::path const file = types.size() == 1 ? types.front() : "";
+    if (file.extension() == ".yaml" || file.extension() == ".yml") return plan::load_types(file);
+    std::vector<work::WantedType> wanted;
+    for (auto const& type : types) wanted.push_back({type});
+    return wanted;
 }
 
 void add_target_options(CLI::App& verb, TargetOptions& options) {
     verb.add_option("--data", options.data, "DATASET[:SPLIT[+SPLIT]] of the described corpora; default split test");
     verb.add_option("--in", options.in, "TEXTS.jsonl: {\"id\", \"text\"} a line");
-    verb.add_option("--types", options.types, "entity types to find in --in")->delimiter(',');
+    verb.add_option("--types", options.types, "entity types to find in --in, separated by commas, or a .yaml file of them with definitions")->delimiter(',');
 }
 
 }  // namespace samner::app

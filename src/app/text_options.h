@@ -35,6 +35,8 @@ struct TargetOptions {
     bool described() const { return !data.empty(); }
     std::string name() const { return data.empty() ? "'" + in.string() + "'" : data; }  ///< for messages
     work::Texts texts(work::TextReader& reader) const;                                  ///< after `check`
+    /// The types by their names, or those of a file (plan::load_types).
+    std::vector<work::WantedType> wanted_types() const;
 };
 
 void add_target_options(CLI::App& verb, TargetOptions& options);

@@ -15,6 +15,8 @@ void add_engine_verbs(CLI::App& app, ExitCode& code);  ///< train, generate, enc
 void add_predict_verb(CLI::App& app);
 void add_select_verb(CLI::App& app);
 void add_combine_verb(CLI::App& app);
+void add_expert_verbs(CLI::App& app);  ///< card, experts
+void add_adapt_verb(CLI::App& app, ExitCode& code);
 void add_merge_verb(CLI::App& app, ExitCode& code);
 void add_score_verb(CLI::App& app);
 void add_data_verbs(CLI::App& app, ExitCode& code);  ///< data list, verify, stats, fetch, export

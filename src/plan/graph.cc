@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "work/card.h"
 
 namespace samner::plan {
 
@@ -131,10 +132,16 @@ std::string Graph::train(std::vector<Expert> const& experts, Seeds const& seeds)
 
 std::string Graph::encode(Expert const& expert, Seeds const& seeds) {
     if (auto const [given, found] = existing(expert); given) {
+        if (found->domain)
+            return add(work::Encode{
+                .encoder = inputs_.encoder, .of = *found->domain, .arithmetic = inputs_.of_encoder, .texts = 1});
         if (found->sources.empty()) {
             throw InputError{
-                fmt::format("expert '{}' is an adapter, and has no texts of its domain", expert.name),
-                fmt::format("name data sets in experts.{}.texts: selections compare domains", expert.name)};
+                fmt::format("expert '{}' is an adapter, and {}", expert.name,
+                            found->no_domain.empty() ? "has no texts of its domain" : found->no_domain),
+                fmt::format("selections compare domains: name data sets in experts.{}.texts, or make its card with "
+                            "samner card {}",
+                            expert.name, given->adapter)};
         }
         work::Texts texts{{found->sources.begin(), found->sources.end()}};
         return add(work::Encode{.encoder = inputs_.encoder,
@@ -153,14 +160,14 @@ std::string Graph::encode(Context const& context) {
         .encoder = inputs_.encoder, .of = context.texts, .arithmetic = inputs_.of_encoder, .texts = context.sentences});
 }
 
-std::string Graph::encode_types(std::string const& of, std::vector<work::Source> const& sources) {
-    std::set<std::string> texts;
+std::string Graph::encode_types(std::string const& of, std::vector<work::Source> const& sources,
+                                std::set<std::string> texts) {
     for (auto const& source : sources) {
         if (auto const* const dataset = std::get_if<work::DatasetSource>(&source)) {
             if (auto const found = inputs_.types.find(dataset->dataset); found != inputs_.types.end())
                 texts.insert(found->second.begin(), found->second.end());
         } else {
-            auto const& given = std::get<work::FileSource>(source).types;
+            auto const given = work::type_texts(std::get<work::FileSource>(source).types);
             texts.insert(given.begin(), given.end());
         }
     }
@@ -174,11 +181,14 @@ std::string Graph::encode_types(std::string const& of, std::vector<work::Source>
 
 std::string Graph::encode_types(Expert const& expert) {
     std::vector<work::Source> all;
+    std::set<std::string> known;
     for (auto const& share : expert.shares) {
         auto const own = sources(share);
         all.insert(all.end(), own.begin(), own.end());
+        auto const& types = inputs_.experts.at(share.expert).types;
+        known.insert(types.begin(), types.end());
     }
-    return encode_types(expert.name, all);
+    return encode_types(expert.name, all, std::move(known));
 }
 
 std::string Graph::encode_types(Context const& context) {

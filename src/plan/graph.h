@@ -46,10 +46,15 @@ struct Inputs {
         std::vector<work::DatasetSource> sources;
         std::int64_t sentences = 0;  ///< to draw from
         std::string adapter = {};    ///< hash of one that exists; empty: it is trained
+        // Of one that exists, in place of sources, what its card knows.
+        std::optional<work::Known> domain = {};
+        std::string no_domain = {};             ///< why there is none; empty: nothing is known
+        std::vector<std::string> types = {};    ///< that it was trained to find, as texts
     };
     struct Target {
         work::Texts texts;
         std::int64_t sentences = 0;
+        bool labelled = true;  ///< whether there is gold to score answers by
     };
     std::string base;     ///< hash of the base model and its tokeniser
     std::string encoder;  ///< hash of the encoder and its tokeniser
@@ -109,7 +114,8 @@ struct Context {
     work::Texts texts;   ///< all of it, or a part
     std::int64_t sentences = 0;
     Seeds seeds;
-    bool pooled = false;  ///< whether it is several targets as one
+    bool pooled = false;   ///< whether it is several targets as one
+    bool labelled = true;  ///< whether there is gold
 };
 
 struct PlannedTask {
@@ -187,7 +193,9 @@ private:
     std::string cluster(Expert::Share const& of, Seeds const& seeds);
     /// The data sets of a share that are its own.
     std::vector<work::DatasetSource> sources(Expert::Share const& share) const;
-    std::string encode_types(std::string const& of, std::vector<work::Source> const& sources);
+    /// @param texts  of types that are known beside those of the sources
+    std::string encode_types(std::string const& of, std::vector<work::Source> const& sources,
+                             std::set<std::string> texts = {});
     std::int64_t expected_samples(std::vector<Expert> const& experts) const;
     std::string infer(Model const& model, work::Texts texts, std::int64_t sentences,
                       std::optional<work::Sampling> sampling = {});

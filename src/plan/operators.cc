@@ -57,7 +57,7 @@ std::optional<Model> model_of(Term const& term, Planning const& planning) {
 
 /// What an answer of a model that is not known yet waits for.
 std::string awaited(Term const& model, Planning const& planning, std::string const& how = {}) {
-    auto const& [target, texts, sentences, seeds, pooled] = planning.context;
+    auto const& [target, texts, sentences, seeds, pooled, labelled] = planning.context;
     return fmt::format("{} {} {} {}", model.text(), how, canonical(to_wire(texts)), canonical(to_wire(seeds)));
 }
 
@@ -231,7 +231,7 @@ std::optional<std::vector<Chosen>> plan_random(Term const& term, Planning const&
     auto const m = whole(*term.argument("m"), "m");
     fits_pool(m, experts, *term.argument("m"), planning);
     std::ranges::sort(experts, {}, &Expert::name);  // a draw does not change with the order of the pool
-    auto const& [target, texts, sentences, seeds, pooled] = planning.context;
+    auto const& [target, texts, sentences, seeds, pooled, labelled] = planning.context;
     auto const purpose = fmt::format("random experts/{}/{}", texts.name(), whole(*term.argument("draw"), "draw"));
     auto order = RandomStream{seeds.sample, purpose}.permutation(experts.size());
     order.resize(static_cast<std::size_t>(m));
@@ -550,6 +550,9 @@ work::Answer plan_union(Term const& term, Planning const& planning) {
 }
 
 work::Answer plan_best_by_gold(Term const& term, Planning const& planning) {
+    if (!planning.context.labelled)
+        fail(fmt::format("best_by_gold on '{}', which has no gold", planning.context.target), term.place,
+             "leave this row out, or give the target its gold");
     return work::Answer::of(work::Answer::Kind::best_by_gold, answers_of_experts(*term.argument("pool"), planning));
 }
 

@@ -26,6 +26,7 @@ struct Asked {
     work::Texts texts;
     std::int64_t sentences = 0;
     std::optional<std::size_t> source = {};
+    bool labelled = true;
 };
 
 Asked asked(Targets const& targets, std::string const& column, std::int64_t trial, Seeds const& seeds,
@@ -36,11 +37,11 @@ Asked asked(Targets const& targets, std::string const& column, std::int64_t tria
     }
     if (targets.kind != Targets::Kind::pooled) {
         auto const& target = inputs.targets.at(column);
-        if (targets.kind == Targets::Kind::listed) return {target.texts, target.sentences};
+        if (targets.kind == Targets::Kind::listed) return {target.texts, target.sentences, {}, target.labelled};
         // Repeats draw other sentences, too.
         auto const number = seeds.sample * static_cast<std::uint64_t>(targets.trials) +
                             static_cast<std::uint64_t>(std::max<std::int64_t>(trial, 1) - 1);
-        return {target.texts.with(work::OneSentence{number}), 1};
+        return {target.texts.with(work::OneSentence{number}), 1, {}, target.labelled};
     }
     Asked pooled;
     for (std::size_t i = 0; i < targets.names.size(); ++i) {
@@ -49,6 +50,7 @@ Asked asked(Targets const& targets, std::string const& column, std::int64_t tria
                                     target.texts.sources.end());
         pooled.texts.views = target.texts.views;  // equal ones: check_names sees to it
         pooled.sentences += target.sentences;
+        pooled.labelled = pooled.labelled && target.labelled;
         if (targets.names[i] == column) pooled.source = i;
     }
     return pooled;
@@ -108,9 +110,9 @@ std::vector<std::string> warnings(std::vector<Experiment> const& experiments, Ru
         auto const there = inputs.targets.at(name).sentences;
         if (target.sentences <= there) continue;
         found.push_back(fmt::format(
-            "targets.{}.sentences is {}, but {}:{} has {} sentences: all of them are taken — give at most {}, "
-            "or leave it out",
-            name, target.sentences, target.dataset, target.split, there, there));
+            "targets.{}.sentences is {}, but {} has {} sentences: all of them are taken — give at most {}, or leave "
+            "it out",
+            name, target.sentences, target.name(), there, there));
     }
     for (auto const& experiment : experiments) {
         check_samples(experiment, inputs, found);
@@ -143,6 +145,7 @@ void Plan::add_cells(Experiment const& experiment, Row const& row) {
                 cell.texts = std::move(of.texts);
                 cell.sentences = of.sentences;
                 cell.source = of.source;
+                cell.labelled = of.labelled;
                 if (row.excluded.contains(column)) cell.status = Cell::Status::excluded;
                 terms_.push_back(row.term);
                 pooled_.push_back(experiment.targets.kind == Targets::Kind::pooled);
@@ -170,7 +173,7 @@ void Plan::expand(std::size_t index) {
     std::set<std::string> open;
     // Pooled targets are one, whichever of them is scored.
     Context const context{pooled_[index] ? std::string{pooled_column} : cell.target, cell.texts, cell.sentences,
-                          cell.repeat.seeds, pooled_[index]};
+                          cell.repeat.seeds, pooled_[index], cell.labelled};
     try {
         cell.answer = plan_row(*terms_[index], {graph_, context, open});
     } catch (EmptySet) {

@@ -218,6 +218,14 @@ std::string experts() {
     return text;
 }
 
+std::string targets() {
+    std::string text = "Of a target that is a data set:\n\n" + keys_of<Target>("targets.X.");
+    text += "\nOf texts of one's own:\n\n";
+    Target const usual;
+    Target::texts_keys(usual, into(text, "targets.X."));
+    return text;
+}
+
 std::string prompts() {
     std::string text;
     work::TrainingPrompt const usual;
@@ -311,7 +319,7 @@ std::map<std::string, std::string> reference_sections() {
         {"operators", all_operators()},
         {"run file", keys_of<RunFile>("")},
         {"experts", experts()},
-        {"targets", keys_of<Target>("targets.X.")},
+        {"targets", targets()},
         {"train", fields_of<train::Options>("train.")},
         {"prompt", prompts()},
         {"prompt parts", prompt_parts()},

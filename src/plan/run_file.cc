@@ -153,6 +153,18 @@ public:
         }
         return object;
     }
+    static Json of(Target const& target) {
+        Json object;
+        Target const usual;
+        if (target.texts.empty()) {
+            Target::keys(target, Writer{object});
+            Target::keys(usual, leave_out_usual(object));
+        } else {
+            Target::texts_keys(target, Writer{object});
+            Target::texts_keys(usual, leave_out_usual(object));
+        }
+        return object;
+    }
     static Json of(work::TrainingPrompt const& prompt) {
         Json object;
         prompt_keys(prompt, Writer{object});
@@ -218,6 +230,23 @@ std::vector<Repeat> repeats_of(Json const& value, std::string const& place) {
     for (auto const& seeds : all)
         repeats.push_back({numbers ? static_cast<std::int64_t>(seeds.train) : std::ssize(repeats), seeds});
     return repeats;
+}
+
+/// A list of names and of `name: definition`, or a map of such, in the order of the file.
+std::vector<work::WantedType> types_of(YAML::Node const& node, std::string const& place) {
+    std::vector<work::WantedType> types;
+    if (node.IsMap()) {
+        for (auto const& entry : node)
+            types.push_back(work::WantedType::from_json(
+                Json{{entry.first.Scalar(), entry.second.IsScalar() ? Json(entry.second.Scalar()) : Json{}}}, place));
+    } else if (node.IsSequence()) {
+        for (auto const& item : node) types.push_back(work::WantedType::from_json(to_json(item), place));
+    } else {
+        throw InputError{fmt::format("types is no list ({})", place),
+                         "write [name, name: definition, …], or a map of definitions"};
+    }
+    work::check_types(types, place);
+    return types;
 }
 
 /// Reads the keys of one map.
@@ -306,6 +335,27 @@ private:
         for (auto const& dataset : recipe.test) work::parse_dataset_ref(dataset, "test", map.place("test"));
         reader.check();
     }
+    void read(Key const&, std::string const& name, Target& target) {
+        auto map = map_.map(name);
+        Reader reader{map, run_};
+        if (!map.has("texts")) {
+            refuse_unknown_keys(map, [&](auto const& visit) { Target::keys(target, visit); });
+            Target::keys(target, reader);
+        } else {
+            demand(!map.has("dataset") && !map.has("split"), map.place(),
+                   fmt::format("target '{}' has texts, and a data set", name), "leave out one of them");
+            refuse_unknown_keys(map, [&](auto const& visit) { Target::texts_keys(target, visit); });
+            Target::texts_keys(target, reader);
+            demand(!target.texts.empty(), map.place("texts"), fmt::format("{}.texts is empty", map.path()),
+                   "name a file of texts");
+        }
+        reader.check();
+    }
+    void read(Key const& key, std::string const& name, std::vector<work::WantedType>& types) {
+        auto const place = map_.place(name);
+        if (!map_.has(name)) map_.require<std::string>(name, key.help);  // throws
+        types = types_of(map_.node(name), place);
+    }
     void read(Key const&, std::string const& name, train::Options& options) {
         auto const map = map_.map(name);
         auto given = map_.has(name) ? to_json(map_.node(name)) : Json::object();
@@ -383,8 +433,20 @@ std::vector<work::DatasetRef> ExpertRecipe::test_refs() const {
     return all;
 }
 
+std::string Target::name() const {
+    return texts.empty() ? fmt::format("{}:{}", dataset, split) : texts;
+}
+
 RunFile load_run_file(std::filesystem::path const& path, std::vector<std::string> const& overrides) {
     return parse_run_file(read_text(path), path.string(), overrides);
+}
+
+std::vector<work::WantedType> load_types(std::filesystem::path const& path) {
+    auto const root = read_yaml(path);
+    YamlMap const map{root, path.string()};
+    bool const named = root.IsMap() && root.size() == 1 && root["types"] && !root["types"].IsScalar();
+    auto const node = named ? root["types"] : root;
+    return types_of(node, map.place(node));
 }
 
 std::string to_yaml(RunFile const& run) {

@@ -73,24 +73,59 @@ struct ExpertRecipe {
     static void existing_keys(Self& self, Visit&& visit) {
         visit(Key{.name = "adapter", .help = "A PEFT folder. Nothing is trained.", .required = true}, self.adapter);
         visit(Key{.name = "texts",
-                  .help = "Data sets whose texts stand for the expert's domain. Selections need them, also those by "
-                          "sampling, where ties go to the nearer domain."},
+                  .help = "Data sets whose texts stand for the expert's domain; without them it is what the adapter's "
+                          "card, samner.json, says. Selections need one of both, also those by sampling, where ties "
+                          "go to the nearer domain."},
               self.texts);
         visit(Key{.name = "test", .help = "As for an expert that is trained; empty: those of `texts`.", .newer = true},
               self.test);
     }
 };
 
+/// What is predicted and scored: a split of a data set, or texts of one's own, which may have no labels.
 struct Target {
     std::string dataset;
     std::string split = "test";
     std::int64_t sentences = 0;  ///< the first so many; 0: all
 
+    std::string texts = {};                    ///< a file of {"id", "text"} lines; not empty: no data set
+    std::vector<work::WantedType> types = {};  ///< of such texts
+    std::string gold = {};                     ///< a file with their entities; empty: they are not scored
+
+    std::string name() const;  ///< of what is predicted, for people
+
+    /// The keys of one that is a data set.
     template <class Self, class Visit>
     static void keys(Self& self, Visit&& visit) {
         visit(Key{.name = "dataset", .help = "Id of a data set.", .required = true, .aliases = "data corpus"},
               self.dataset);
         visit(Key{.name = "split", .help = "What is predicted and scored."}, self.split);
+        sentences_key(self, visit);
+    }
+    /// Those of texts of one's own.
+    template <class Self, class Visit>
+    static void texts_keys(Self& self, Visit&& visit) {
+        visit(Key{.name = "texts",
+                  .help = "A file of texts, `{\"id\": …, \"text\": …}` a line. Its answers are predictions; there is "
+                          "nothing to score them by unless there is `gold`.",
+                  .required = true},
+              self.texts);
+        visit(Key{.name = "types",
+                  .help = "The entity types to find, each a name, or `name: definition`, in the order in which prompts "
+                          "name them.",
+                  .required = true},
+              self.types);
+        visit(Key{.name = "gold",
+                  .help = "A file with the entities of all these texts, `{\"id\": …, \"text\": …, \"entities\": "
+                          "[{\"text\": …, \"type\": …}]}` a line. It is looked at for scores only.",
+                  .newer = true},
+              self.gold);
+        sentences_key(self, visit);
+    }
+
+private:
+    template <class Self, class Visit>
+    static void sentences_key(Self& self, Visit&& visit) {
         visit(Key{.name = "sentences", .help = "Only the first so many.", .range = "0 (all) or more"}, self.sentences,
               not_negative);
     }
@@ -251,6 +286,10 @@ std::string to_yaml(RunFile const& run);
 /// @param overrides  key=value, as a.b=3, applied before reading
 /// @throws InputError with file, line and column for unknown keys, missing ones and values out of range
 RunFile load_run_file(std::filesystem::path const& path, std::vector<std::string> const& overrides = {});
+
+/// Reads the types of a file: a list of names and of `name: definition`, or a map of these, alone or under `types`.
+/// @throws InputError with file, line and column
+std::vector<work::WantedType> load_types(std::filesystem::path const& path);
 
 /// What runs, as YAML, with every default written out: two runs with the same text are the same run. Threads and
 /// checkpoint_every do not change results and are left out, like the store, and so are slots where they do not.

@@ -6,7 +6,7 @@
   const main = document.querySelector('main');
   const svgSpace = 'http://www.w3.org/2000/svg';
   const words = {
-    pending: 'pending', failed: 'failed', excluded: 'excluded', published: 'published', empty_set: 'empty set',
+    pending: 'pending', failed: 'failed', excluded: 'excluded', published: 'published', empty_set: 'empty set', no_gold: 'no gold',
   };
 
   // ---- elements

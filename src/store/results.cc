@@ -342,7 +342,8 @@ void silence_hdf5() {
 }  // namespace
 
 std::string_view status_name(CellStatus status) {
-    constexpr std::array<std::string_view, 6> names{"done", "pending", "failed", "excluded", "published", "empty_set"};
+    constexpr std::array<std::string_view, 7> names{"done",      "pending",   "failed", "excluded",
+                                                    "published", "empty_set", "no_gold"};
     return names.at(static_cast<std::size_t>(status));
 }
 

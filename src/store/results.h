@@ -10,7 +10,7 @@
 
 namespace samner::store {
 
-enum class CellStatus : std::int8_t { done, pending, failed, excluded, published, empty_set };
+enum class CellStatus : std::int8_t { done, pending, failed, excluded, published, empty_set, no_gold };
 std::string_view status_name(CellStatus status);
 
 /// The F1 values of one experiment.

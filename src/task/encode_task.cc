@@ -1,6 +1,10 @@
+#include <fmt/format.h>
+
+#include "core/error.h"
 #include "model/encoder.h"
 #include "task/tasks.h"
 #include "weights/safetensors.h"
+#include "work/card.h"
 
 namespace samner::task {
 namespace {
@@ -15,18 +19,37 @@ std::vector<std::string> texts_of(work::Encode const& task, Context& context) {
     return lines;
 }
 
+/// A mean, and of how many texts it is one.
+struct Centroid {
+    std::vector<float> mean;
+    std::int64_t texts = 0;
+};
+
+Centroid of_card(work::Known const& known) {
+    auto const card = work::read_card(known.folder);
+    if (!card || !card->domain || card->domain->sha256() != known.sha256)
+        throw InputError{fmt::format("the card of '{}' has changed since this run was planned", known.folder),
+                         "run the same command again: it plans with what is there now"};
+    return {card->domain->centroid, card->domain->texts};
+}
+
+Centroid encoded(work::Encode const& task, Context& context) {
+    if (auto const* const known = std::get_if<work::Known>(&task.of)) return of_card(*known);
+    auto const texts = texts_of(task, context);
+    auto const& encoder = context.encoder();
+    return {model::centroid(encoder.encode(texts), encoder.dimension()), std::ssize(texts)};
+}
+
 }  // namespace
 
 Done do_task(work::Encode const& task, std::string const& key, Context& context) {
-    auto const texts = texts_of(task, context);
-    auto const& encoder = context.encoder();
-    auto const mean = model::centroid(encoder.encode(texts), encoder.dimension());
+    auto const [mean, texts] = encoded(task, context);
     auto const hash = context.artifacts().commit(key, [&](std::filesystem::path const& out) {
         std::vector<weights::TensorView> const tensors{
-            {"mean", weights::Dtype::f32, {encoder.dimension()}, std::as_bytes(std::span{mean})}};
+            {"mean", weights::Dtype::f32, {std::ssize(mean)}, std::as_bytes(std::span{mean})}};
         weights::write_safetensors(out, tensors, {});
     });
-    return {hash, work::Encoded{std::ssize(texts)}};
+    return {hash, work::Encoded{texts}};
 }
 
 }  // namespace samner::task

@@ -11,6 +11,7 @@
 #include "weights/adapter.h"
 #include "weights/architecture.h"
 #include "weights/checkpoint.h"
+#include "work/card.h"
 
 namespace samner::task {
 namespace {
@@ -18,14 +19,6 @@ namespace {
 /// Hashes, and notes each file in `files`.
 FileHash noting(std::vector<HashedFile>& files, FileHash const& hash) {
     return [&](std::filesystem::path const& path) { return files.emplace_back(HashedFile::of(path, hash)).sha256; };
-}
-
-std::string base_hash(Engine const& engine, std::vector<HashedFile>& files, FileHash const& hash) {
-    auto const& checkpoint = engine.checkpoint();
-    auto const note = noting(files, hash);
-    auto const weights = checkpoint.content_hash(note);
-    if (checkpoint.tokenizer_path() != checkpoint.path()) note(checkpoint.tokenizer_path());
-    return sha256(weights + engine.tokenizer().hash());
 }
 
 plan::BaseSize size_of(weights::ModelConfig const& config, train::Options const& options,
@@ -40,12 +33,21 @@ plan::BaseSize size_of(weights::ModelConfig const& config, train::Options const&
     return size;
 }
 
-/// @throws InputError where there is nothing to be scored
+/// Texts of a user, or a split of a data set.
+work::Source source_of(plan::Target const& target, work::TextReader& reader, FileHash const& hash) {
+    if (target.texts.empty()) return reader.hashed({target.dataset, {target.split}}, hash);
+    auto file = work::TextReader::hashed(target.texts, target.types, hash);
+    file.gold = target.gold;
+    return file;
+}
+
+/// @throws InputError where there is nothing to be scored and should be
 void count_sentences(plan::Inputs::Target& target, work::TextReader& reader, std::string const& name) {
     auto const texts = reader.read(target.texts);
     target.sentences = std::ssize(texts);
     if (texts.empty())
         throw InputError{fmt::format("the {} has no sentences", name), "name a data set and split that has some"};
+    if (!target.labelled) return;
     auto const labelled = [](work::Text const& text) { return !text.sentence->entities.empty(); };
     if (std::ranges::none_of(texts, labelled)) {
         throw InputError{
@@ -84,7 +86,34 @@ void add_types(plan::Inputs& inputs, std::vector<work::Source> const& sources, w
     }
 }
 
+/// Notes what the card of an expert that exists knows, where no texts stand for its domain.
+void read_card(plan::Inputs::Corpora& corpora, plan::ExpertRecipe const& expert, std::string const& name,
+               std::string const& encoder) {
+    if (!expert.texts.empty()) return;
+    auto const card = work::read_card(expert.adapter);
+    if (!card) return;
+    if (card->adapter != corpora.adapter) {
+        corpora.no_domain = "its card (samner.json) is of other weights";
+        return;
+    }
+    corpora.types = work::type_texts(card->types);
+    if (!card->domain) {
+        corpora.no_domain = "its card (samner.json) has no centroid";
+    } else if (card->domain->encoder_sha256 != encoder) {
+        corpora.no_domain = fmt::format("its card's centroid is of another encoder ({})", card->domain->encoder);
+    } else {
+        corpora.domain = work::Known{name, expert.adapter, card->domain->sha256()};
+    }
+}
+
 }  // namespace
+
+std::string base_hash(Engine const& engine, FileHash const& hash) {
+    auto const& checkpoint = engine.checkpoint();
+    auto const weights = checkpoint.content_hash(hash);
+    if (checkpoint.tokenizer_path() != checkpoint.path()) hash(checkpoint.tokenizer_path());
+    return sha256(weights + engine.tokenizer().hash());
+}
 
 plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, plan::RunFile const& run,
                             FileHash const& hash) {
@@ -98,7 +127,7 @@ plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, pl
                              "add eos_token_id to its generation_config.json"};
         }
         inputs.layers = static_cast<int>(engine.checkpoint().config().num_layers);
-        inputs.base = base_hash(engine, inputs.files.base, hash);
+        inputs.base = base_hash(engine, noting(inputs.files.base, hash));
         inputs.arithmetic = engine.arithmetic();
         config = engine.checkpoint().config();
         inputs.base_size = size_of(config, run.train, inputs.files.base);
@@ -113,6 +142,7 @@ plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, pl
         if (!expert.adapter.empty()) {
             weights::check_fits(weights::read_adapter(expert.adapter), config);
             corpora.adapter = weights::adapter_hash(expert.adapter, hash);
+            read_card(corpora, expert, name, inputs.encoder);
         }
         for (auto const& ref : expert.refs()) {
             auto source = reader.hashed(ref, hash);
@@ -123,9 +153,10 @@ plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, pl
     for (auto const& [name, given] : run.targets) {
         if (!named.targets.contains(name)) continue;
         auto& target = inputs.targets[name];
-        target.texts.sources.emplace_back(reader.hashed({given.dataset, {given.split}}, hash));
+        target.texts.sources.push_back(source_of(given, reader, hash));
+        target.labelled = given.texts.empty() || !given.gold.empty();
         if (given.sentences > 0) target.texts.views.emplace_back(work::First{given.sentences});
-        count_sentences(target, reader, fmt::format("target '{}' ({}:{})", name, given.dataset, given.split));
+        count_sentences(target, reader, fmt::format("target '{}' ({})", name, given.name()));
     }
     for (auto const& experiment : experiments) {
         if (!experiment.targets.of_experts()) continue;

@@ -9,6 +9,9 @@
 
 namespace samner::task {
 
+/// SHA-256 over a base model's weights, configuration and tokeniser. @param hash  of a file; sees each of the model's
+std::string base_hash(Engine const& engine, FileHash const& hash = sha256_file);
+
 /// Hashes and sizes of what experiments read, and with that a check of all of it: models open and fit, data sets are
 /// described and readable. Nothing is computed yet.
 /// @param hash  of a file; one that remembers saves reading the models' weights

@@ -37,6 +37,22 @@ struct Types {
     }
 };
 
+/// The centroid that an expert's folder brings (work::Card): nothing is encoded for it.
+struct Known {
+    static constexpr std::string_view kind = "card";
+    std::string expert;  ///< for people
+    std::string folder;  ///< of the adapter
+    std::string sha256;  ///< of the centroid (Card::Domain::sha256)
+
+    friend bool operator==(Known const&, Known const&) = default;
+    template <class Self, class Visit>
+    static void fields(Self& self, Visit&& visit) {
+        visit("expert", self.expert, no_influence);
+        visit("folder", self.folder, no_influence);
+        visit("sha256", self.sha256);
+    }
+};
+
 /// The mean embedding of an expert's training texts, of a target's texts (SaM, section 3.2) or of types: safetensors
 /// with `mean`.
 struct Encode {
@@ -45,7 +61,7 @@ struct Encode {
     static constexpr int revision = 2;  // 2: as for Cluster
 
     std::string encoder;  ///< its hash
-    std::variant<Recipe, Texts, Types> of;
+    std::variant<Recipe, Texts, Types, Known> of;
     Arithmetic arithmetic;
     std::int64_t texts = 0;  ///< that are expected
 

@@ -8,9 +8,11 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/hash.h"
 #include "core/input_lines.h"
 #include "core/random.h"
+#include "corpus/json_records.h"
 #include "corpus/slice.h"
 
 namespace samner::work {
@@ -52,7 +54,66 @@ std::vector<T> at(std::vector<T> const& all, std::vector<std::size_t> const& pos
     return chosen;
 }
 
+/// Gives a user's texts the entities of their gold file.
+void add_gold(std::vector<corpus::Sentence>& texts, FileSource const& file) {
+    std::map<std::string, std::pair<std::string, corpus::Sentence>> gold;  // by id, with the place
+    auto sentences = corpus::read_json_records(read_text(file.gold), {}, file.gold);
+    std::size_t next = 0;
+    for_each_input(file.gold, [&](Json const& line, std::string const& place) {
+        gold[samner::id_of(line, place)] = {place, std::move(sentences.at(next++))};
+    });
+    std::set<std::string> known;
+    for (auto const& type : file.types) known.insert(type.name);
+    for (auto& text : texts) {
+        auto found = gold.find(text.id);
+        if (found == gold.end())
+            throw InputError{fmt::format("the gold file '{}' has no id {} of '{}'", file.gold, text.id, file.path),
+                             "give each text a line in it"};
+        auto& [place, labelled] = found->second;
+        if (labelled.text != text.text)
+            throw InputError{fmt::format("id {} has another text in '{}' ({})", text.id, file.path, place),
+                             "name the gold of these texts"};
+        for (auto const& entity : labelled.entities) {
+            if (known.contains(entity.type)) continue;
+            throw InputError{fmt::format("the gold has the type '{}', which is not asked for ({})", entity.type, place),
+                             fmt::format("name types alike; asked for are {}", fmt::join(known, ", "))};
+        }
+        text.entities = std::move(labelled.entities);
+    }
+}
+
 }  // namespace
+
+Json WantedType::to_json() const {
+    if (definition.empty()) return name;
+    return Json::array({name, definition});
+}
+
+WantedType WantedType::from_json(Json const& value, std::string_view place) {
+    WantedType type;
+    bool const defined = value.is_object() && value.size() == 1 && value.begin().value().is_string();
+    if (value.is_array() && value.size() == 2 && value[0].is_string() && value[1].is_string()) {
+        type = {value[0].get<std::string>(), value[1].get<std::string>()};
+    } else if (defined) {
+        type = {value.begin().key(), value.begin().value().get<std::string>()};
+    } else if (value.is_string()) {
+        type.name = value.get<std::string>();
+    } else {
+        throw InputError{fmt::format("a type is {} ({})", value.dump().substr(0, 60), place),
+                         "write its name, or name: definition"};
+    }
+    if (type.name.find_first_not_of(" \t") == std::string::npos)
+        throw InputError{fmt::format("a type has an empty name ({})", place), "give it one"};
+    return type;
+}
+
+void check_types(std::vector<WantedType> const& types, std::string_view place) {
+    if (types.empty()) throw InputError{fmt::format("no types are named ({})", place), "name those to find"};
+    std::set<std::string> names;
+    for (auto const& type : types)
+        if (!names.insert(type.name).second)
+            throw InputError{fmt::format("the type '{}' stands twice ({})", type.name, place), "name each type once"};
+}
 
 Input Input::from_json(Json const& value, std::string_view place) {
     if (!value.is_string()) throw InputError{fmt::format("a key is {} ({})", value.dump().substr(0, 60), place)};
@@ -132,8 +193,8 @@ DatasetSource TextReader::hashed(DatasetRef const& ref, FileHash const& hash) {
     return source;
 }
 
-FileSource TextReader::hashed(std::filesystem::path const& file, std::vector<std::string> types) {
-    return {file.string(), sha256_file(file), std::move(types)};
+FileSource TextReader::hashed(std::filesystem::path const& file, std::vector<WantedType> types, FileHash const& hash) {
+    return {file.string(), hash(file), std::move(types)};
 }
 
 std::vector<corpus::Sentence> TextReader::load(Source const& source) {
@@ -161,11 +222,13 @@ std::vector<corpus::Sentence> TextReader::load(Source const& source) {
         throw InputError{fmt::format("'{}' has changed since it was hashed", file.path),
                          "run the same command again: it takes what is there now"};
     }
+    if (!file.gold.empty()) add_gold(all, file);
     return all;
 }
 
 std::vector<corpus::Sentence> const& TextReader::sentences(Source const& source) {
-    auto const key = canonical(key_of(source));  // without a file's path, which may have any bytes
+    auto key = canonical(key_of(source));  // without a file's path, which may have any bytes
+    if (auto const* const file = std::get_if<FileSource>(&source)) key += file->gold;
     auto const found = kept_.find(key);
     if (found != kept_.end()) return found->second;
     return kept_[key] = load(source);
@@ -176,7 +239,8 @@ corpus::Dataset const& TextReader::dataset(Source const& source) {
     auto& dataset = file_datasets_[canonical(key_of(source))];
     if (dataset.id.empty()) {
         dataset.id = id_of(source);
-        for (auto const& type : std::get<FileSource>(source).types) dataset.types.push_back({type, type, ""});
+        for (auto const& [name, definition] : std::get<FileSource>(source).types)
+            dataset.types.push_back({name, name, definition});
     }
     return dataset;
 }

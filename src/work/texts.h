@@ -66,12 +66,33 @@ struct DatasetSource {
     Json key() const;  ///< [id, SHA-256 of each split]
 };
 
+/// A type to find in a user's texts.
+struct WantedType {
+    std::string name;
+    std::string definition = {};  ///< one sentence; empty: the name says it
+
+    friend bool operator==(WantedType const&, WantedType const&) = default;
+    template <class Self, class Visit>
+    static void fields(Self& self, Visit&& visit) {
+        visit("name", self.name);
+        visit("definition", self.definition);
+    }
+    /// The name alone, or [name, definition].
+    Json to_json() const;
+    /// Takes {name: definition}, too. @throws InputError for anything else, or an empty name
+    static WantedType from_json(Json const& value, std::string_view place);
+};
+
+/// @throws InputError for a name that stands twice, or none at all
+void check_types(std::vector<WantedType> const& types, std::string_view place);
+
 /// A user's file of {"id", "text"} lines, with the types to find in it.
 struct FileSource {
     static constexpr std::string_view kind = "file";
     std::string path;
     std::string sha256;
-    std::vector<std::string> types;
+    std::vector<WantedType> types;
+    std::string gold = {};  ///< a file with the texts' entities, {"id", "text", "entities"} a line; empty: none
 
     friend bool operator==(FileSource const&, FileSource const&) = default;
     template <class Self, class Visit>
@@ -79,6 +100,7 @@ struct FileSource {
         visit("path", self.path, no_influence);
         visit("sha256", self.sha256);
         visit("types", self.types);
+        visit("gold", self.gold, no_influence);  // no task looks at it
     }
 };
 
@@ -202,10 +224,12 @@ public:
     /// A data set's splits with their hashes. @throws InputError as corpus::split_hash
     DatasetSource hashed(DatasetRef const& ref, FileHash const& hash = sha256_file);
     /// A user's file with its hash. @throws InputError when it cannot be read
-    static FileSource hashed(std::filesystem::path const& file, std::vector<std::string> types);
+    static FileSource hashed(std::filesystem::path const& file, std::vector<WantedType> types,
+                             FileHash const& hash = sha256_file);
 
     /// All sentences of a source; kept as long as the reader.
-    /// @throws InputError as corpus::read; for a line without id or text, or an id that stands twice
+    /// @throws InputError as corpus::read; for a line without id or text, an id that stands twice, and gold of other
+    /// texts
     std::vector<corpus::Sentence> const& sentences(Source const& source);
     corpus::Dataset const& dataset(Source const& source);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "command.h"
 #include "core/file.h"
@@ -270,6 +271,110 @@ TEST_F(TinyRun, WithExpertsThatExistTrainsNothingAndGivesTheSameNumbers) {
     EXPECT_THAT(result.output, HasSubstr("sampling        31.58       45.45"));
     EXPECT_THAT(result.output, HasSubstr("import zoo"));
     EXPECT_EQ(result.output.find("train zoo"), std::string::npos);
+}
+
+/// Mentions of a predictions file, by id.
+std::map<std::string, std::set<std::string>> mentions_of(fs::path const& path) {
+    std::map<std::string, std::set<std::string>> mentions;
+    for_each_jsonl(path, [&](Json const& line, std::string const&) {
+        auto& of = mentions[line["id"].get<std::string>()];
+        for (auto const& entity : line["entities"])
+            of.insert(entity["text"].get<std::string>() + "/" + entity["type"].get<std::string>());
+    });
+    return mentions;
+}
+
+TEST_F(TinyRun, LeavesALibraryOfExpertsThatAdaptAnswersWithAsARunDoes) {
+    auto const library = reference() / "experts";
+    auto const listed = samner_command(fmt::format("experts {} --model tests/data/tiny", library.string()));
+    EXPECT_EQ(listed.code, 0);
+    EXPECT_THAT(listed.output,
+                AllOf(HasSubstr("zoo       rank 8, 28 modules, base tiny, 96 texts, types animal, plant\n"),
+                      HasSubstr("travel "), HasSubstr("workshop ")));
+    std::string texts;
+    for_each_jsonl(reference() / "by-name/tiny/base/museum/predictions-1.jsonl",
+                   [&](Json const& line, std::string const&) {
+                       texts += Json{{"id", line["id"]}, {"text", line["text"]}}.dump() + "\n";
+                   });
+    write_atomically(*folder / "texts.jsonl", texts);
+    auto const out = *folder / "adapted";
+    auto const adapt =
+        fmt::format("adapt --model tests/data/tiny --experts {} --in {} --types metal,tool,plant --out {} -m 2 -k 24 "
+                    "infer.max_new_tokens=64",
+                    library.string(), (*folder / "texts.jsonl").string(), out.string());
+    auto const dry = samner_command(adapt + " --dry-run");
+    EXPECT_EQ(dry.code, 0) << dry.output;
+    EXPECT_FALSE(fs::exists(out));
+    auto const adapted = samner_command(adapt + " -n 2");
+    ASSERT_EQ(adapted.code, 0) << adapted.output;
+    EXPECT_THAT(adapted.output, AllOf(HasSubstr("no_gold"), HasSubstr("chosen by similarity: workshop, zoo")));
+
+    write_atomically(*folder / "same.yaml",
+                     "experiment: same\ntargets: [museum]\nlet: {p: \"pool(travel, workshop, zoo)\"}\nrows:\n  sam: "
+                     "union(merge(select(p, similarity, 2)), merge(select(p, sampling, 2, k=24)))\n");
+    auto const run = *folder / "same";
+    ASSERT_EQ(samner_command(fmt::format("run {} --config configs/runs/tiny.yaml --store {} --out {}",
+                                         (*folder / "same.yaml").string(), (reference() / "artifacts").string(),
+                                         run.string()))
+                  .code,
+              0);
+    auto expected = mentions_of(run / "by-name/same/sam/museum/predictions-1.jsonl");
+    for (auto const& [id, mentions] : mentions_of(run / "by-name/same/sam/museum/predictions-2.jsonl"))
+        expected[id].insert(mentions.begin(), mentions.end());
+    EXPECT_EQ(mentions_of(out / "predictions.jsonl"), expected);
+    for (auto const* const strategy : {"similarity", "sampling"})
+        EXPECT_TRUE(fs::exists(out / strategy / "adapter_model.safetensors")) << strategy;
+    auto const selection = Json::parse(read_text(out / "selection.json"));
+    EXPECT_EQ(selection["similarity"]["chosen"], (Json{"workshop", "zoo"}));
+
+    auto const again = samner_command(adapt);
+    EXPECT_EQ(again.code, 0);
+    EXPECT_EQ(again.output.find("[1/"), std::string::npos) << "all of it was there";
+    std::string gold;
+    for_each_line(texts, [&](std::string_view line, std::size_t number) {
+        auto labelled = Json::parse(line);
+        labelled["entities"] = Json::array();
+        if (number == 1) labelled["entities"].push_back({{"text", "Ruium"}, {"type", "metal"}});
+        gold += labelled.dump() + "\n";
+    });
+    write_atomically(*folder / "gold.jsonl", gold);
+    auto const scored = samner_command(adapt + " --eco --gold " + (*folder / "gold.jsonl").string());
+    EXPECT_EQ(scored.code, 0) << scored.output;
+    EXPECT_THAT(scored.output, HasSubstr("sam_eco"));
+    EXPECT_TRUE(fs::exists(out / "sam_eco"));
+}
+
+TEST_F(TinyRun, AdaptsOnlyWithExpertsWhoseDomainIsKnownAndTellsWhatIsWrong) {
+    auto const library = *folder / "library";
+    fs::create_directories(library);
+    for (auto const* const name : {"travel", "zoo"})
+        fs::copy(reference() / "experts" / name, library / name, fs::copy_options::recursive);
+    write_atomically(*folder / "one.jsonl", "{\"id\": \"a\", \"text\": \"this Kalater was used\"}\n");
+    write_atomically(*folder / "other.jsonl", "{\"id\": \"a\", \"text\": \"another\", \"entities\": []}\n");
+    write_atomically(*folder / "types.yaml", "types:\n  - tool: what work is done with\n  - metal\n");
+    auto const adapt = fmt::format("adapt --model tests/data/tiny --experts {} --in {} --types {} --out {} ",
+                                   library.string(), (*folder / "one.jsonl").string(),
+                                   (*folder / "types.yaml").string(), (*folder / "wrong").string());
+    auto const expect_refused = [&](std::string const& arguments, std::string const& what) {
+        auto const result = samner_command(adapt + arguments);
+        EXPECT_EQ(result.code, 2) << result.output;
+        EXPECT_THAT(result.output, HasSubstr(what));
+        EXPECT_FALSE(fs::exists(*folder / "wrong"));
+    };
+    expect_refused("-m 3", "-m is 3 with 2 experts that fit");
+    expect_refused("-m 1 --gold " + (*folder / "other.jsonl").string(), "id a has another text");
+    expect_refused("-m 1 --encoder tests/data/tiny", "tests/data/tiny");
+    fs::remove(library / "zoo/samner.json");
+    expect_refused("-m 1", "the expert 'zoo' cannot be compared with the texts: no card");
+    auto const card = samner_command(
+        fmt::format("card {} --encoder .deps/minilm --data tiny-zoo --configs tests/data/tiny/datasets --root "
+                    "tests/data/tiny --layout short --model tests/data/tiny",
+                    (library / "zoo").string()));
+    EXPECT_EQ(card.code, 0) << card.output;
+    EXPECT_THAT(card.output, HasSubstr("samner.json: centroid of "));
+    auto const good = samner_command(adapt + "-m 1 -k 1");
+    EXPECT_EQ(good.code, 0) << good.output;
+    EXPECT_THAT(read_text(*folder / "wrong/experiment.yaml"), HasSubstr("what work is done with"));
 }
 
 TEST_F(TinyRun, ShowsWhatACellIsMadeOf) {

@@ -308,7 +308,7 @@ Paths with(Paths more, Paths const& paths, std::string const& prefix = {}) {
 
 Paths const in_recipes{"parts.0.expert", "parts.0.data.0.splits.0.name", "parts.0.data.0.splits.1.name",
                        "parts.1.expert", "parts.1.data.0.splits.0.name", "parts.1.between.more"};  // its size is given
-Paths const in_texts{"sources.0.splits.0.name", "sources.1.path"};
+Paths const in_texts{"sources.0.splits.0.name", "sources.1.gold", "sources.1.path"};
 
 TEST(Influence, OnTheKeyOfATrainingHasAllButNamesAndWhatIsExpected) {
     auto const found = changes(a_training());

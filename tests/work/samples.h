@@ -17,7 +17,7 @@ inline Arithmetic on_a_device() {
 }
 
 inline Texts some_texts() {
-    return {{DatasetSource{"science", {{"test", "aa"}}}, FileSource{"texts.jsonl", "bb", {"river"}}},
+    return {{DatasetSource{"science", {{"test", "aa"}}}, FileSource{"texts.jsonl", "bb", {{"river"}, {"lake", "standing water"}}, "gold.jsonl"}},
             {First{40}, OfCluster{{key_like('1')}, 2}, Shard{9, 1}, OneSentence{4}, Sample{5, 6}}};
 }
 
@@ -91,7 +91,7 @@ inline Cluster a_splitting() {
     return task;
 }
 
-inline Encode an_encoding(std::variant<Recipe, Texts, Types> of) {
+inline Encode an_encoding(decltype(Encode::of) of) {
     return {"encoder", std::move(of), on_a_device(), 7};
 }
 

@@ -49,7 +49,7 @@ protected:
     }
     FileSource users_file(std::string const& lines) {
         write_atomically(corpora.file("texts.jsonl"), lines);
-        return TextReader::hashed(corpora.file("texts.jsonl"), {"mountain", "lake"});
+        return TextReader::hashed(corpora.file("texts.jsonl"), {{"mountain"}, {"lake"}});
     }
 };
 
@@ -171,7 +171,7 @@ TEST_F(ReadTexts, OfAUsersFileHaveItsIdsAndTheTypesThatWereGiven) {
 TEST_F(ReadTexts, OfUsersFilesWithOtherTypesDoNotShareTheirTypes) {
     auto const source = users_file("{\"id\": \"a\", \"text\": \"b\"}\n");
     auto other = source;
-    other.types = {"sea"};
+    other.types = {{"sea"}};
     EXPECT_THAT(reader.dataset(source).type_names(), ElementsAre("mountain", "lake"));
     EXPECT_THAT(reader.dataset(other).type_names(), ElementsAre("sea"));
 }
