@@ -8,6 +8,8 @@
 #include <set>
 
 #include "app/library.h"
+#include "app/output.h"
+#include "app/prediction_file.h"
 #include "app/run.h"
 #include "app/shared_options.h"
 #include "app/text_options.h"
@@ -181,8 +183,14 @@ void copy_adapter(RunFolder const& folder, plan::Cell const& cell, fs::path cons
     write_folder_atomically(to, [&](fs::path const& partial) { weights::copy_adapter(from, partial); }, true);
 }
 
-/// Mentions of the texts by an answer, with what its passes said.
-std::vector<work::Prediction> predictions_of(RunFolder const& folder, plan::Cell const& cell) {
+/// Entities of the texts by an answer, as samner combine writes them.
+struct Entities {
+    std::string lines;
+    std::size_t texts = 0;
+    std::size_t entities = 0;
+};
+
+Entities entities_of(RunFolder const& folder, plan::Cell const& cell) {
     std::map<std::string, std::vector<score::Mentions>> mentions;
     std::vector<work::Prediction> predictions;
     for (auto const& key : cell.answer.passes()) {
@@ -196,11 +204,16 @@ std::vector<work::Prediction> predictions_of(RunFolder const& folder, plan::Cell
     for (auto const& type : folder.plan().run().targets.at(target_name).types) names.push_back(type.name);
     std::vector<std::vector<std::string> const*> const types(predictions.size(), &names);
     auto answers = work::evaluate(cell.answer, {stored, {}, gold, types});
+    Entities all;
+    all.texts = predictions.size();
     for (std::size_t i = 0; i < predictions.size(); ++i) {
-        predictions[i].mentions = std::move(answers[i]);
-        if (cell.answer.kind != work::Answer::Kind::stored) predictions[i].completion.clear();
+        auto const& text = predictions[i].text;
+        std::int64_t missing = 0;  // none: a pass keeps what is in its text
+        auto const entities = entities_in(text, answers[i], missing);
+        all.entities += entities.size();
+        all.lines += to_text(Json{{"id", predictions[i].id}, {"text", text}, {"entities", entities}}) + "\n";
     }
-    return predictions;
+    return all;
 }
 
 /// What the selections found, by strategy.
@@ -223,18 +236,16 @@ std::string deliver(Options const& options, RunFolder const& folder) {
     auto const* const sam = cell_of(plan, options.eco ? "sam_eco" : "sam");
     if (sam->status != plan::Cell::Status::done) return {};
     auto const& out = options.run.out;
-    auto const predictions = predictions_of(folder, *sam);
-    write_atomically(out / "predictions.jsonl", work::to_jsonl(predictions));
+    auto const found = entities_of(folder, *sam);
+    write_atomically(out / "predictions.jsonl", found.lines);
     auto const selections = selections_of(folder, *sam);
     write_atomically(out / "selection.json", to_text(selections, 1) + "\n");
     std::string text;
     for (auto const& [strategy, selection] : selections.items())
         text += fmt::format("chosen by {}: {}\n", strategy,
                             fmt::join(selection.at("chosen").get<std::vector<std::string>>(), ", "));
-    std::size_t mentions = 0;
-    for (auto const& prediction : predictions) mentions += prediction.mentions.size();
-    text += fmt::format("predictions: {} ({} texts, {} entities)\n", (out / "predictions.jsonl").string(),
-                        predictions.size(), mentions);
+    text += fmt::format("predictions: {} ({}, {} entities)\n", (out / "predictions.jsonl").string(),
+                        counted(found.texts, "text"), found.entities);
     std::vector<std::string> adapters;
     for (auto const* const row : {"similarity", "sampling", "sam_eco"}) {
         auto const* const cell = cell_of(plan, row);

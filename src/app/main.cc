@@ -72,7 +72,7 @@ InputError as_input_error(CLI::App const& app, CLI::ParseError const& error) {
 
 /// Whether what a verb does is kept, at safe points, when it is stopped; others can be left anywhere.
 bool ends_at_safe_points(std::string const& verb) {
-    return verb == "run" || verb == "train";
+    return verb == "run" || verb == "adapt" || verb == "train";
 }
 
 int run(int argc, char** argv) {

@@ -37,7 +37,14 @@
   // ---- numbers
 
   const known = (value) => value !== null && value !== undefined;
-  const percent = (value, digits = 2) => known(value) ? (100 * value).toFixed(digits) : '';
+  /// A number with so many digits; what lies in the middle goes to the even one, as in what the program prints.
+  const rounded = (value, digits) => {
+    const middle = Number.isInteger(value * 2 ** (digits + 1)) && !Number.isInteger(value * 2 ** digits);
+    if (!middle) return value.toFixed(digits);
+    const below = Math.floor(value * 10 ** digits);
+    return ((below % 2 ? below + 1 : below) / 10 ** digits).toFixed(digits);
+  };
+  const percent = (value, digits = 2) => known(value) ? rounded(100 * value, digits) : '';
   const fixed = (value, digits) => known(value) ? value.toFixed(digits) : '';
   const whole = (value) => known(value) ? Math.round(value).toLocaleString('en') : '';
   const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -374,6 +381,17 @@
         rows.some((row) => Array.from({length: columns}, (_, column) => valueOf(grid, row, column)).some((value) => known(value.mean) && unreadable(value) >= manyUnreadable))
           ? ` Unreadable: share of the answers of which no mentions could be read, told from ${percent(manyUnreadable, 0)} % on.` : ''),
       legend, figuresOf(grid), meaning);
+  };
+
+  // ---- data
+
+  const dataSection = () => {
+    if (!data.data.length) return;
+    const most = Math.max(...data.data.map(({sampled}) => sampled));
+    const bar = (value) => ({sort: value, show: [whole(value), make('div', {class: 'bar', style: `width: ${100 * value / Math.max(1, most)}%`})]});
+    section('data', 'Data', make('p', {}, 'The data sets of the experts whose data an experiment shows (Table 11 and Figure 6 of the paper): sentences, and samples that the expert is trained on.'),
+      scroll(plainTable('Sentences of each split, and samples drawn.', ['expert', {name: 'data set', text: true}, 'entity types', 'train', 'dev', 'test', 'sampled'],
+        data.data.map((one) => [one.expert, one.dataset, one.types, ...['train', 'dev', 'test'].map((split) => ({show: whole(one[split]), sort: one[split]})), bar(one.sampled)])), 'Data'));
   };
 
   // ---- selection
@@ -851,6 +869,45 @@
         default: return true;
       }
     };
+    /// Where the files of a cell lie, beside this page (RUN/by-name).
+    const folderOf = (cell) => {
+      const {experiment, system, target, repeat, trial} = data.cells[cell];
+      const folder = (name) => encodeURIComponent(name.replace(/[/%\u0000-\u001f]/g, (letter) => `%${letter.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
+        .replace(/^\.(\.?)$/, '%2E$1'));
+      return ['by-name', experiment, system, target].map((name, i) => i ? folder(name) : name).join('/')
+        + (repeats > 1 ? `/seed-${repeat}` : '') + (trial > 0 ? `/trial-${trial}` : '') + '/';
+    };
+    const filesOf = (rows) => make('span', {class: 'screen'}, ' Files: ', rows.map((row, i) => [i ? ', ' : '',
+      make('a', {href: folderOf(cellOf(row)), title: 'Predictions, adapters and selections, where this page lies in its run folder'}, grid().systems[row])]), '.');
+    /// The difference of two systems' F1 on the target: 95 % of 1,000 draws of its sentences, which both have answered.
+    const pairedOf = (block) => {
+      const counts = [state.row, state.beside].map((row) => block.sentences.map((_, place) => readingOf(block, row, place)).map((reading) => reading
+        ? ['right', 'wrong', 'missed'].map((sign) => reading.count(sign)) : null));
+      if (counts.some((list) => list.some((one) => one === null))) return null;
+      const [a, b] = counts.map((list) => Float64Array.from(list.flat()));
+      const f1Of = (list, drawn) => {
+        let right = 0, faults = 0;
+        for (const place of drawn) {
+          right += list[3 * place];
+          faults += list[3 * place + 1] + list[3 * place + 2];
+        }
+        return 2 * right / Math.max(1, 2 * right + faults);
+      };
+      const gapOf = (drawn) => f1Of(a, drawn) - f1Of(b, drawn);
+      const size = block.sentences.length;
+      let random = 0x9e3779b9;  // xorshift: the same draws each time
+      const draw = () => {
+        random ^= random << 13;
+        random ^= random >>> 17;
+        random ^= random << 5;
+        return (random >>> 0) % size;
+      };
+      const gap = gapOf(block.sentences.map((_, place) => place));
+      const gaps = Array.from({length: 1000}, () => gapOf(Array.from({length: size}, draw))).sort((a, b) => a - b);
+      const signed = (value) => `${value < 0 ? '\u2212' : '+'}${percent(Math.abs(value))}`;
+      return `${grid().systems[state.row]} \u2212 ${grid().systems[state.beside]}: ${signed(gap)} points of F1, 95 % interval ${signed(gaps[25])} to ${signed(gaps[974])}`
+        + ` (paired bootstrap over ${several(size, 'sentence')}; samner compare does this over all targets).`;
+    };
     const rawOf = ([model, [text, flags]]) => [make('div', {class: 'small'}, model || 'answer', flags & 1 ? ', cut off at the token limit' : '', flags & 2 ? ', unreadable' : ''), make('pre', {}, text)];
     const lineOf = (reading) => make('div', {class: 'reading', 'data-system': grid().systems[reading.row]},
       make('div', {}, make('strong', {}, grid().systems[reading.row]), make('div', {class: 'small'},
@@ -905,8 +962,10 @@
       const size = state.row === 'all' ? 5 : pageSize;
       const pages = Math.max(1, Math.ceil(hits.length / size));
       state.page = Math.min(state.page, pages - 1);
-      said.textContent = `${hits.length.toLocaleString('en')} of ${several(block.sentences.length, 'sentence')} of ${data.targets[state.target].name}.`;
-      types.replaceChildren(state.row === 'all' ? '' : typesOf(hits.map(({reading}) => reading)));
+      said.replaceChildren(`${hits.length.toLocaleString('en')} of ${several(block.sentences.length, 'sentence')} of ${data.targets[state.target].name}.`,
+        filesOf(state.row === 'all' ? found.rows : [state.row, ...(state.beside === '' ? [] : [state.beside])]));
+      const paired = state.row !== 'all' && state.beside !== '' ? pairedOf(block) : null;
+      types.replaceChildren(...(paired ? [make('p', {class: 'paired'}, paired)] : []), ...(state.row === 'all' ? [] : [typesOf(hits.map(({reading}) => reading))]));
       const shownRows = state.row === 'all' ? found.rows : [state.row, ...(state.beside === '' ? [] : [state.beside])];
       list.replaceChildren(...hits.slice(state.page * size, (state.page + 1) * size).map(({place}) => {
         const [text, gold] = block.sentences[place];
@@ -942,6 +1001,7 @@
   document.title = `samner: ${data.grids.map((grid) => grid.name).join(', ')}`;
   main.replaceChildren();
   data.grids.forEach(gridSection);
+  dataSection();
   selectionSection();
   trainingSection();
   mergeSection();

@@ -52,6 +52,7 @@ Json json_of(ScoredCell const& scored) {
               {"system", scored.cell.system},
               {"target", scored.cell.target},
               {"repeat", scored.cell.repeat.label},
+              {"trial", scored.cell.trial},
               {"asked", scored.target ? Json(*scored.target) : Json{}},
               {"status", store::status_name(scored.status())},
               {"f1", number(scored.f1())},
@@ -89,6 +90,11 @@ Json json_of(plan::PaperValues const& printed) {
                         {"doubtful", row.doubtful}});
     }
     return {{"place", printed.place}, {"rows", rows}};
+}
+
+Json json_of(DataView const& data) {
+    return {{"expert", data.expert},      {"dataset", data.dataset},   {"types", data.types},    {"train", number(data.train)},
+            {"dev", number(data.dev)},    {"test", number(data.test)}, {"sampled", data.sampled}};
 }
 
 Json json_of(Grid const& grid) {
@@ -264,6 +270,7 @@ Json data_of(View const& view) {
             {"targets", std::move(targets)},
             {"selections", list_of(view.selections)},
             {"experts", std::move(experts)},
+            {"data", list_of(view.data)},
             {"trainings", list_of(view.trainings)},
             {"merges", list_of(view.merges)},
             {"resources", list_of(resources(usage_of(view)))},

@@ -10,6 +10,7 @@
 #include "core/file.h"
 #include "core/file_stamp.h"
 #include "core/json.h"
+#include "score/score.h"
 #include "store/artifacts.h"
 #include "store/journal.h"
 #include "store/lease.h"
@@ -279,7 +280,7 @@ std::map<std::string, std::set<std::string>> mentions_of(fs::path const& path) {
     for_each_jsonl(path, [&](Json const& line, std::string const&) {
         auto& of = mentions[line["id"].get<std::string>()];
         for (auto const& entity : line["entities"])
-            of.insert(entity["text"].get<std::string>() + "/" + entity["type"].get<std::string>());
+            of.insert(score::normalise(entity["text"].get<std::string>()) + "/" + entity["type"].get<std::string>());
     });
     return mentions;
 }
@@ -322,6 +323,13 @@ TEST_F(TinyRun, LeavesALibraryOfExpertsThatAdaptAnswersWithAsARunDoes) {
     for (auto const& [id, mentions] : mentions_of(run / "by-name/same/sam/museum/predictions-2.jsonl"))
         expected[id].insert(mentions.begin(), mentions.end());
     EXPECT_EQ(mentions_of(out / "predictions.jsonl"), expected);
+    for_each_jsonl(out / "predictions.jsonl", [](Json const& line, std::string const&) {
+        auto const text = line["text"].get<std::string>();
+        for (auto const& entity : line["entities"]) {
+            auto const begin = entity["start"].get<std::size_t>();  // the texts are ASCII
+            EXPECT_EQ(text.substr(begin, entity["end"].get<std::size_t>() - begin), entity["text"]);
+        }
+    });
     for (auto const* const strategy : {"similarity", "sampling"})
         EXPECT_TRUE(fs::exists(out / strategy / "adapter_model.safetensors")) << strategy;
     auto const selection = Json::parse(read_text(out / "selection.json"));

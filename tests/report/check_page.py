@@ -194,10 +194,12 @@ def check_figures(browser, checks):
     checks.true("chosen with which m, and by which rule", "/m = 1, 2 \\(gap\\)/.test(document.querySelector('#selection table').innerText)")
     checks.equal("pseudo-labels against gold", browser.ask("[...document.querySelectorAll('#selection table')].slice(1)"
                  ".map(one => [...one.querySelectorAll('tbody td, tbody th')].map(cell => cell.innerText))"),
-                 [["science", "10", "3", "20", "25", "75.00", "60.00", "66.67"]])
+                 [["science", "10", "3", "32", "32", "28.12", "28.12", "28.12"]])  # 28.125, as the program prints it
     checks.true("a share of unreadable answers that is not small", "/25\\u00a0% unreadable/.test("
                 "document.querySelector(\"#grid-0 tr[data-system='half<i>']\").children[2].innerText)")
     checks.equal("where it is told", browser.ask("document.querySelectorAll('#grid-0 .unreadable').length"), 2)
+    checks.equal("data of an expert", browser.ask("[...document.querySelectorAll('#data tbody tr')].map(row => [...row.children].map(one => one.innerText.trim()))"),
+                 [["zebra<b>", "savanna:train+dev", "3", "1,200", "", "80", "64"]])
     checks.true("resources", "/adapter parameters/.test(document.querySelector('#resources').innerText)"
                 " && /10,000,000/.test(document.querySelector('#resources').innerText)")
     chosen = "[...document.querySelectorAll('#selection table')][0].querySelectorAll('tbody tr')"
@@ -251,6 +253,10 @@ def check_sentences(browser, checks):
     browser.until(f"{LIST}.length === 4", "the search's end")
     choose(browser, "pick-beside", "2")
     checks.equal("two systems", browser.ask("document.querySelectorAll('article .reading').length"), 12)
+    checks.true("their difference", "/half<i> \u2212 gold: \u2212\\d+\\.\\d\\d points of F1, 95 % interval/"
+                ".test(document.querySelector('p.paired').innerText)")
+    checks.equal("where their files lie", browser.ask(f"[...{own}.querySelectorAll('a')].map(one => one.getAttribute('href'))")[:2],
+                 ["by-name/table%3C1%3E/half%3Ci%3E/science/seed-0/", "by-name/table%3C1%3E/gold/science/seed-0/"])
     choose(browser, "pick-filter", "differ")
     checks.equal("where they differ", browser.ask(LIST), [0, 1, 2])
     choose(browser, "pick-filter", "any")

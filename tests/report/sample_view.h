@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -178,7 +179,7 @@ inline View full_view() {
                 selection.result.sampling_f1 = {{"a", 0.25}, {"b<b>", 0.5}};
                 selection.result.pseudo_labels = {{10, 20}};
                 selection.sampled = 10;
-                selection.labels = score::Counts{15, 5, 10};
+                selection.labels = score::Counts{9, 23, 23};
             }
             if (m == 2) selection.task.rule = work::Rule::gap;
             selection.result.metrics = selection.result.similarity;
@@ -187,6 +188,7 @@ inline View full_view() {
             view.selections.push_back(std::move(selection));
         }
     }
+    view.data = {{"zebra<b>", "savanna:train+dev", 3, 1200, std::numeric_limits<double>::quiet_NaN(), 80, 64}};
     auto other =
         view.selections.back();  // of a larger pool, and for a part of a target: neither is mixed with the others
     other.task.experts.push_back({"zebra", {}, {}});
