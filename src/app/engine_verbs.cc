@@ -192,7 +192,9 @@ work::Card card_of(Options const& options, Prepared const& prepared, fs::path co
     HashMemory hashes{HashMemory::default_file()};
     work::Card card;
     card.adapter = weights::adapter_hash(folder);
-    card.base = {options.model.base.string(), task::base_hash(*prepared.engine, hashes.hasher())};
+    // One that is trained on ids may have no tokeniser, and then nothing that a hash could be compared with.
+    if (fs::exists(prepared.engine->checkpoint().tokenizer_path()))
+        card.base = {options.model.base.string(), task::base_hash(*prepared.engine, hashes.hasher())};
     card.types = prepared.domain.types;
     card.training = {options.data, std::ssize(prepared.examples), SAMNER_VERSION, prepared.settings};
     if (prepared.domain.texts.empty()) return card;

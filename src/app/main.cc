@@ -83,8 +83,8 @@ int run(int argc, char** argv) {
     app.require_subcommand(1);
     app.fallthrough(false);
     ExitCode code = ExitCode::done;
-    add_adapt_verb(app, code);
     add_run_verbs(app, code);
+    add_adapt_verb(app, code);
     add_view_verbs(app);
     add_compare_verb(app);
     add_gc_verb(app);

@@ -324,7 +324,7 @@ TEST_F(BadInput, AnUnknownVerbOrOption) {
                 HasSubstr("'lsit' is no verb of samner data (command line) — did you mean list?"));
     EXPECT_THAT(refused("model tokenise x"), HasSubstr("did you mean tokenize?"));
     EXPECT_THAT(refused("help"), HasSubstr("did you mean samner --help?"));
-    EXPECT_THAT(refused("frobnicate"), AllOf(HasSubstr("name one of run, plan"), HasSubstr("merge")));
+    EXPECT_THAT(refused("frobnicate"), AllOf(HasSubstr("name one of run, plan, adapt"), HasSubstr("merge")));
     EXPECT_THAT(refused(""), AllOf(HasSubstr("no verb"), HasSubstr("samner --help")));
     EXPECT_THAT(refused("data"), HasSubstr("samner data is given no verb"));
     EXPECT_THAT(refused("predict --modl x --data y --out z"),

@@ -39,11 +39,12 @@ std::vector<std::string> lines_of(std::string const& text) {
     return lines;
 }
 
-/// The blocks of YAML on the page.
+/// The blocks of YAML on the page and on that of data sets.
 std::vector<std::string> examples() {
     std::vector<std::string> blocks;
     bool inside = false;
-    for (auto const& line : lines_of(read_text(page_path))) {
+    auto const own_data = page_path.parent_path() / "own-data.md";
+    for (auto const& line : lines_of(read_text(page_path) + read_text(own_data))) {
         if (line == "```yaml") {
             blocks.emplace_back();
             inside = true;
@@ -140,7 +141,8 @@ TEST(Reference, FilesOnThePageAreRead) {
         }
     }
     ASSERT_EQ(experiments.size(), 2U);
-    ASSERT_EQ(runs.size(), 2U);
+    ASSERT_EQ(runs.size(), 3U);
+    EXPECT_EQ(runs.back().targets.at("manuals").types.size(), 2U);
     EXPECT_EQ(datasets, 1);
     EXPECT_NO_THROW(check_names(experiments, runs.front()));
     EXPECT_EQ(experiments.back().rows.size(), 6U);
