@@ -33,11 +33,11 @@ protected:
     }
 };
 
-TEST_F(ExperimentFile, TheDemoHasEightSystemsInTheOrderOfTheFile) {
+TEST_F(ExperimentFile, TheDemoHasNineSystemsInTheOrderOfTheFile) {
     auto const demo = load_experiment(source / "experiments/demo.yaml");
     std::vector<std::string> names;
     for (auto const& row : demo.rows) names.push_back(row.name);
-    EXPECT_THAT(names, testing::ElementsAre("base", "unified", "expert_biomedical", "expert_social_media",
+    EXPECT_THAT(names, testing::ElementsAre("base", "unified", "expert_biomedical", "expert_tweets", "expert_web",
                                             "expert_stem", "similarity_only", "sampling_only", "sam"));
     EXPECT_THAT(demo.targets.columns(), testing::ElementsAre("science", "politics"));
     EXPECT_TRUE(demo.average);
