@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import pandas as pd
 
 from samner_analysis.estimate import Estimate, all_of, mean, relative_gain
 from samner_analysis.paper import Paper
@@ -20,6 +24,8 @@ LOST_RATIO = 2.0
 
 # Of the base model's bytes, for an adapter: what rounds to the 2 % of Table 14.
 MOST_STORAGE = 0.025
+
+_M_OF_TRIALS = 3  # experts of table 5
 
 
 class Undecidable(Exception):
@@ -532,17 +538,52 @@ def _storage(claim: dict, rows: Rows) -> Tested:
     return Tested(holds, holds, [Comparison("an adapter to the base model", 100 * share, unit="percent")], "numbers")
 
 
-def _not_stored(what: str) -> Callable[[dict, Rows], Tested]:
-    def test(claim: dict, rows: Rows) -> Tested:
-        raise Undecidable(f"results.h5 has no {what}")
+def changes_by_sentence(selection: pd.DataFrame, strategy: str) -> dict[str, float]:
+    """How much the chosen set changes with the one sentence that is seen, by the texts it is drawn from: the mean over
+    pairs of trials of the share of experts that only one of both has, in [0, 1]. Three experts, of the largest pool."""
+    found: dict[str, dict[str, frozenset[str]]] = {}
+    sizes: dict[str, int] = {}
+    rows = selection[(selection["strategy"] == strategy) & (selection["m"] == _M_OF_TRIALS) & (selection["rule"] == "")]
+    if "answers" in rows:
+        rows = rows[rows["answers"] <= 1]
+    for (dataset, _), lines in rows.groupby(["dataset", "key"], sort=False):
+        texts, trial, _ = dataset.partition(" (sentence of trial ")
+        if not trial or len(lines) < sizes.get(dataset, 0):
+            continue
+        sizes[dataset] = len(lines)
+        found.setdefault(texts, {})[dataset] = frozenset(lines.loc[lines["chosen"] > 0, "expert"])
+    changes = {}
+    for texts, sets in found.items():
+        pairs = list(itertools.combinations(sets.values(), 2))
+        if pairs:
+            changes[texts] = sum(1 - len(a & b) / _M_OF_TRIALS for a, b in pairs) / len(pairs)
+    return changes
 
-    return test
+
+def _tiny_sample(claim: dict, rows: Rows) -> Tested:
+    selection = rows.base.rows("selection")
+    if selection is None or not {"dataset", "key", "strategy", "m", "rule", "expert", "chosen"} <= set(selection.columns):
+        raise Undecidable("/selection has no selections of several trials of one sentence")
+    by_similarity, by_sampling = (changes_by_sentence(selection, name) for name in ("similarity", "sampling"))
+    common = _common(by_similarity, by_sampling)
+    left, right = (
+        Estimate.paired(100 * float(np.mean(values)), None, tuple(100 * value for value in values))
+        for values in ([its[name] for name in common] for its in (by_similarity, by_sampling))
+    )
+    margin = left - right
+    comparisons = [
+        Comparison("experts that change, by similarity", left.value, left.low, left.high, columns=len(common), unit="percent"),
+        Comparison("by similarity - by sampling", margin.value, margin.low, margin.high, columns=len(common), unit="percent"),
+    ]
+    verdict = all_of([left.is_above(0), margin.is_above(0)])
+    numbers = bool(left.alone().is_above(0) and margin.alone().is_above(0))
+    return Tested(verdict, numbers, comparisons, _rule([left, margin]), ("one sentence of each target; over targets",))
 
 
 _UNPUBLISHED: dict[str, Callable[[dict, Rows], Tested]] = {
     "most_similar_not_always_best": _most_similar,
     "sampling_picks_stronger_singles": _stronger_singles,
-    "tiny_sample_unstable": _not_stored("selections over several draws and sizes of the sample"),
+    "tiny_sample_unstable": _tiny_sample,
     "linear_loses_format": _linear_format,
     "few_percent_of_storage": _storage,
     "inference_cost_order": _cost_order,

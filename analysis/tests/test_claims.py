@@ -1,5 +1,6 @@
 import math
 
+import pandas as pd
 import pytest
 
 from samner_analysis import claims
@@ -213,3 +214,26 @@ def test_the_share_of_an_adapter_is_that_of_the_largest_run(verdict, results, ro
     assert verdict("few_percent_of_storage", made(0.021)).verdict == claims.HOLDS
     assert verdict("few_percent_of_storage", made(0.4)).verdict == claims.FAILS
     assert verdict("few_percent_of_storage", made(float("nan"))).verdict == claims.UNDECIDED
+
+
+def test_choices_by_one_sentence_change_by_the_share_of_experts_that_only_one_trial_has():
+    def chosen(dataset, key, strategy, experts, m=3):
+        return [
+            {"dataset": dataset, "key": key, "strategy": strategy, "m": m, "rule": "", "expert": name,
+             "chosen": 1 + experts.index(name) if name in experts else 0}
+            for name in "abcdef"
+        ]  # fmt: skip
+
+    rows = [
+        *chosen("x (sentence of trial 0)", "1", "similarity", ["a", "b", "c"]),
+        *chosen("x (sentence of trial 1)", "2", "similarity", ["a", "b", "d"]),
+        *chosen("x (sentence of trial 2)", "3", "similarity", ["d", "e", "f"]),
+        *chosen("x", "4", "similarity", ["a", "b", "c"]),
+        *chosen("x (sentence of trial 0)", "5", "sampling", ["a", "b", "c"]),
+        *chosen("x (sentence of trial 1)", "6", "sampling", ["c", "b", "a"]),
+        *chosen("y (sentence of trial 0)", "7", "sampling", ["a"], m=1),
+    ]
+    selection = pd.DataFrame(rows)
+    # 1/3, 1 and 2/3 of three experts
+    assert claims.changes_by_sentence(selection, "similarity") == {"x": pytest.approx(2 / 3)}
+    assert claims.changes_by_sentence(selection, "sampling") == {"x": 0}
