@@ -59,7 +59,8 @@ std::string word_of(std::string const& folder) {
 }
 
 /// The experts of the library that fit, by their names in expressions.
-std::map<std::string, LibraryExpert> usable_experts(Options const& options, HashMemory& hashes) {
+std::map<std::string, LibraryExpert> usable_experts(Options const& options) {
+    HashMemory hashes{HashMemory::default_file()};  // written at its end: the run then reads nothing again
     task::Engine const engine{options.model.base, options.model.device, parse_precision(options.model.dtype, "--dtype")};
     LibraryBase const base{engine.checkpoint().config(), task::base_hash(engine, hashes.hasher())};
     std::map<std::string, LibraryExpert> usable;
@@ -141,8 +142,7 @@ void check_options(Options const& options) {
 
 Setup set_up(Options const& options) {
     check_options(options);
-    HashMemory hashes{HashMemory::default_file()};
-    auto const experts = usable_experts(options, hashes);
+    auto const experts = usable_experts(options);
     if (std::cmp_greater(options.m, experts.size()))
         throw InputError{fmt::format("-m is {} with {} experts that fit (command line)", options.m, experts.size()),
                          "choose no more than there are"};
@@ -176,11 +176,14 @@ plan::Cell const* cell_of(plan::Plan const& plan, std::string const& row) {
 }
 
 /// Copies the adapter that a row decodes with to a folder of OUT, where it is not there yet.
-void copy_adapter(RunFolder const& folder, plan::Cell const& cell, fs::path const& to) {
+/// @return whether there is one: what is merged in delta space has none
+bool copy_adapter(RunFolder const& folder, plan::Cell const& cell, fs::path const& to) {
     auto const& pass = std::get<work::Infer>(folder.plan().task(cell.answer.key).task);
+    if (!pass.adapter) return false;
     auto const from = folder.artifacts().path(pass.adapter->key);
-    if (fs::exists(to) && weights::adapter_hash(to) == weights::adapter_hash(from)) return;
-    write_folder_atomically(to, [&](fs::path const& partial) { weights::copy_adapter(from, partial); }, true);
+    if (!fs::exists(to) || weights::adapter_hash(to) != weights::adapter_hash(from))
+        write_folder_atomically(to, [&](fs::path const& partial) { weights::copy_adapter(from, partial); }, true);
+    return true;
 }
 
 /// Entities of the texts by an answer, as samner combine writes them.
@@ -249,12 +252,10 @@ std::string deliver(Options const& options, RunFolder const& folder) {
     std::vector<std::string> adapters;
     for (auto const* const row : {"similarity", "sampling", "sam_eco"}) {
         auto const* const cell = cell_of(plan, row);
-        if (!cell) continue;
-        copy_adapter(folder, *cell, out / row);
-        adapters.push_back((out / row).string());
+        if (cell && copy_adapter(folder, *cell, out / row)) adapters.push_back((out / row).string());
     }
-    text += fmt::format("adapters:    {}\n", fmt::join(adapters, ", "));
-    return text;
+    return text + fmt::format("adapters:    {}\n",
+                              adapters.empty() ? "none: delta space has no factors" : fmt::format("{}", fmt::join(adapters, ", ")));
 }
 
 }  // namespace

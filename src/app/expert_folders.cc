@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -10,6 +11,7 @@
 
 #include "app/by_name.h"
 #include "core/file.h"
+#include "core/hash_memory.h"
 #include "corpus/dataset.h"
 #include "weights/adapter.h"
 #include "weights/safetensors.h"
@@ -19,6 +21,8 @@ namespace samner::app {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::array files_of_adapter{"adapter_config.json", "adapter_model.safetensors"};
 
 /// The centroid of what a training was done on, where the run has it.
 std::optional<work::Card::Domain> domain_of(work::Train const& task, plan::Plan const& plan,
@@ -38,9 +42,9 @@ std::optional<work::Card::Domain> domain_of(work::Train const& task, plan::Plan 
 
 work::Card card_of(work::Train const& task, std::string const& key, plan::Plan const& plan,
                    report::Records const& records, store::Artifacts const& artifacts,
-                   corpus::Catalogue const& catalogue) {
+                   corpus::Catalogue const& catalogue, FileHash const& hash) {
     work::Card card;
-    card.adapter = weights::adapter_hash(artifacts.path(key));
+    card.adapter = weights::adapter_hash(artifacts.path(key), hash);
     card.base = {fs::path{plan.run().base}.filename().string(), task.base};
     card.domain = domain_of(task, plan, records, artifacts);
     work::Card::Training training{{}, 0, SAMNER_VERSION, task.options};
@@ -58,9 +62,15 @@ work::Card card_of(work::Train const& task, std::string const& key, plan::Plan c
     return card;
 }
 
+/// Whether a folder was made here: users may have put adapters of their own beside them.
+bool is_ours(fs::path const& folder) {
+    auto const link = folder / files_of_adapter.front();
+    return fs::is_symlink(link) && fs::read_symlink(link).native().starts_with("../../artifacts/");
+}
+
 void write_folder(fs::path const& folder, fs::path const& artifact, work::Card const& card) {
     fs::create_directories(folder);
-    for (auto const* const file : {"adapter_config.json", "adapter_model.safetensors"}) {
+    for (auto const* const file : files_of_adapter) {
         auto const leads_to = fs::path{"../.."} / "artifacts" / artifact.filename() / file;
         auto const link = folder / file;
         if (fs::is_symlink(link) && fs::read_symlink(link) == leads_to) continue;
@@ -86,6 +96,7 @@ void write_expert_folders(fs::path const& run, plan::Plan const& plan, report::R
         std::set<fs::path> kept;
         if (!keys.empty()) {
             corpus::Catalogue const catalogue{{plan.run().datasets.begin(), plan.run().datasets.end()}};
+            HashMemory hashes{HashMemory::default_file()};
             for (auto const& [expert, of_expert] : keys) {
                 for (auto const& key : of_expert) {
                     auto const& task = std::get<work::Train>(plan.task(key).task);
@@ -93,13 +104,13 @@ void write_expert_folders(fs::path const& run, plan::Plan const& plan, report::R
                     if (of_expert.size() > 1) name += fmt::format(".seed-{}", task.recipe.seed);
                     if (!kept.insert(root / name).second) continue;
                     write_folder(root / name, artifacts.path(key),
-                                 card_of(task, key, plan, records, artifacts, catalogue));
+                                 card_of(task, key, plan, records, artifacts, catalogue, hashes.hasher()));
                 }
             }
         }
         if (!fs::is_directory(root)) return;
         for (auto const& entry : std::vector<fs::path>{fs::directory_iterator{root}, fs::directory_iterator{}})
-            if (!kept.contains(entry)) fs::remove_all(entry);
+            if (!kept.contains(entry) && is_ours(entry)) fs::remove_all(entry);
     } catch (fs::filesystem_error const& error) {
         throw StorageError{fmt::format("cannot write '{}': {}", root.string(), error.what()),
                            "check free space and permissions"};

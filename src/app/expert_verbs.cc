@@ -60,7 +60,7 @@ work::Card::Domain domain_of(Options const& options, work::TextReader& reader, w
 }
 
 void make_card(Options const& options) {
-    if (options.target.in.empty() || !options.target.types.empty()) options.target.check();
+    options.target.check(false);
     HashMemory hashes{HashMemory::default_file()};
     weights::AdapterFile const adapter{options.adapter};
     auto const base = base_of(options, hashes);

@@ -23,7 +23,7 @@ work::TextReader TextOptions::reader(bool described) const {
     return {descriptions, root, "give --root DIR"};
 }
 
-void TargetOptions::check() const {
+void TargetOptions::check(bool needs_types) const {
     if (data.empty() && in.empty())
         throw InputError{"neither --data nor --in is given (command line)",
                          "give --data DATASET[:SPLIT], or --in TEXTS.jsonl with --types"};
@@ -39,7 +39,7 @@ void TargetOptions::check() const {
                              "name each type once"};
         if (!token::is_valid_utf8(type)) throw InputError{"a type of --types is not valid UTF-8", "write it in UTF-8"};
     }
-    if (!in.empty() && types.empty())
+    if (needs_types && !in.empty() && types.empty())
         throw InputError{"--in is given without --types (command line)",
                          "name the entity types to find, separated by commas"};
 }

@@ -30,8 +30,9 @@ struct TargetOptions {
     std::filesystem::path in;
     std::vector<std::string> types;
 
+    /// @param needs_types  of a file
     /// @throws InputError unless one of both is given, a file with types
-    void check() const;
+    void check(bool needs_types = true) const;
     bool described() const { return !data.empty(); }
     std::string name() const { return data.empty() ? "'" + in.string() + "'" : data; }  ///< for messages
     work::Texts texts(work::TextReader& reader) const;                                  ///< after `check`

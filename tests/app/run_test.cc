@@ -359,6 +359,28 @@ TEST_F(TinyRun, LeavesALibraryOfExpertsThatAdaptAnswersWithAsARunDoes) {
     EXPECT_EQ(scored.code, 0) << scored.output;
     EXPECT_THAT(scored.output, HasSubstr("sam_eco"));
     EXPECT_TRUE(fs::exists(out / "sam_eco"));
+    // What is merged into the base's weights has no adapter.
+    auto const delta = *folder / "adapted in delta space";
+    auto const merged = samner_command(
+        fmt::format("adapt --model tests/data/tiny --experts {} --in {} --types metal,tool,plant --out '{}' -m 2 "
+                    "infer.max_new_tokens=64 merge.space=delta",
+                    library.string(), (*folder / "texts.jsonl").string(), delta.string()));
+    EXPECT_EQ(merged.code, 0) << merged.output;
+    EXPECT_THAT(merged.output, HasSubstr("adapters:    none: delta space has no factors"));
+    EXPECT_EQ(mentions_of(delta / "predictions.jsonl").size(), 24U);
+}
+
+TEST_F(TinyRun, LeavesAdaptersOfUsersInItsLibraryAlone) {
+    auto const run = *folder / "library kept";
+    fs::copy(reference(), run, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+    fs::create_directories(run / "experts/mine");
+    write_atomically(run / "experts/mine/adapter_config.json", "{}");
+    fs::copy(run / "experts/zoo", run / "experts/gone", fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+    auto const result = samner_command(fmt::format("{} --out '{}'", experiment, run.string()));
+    EXPECT_EQ(result.code, 0) << result.output;
+    EXPECT_TRUE(fs::exists(run / "experts/mine/adapter_config.json"));
+    EXPECT_TRUE(fs::exists(run / "experts/zoo/adapter_model.safetensors"));
+    EXPECT_FALSE(fs::exists(run / "experts/gone")) << "the run's own that nothing asks for";
 }
 
 TEST_F(TinyRun, AdaptsOnlyWithExpertsWhoseDomainIsKnownAndTellsWhatIsWrong) {
@@ -383,6 +405,10 @@ TEST_F(TinyRun, AdaptsOnlyWithExpertsWhoseDomainIsKnownAndTellsWhatIsWrong) {
     expect_refused("-m 1 --encoder tests/data/tiny", "tests/data/tiny");
     fs::remove(library / "zoo/samner.json");
     expect_refused("-m 1", "the expert 'zoo' cannot be compared with the texts: no card");
+    auto const both = samner_command(fmt::format("card {} --encoder .deps/minilm --data tiny-zoo --in {}",
+                                                 (library / "zoo").string(), (*folder / "one.jsonl").string()));
+    EXPECT_EQ(both.code, 2);
+    EXPECT_THAT(both.output, HasSubstr("both --data tiny-zoo and --in"));
     auto const card = samner_command(
         fmt::format("card {} --encoder .deps/minilm --data tiny-zoo --configs tests/data/tiny/datasets --root "
                     "tests/data/tiny --layout short --model tests/data/tiny",
