@@ -26,7 +26,6 @@
 #include "core/memory.h"
 #include "core/yaml.h"
 #include "infer/generate.h"
-#include "model/encoder.h"
 #include "prompt/prompt.h"
 #include "task/engine.h"
 #include "task/inputs.h"
@@ -200,10 +199,7 @@ work::Card card_of(Options const& options, Prepared const& prepared, fs::path co
     if (prepared.domain.texts.empty()) return card;
     card.prompt = options.text.prompt();
     if (options.encoder.empty()) return card;
-    task::TextEncoder const encoder{options.encoder, options.model.device};
-    card.domain = {fs::absolute(options.encoder).lexically_normal().string(),
-                   task::encoder_hash(options.encoder, hashes.hasher()), std::ssize(prepared.domain.texts),
-                   model::centroid(encoder.encode(prepared.domain.texts), encoder.dimension())};
+    card.domain = task::domain_of(options.encoder, options.model.device, prepared.domain.texts, hashes.hasher());
     return card;
 }
 

@@ -11,7 +11,6 @@
 #include "app/verbs.h"
 #include "core/fields.h"
 #include "core/hash_memory.h"
-#include "model/encoder.h"
 #include "task/engine.h"
 #include "task/inputs.h"
 #include "weights/adapter.h"
@@ -53,10 +52,7 @@ work::Card::Domain domain_of(Options const& options, work::TextReader& reader, w
     if (lines.empty())
         throw InputError{fmt::format("no texts of the expert's domain ({})", options.target.name()),
                          "give those that it was trained on"};
-    task::TextEncoder const encoder{options.encoder, options.model.device};
-    return {fs::absolute(options.encoder).lexically_normal().string(),
-            task::encoder_hash(options.encoder, hashes.hasher()), std::ssize(lines),
-            model::centroid(encoder.encode(lines), encoder.dimension())};
+    return task::domain_of(options.encoder, options.model.device, lines, hashes.hasher());
 }
 
 void make_card(Options const& options) {

@@ -19,6 +19,7 @@
 #include "core/hash.h"
 #include "core/hash_memory.h"
 #include "task/engine.h"
+#include "task/inputs.h"
 #include "task/predictions.h"
 #include "token/tokenizer.h"
 #include "weights/adapter.h"
@@ -59,7 +60,6 @@ Input read_input(TargetOptions const& target, work::TextReader& reader) {
 Json settings_of(Options const& options, task::Engine const& engine, Input const& input,
                  infer::Options const& decoding) {
     HashMemory hashes{HashMemory::default_file()};
-    auto const& checkpoint = engine.checkpoint();
     auto const& adapter = options.model.adapter;
     Json sources = Json::array();
     for (auto const& source : input.source.sources) sources.push_back(key_of(source));
@@ -69,7 +69,7 @@ Json settings_of(Options const& options, task::Engine const& engine, Input const
                   {"fold", name_of_value(decoding.fold)},
                   {"arithmetic", key_of(engine.arithmetic())}};
     if (!engine.arithmetic().exact()) settings["num_slots"] = decoding.num_slots;
-    return {{"model", sha256(checkpoint.content_hash(hashes.hasher()) + engine.tokenizer().hash())},
+    return {{"model", task::base_hash(engine, hashes.hasher())},
             {"adapter", adapter.empty() ? "none" : weights::adapter_hash(adapter, hashes.hasher())},
             {"input", sha256(canonical(sources))},
             {"settings", sha256(canonical(settings))}};

@@ -57,8 +57,9 @@ std::optional<Model> model_of(Term const& term, Planning const& planning) {
 
 /// What an answer of a model that is not known yet waits for.
 std::string awaited(Term const& model, Planning const& planning, std::string const& how = {}) {
-    auto const& [target, texts, sentences, seeds, pooled, labelled] = planning.context;
-    return fmt::format("{} {} {} {}", model.text(), how, canonical(to_wire(texts)), canonical(to_wire(seeds)));
+    auto const& context = planning.context;
+    return fmt::format("{} {} {} {}", model.text(), how, canonical(to_wire(context.texts)),
+                       canonical(to_wire(context.seeds)));
 }
 
 /// Predictions, or those of a model on the target.
@@ -231,9 +232,10 @@ std::optional<std::vector<Chosen>> plan_random(Term const& term, Planning const&
     auto const m = whole(*term.argument("m"), "m");
     fits_pool(m, experts, *term.argument("m"), planning);
     std::ranges::sort(experts, {}, &Expert::name);  // a draw does not change with the order of the pool
-    auto const& [target, texts, sentences, seeds, pooled, labelled] = planning.context;
-    auto const purpose = fmt::format("random experts/{}/{}", texts.name(), whole(*term.argument("draw"), "draw"));
-    auto order = RandomStream{seeds.sample, purpose}.permutation(experts.size());
+    auto const& context = planning.context;
+    auto const purpose =
+        fmt::format("random experts/{}/{}", context.texts.name(), whole(*term.argument("draw"), "draw"));
+    auto order = RandomStream{context.seeds.sample, purpose}.permutation(experts.size());
     order.resize(static_cast<std::size_t>(m));
     std::vector<Chosen> drawn;
     for (auto const i : order) drawn.push_back({experts[i], 1.0});
@@ -314,13 +316,17 @@ std::optional<std::vector<Chosen>> plan_intersect(Term const& term, Planning con
 
 // merge
 
+/// @param weights  a list
+void require_weights(Term const& weights, std::size_t experts) {
+    if (weights.arguments.size() != experts)
+        fail(fmt::format("{} weights for {} experts", weights.arguments.size(), experts), weights.place,
+             "give one weight an expert, best first");
+}
+
 std::vector<double> weights_of(Term const& weights, std::vector<Chosen> const& experts) {
     std::vector<double> result(experts.size(), 1.0);
     if (weights.type == Type::list) {
-        if (weights.arguments.size() != experts.size()) {
-            fail(fmt::format("{} weights for {} experts", weights.arguments.size(), experts.size()), weights.place,
-                 "give one weight an expert, best first");
-        }
+        require_weights(weights, experts.size());
         for (std::size_t i = 0; i < result.size(); ++i) result[i] = weights.arguments[i].second->number;
     } else if (weights.name == "metric") {
         std::vector<double> metrics;
@@ -493,9 +499,7 @@ void check_merge(Term const& term) {
         fail("weights are listed for a set whose size is not known before", term.argument("weights")->place,
              "weigh by metric or equal, or give m as a number");
     auto const& weights = *term.argument("weights");
-    if (auto const size = size_of_set(*set); weights.type == Type::list && size && *size != weights.arguments.size())
-        fail(fmt::format("{} weights for {} experts", weights.arguments.size(), *size), weights.place,
-             "give one weight an expert, best first");
+    if (auto const size = size_of_set(*set); weights.type == Type::list && size) require_weights(weights, *size);
     auto const how = term.argument("how")->name;
     merge::for_each_setting([&](auto const& setting) {
         auto const value = term.argument(std::string{setting.name});

@@ -127,13 +127,18 @@ public:
             if (key.newer && object.at(std::string{key.name}) == of(usual)) object.erase(std::string{key.name});
         };
     }
+    /// @param keys  one of the type's lists of keys: keys(value, visit)
+    template <class T, class Keys>
+    static Json written(T const& value, Keys const& keys) {
+        Json object;
+        keys(value, Writer{object});
+        T const usual{};
+        keys(usual, leave_out_usual(object));
+        return object;
+    }
     template <HasKeys T>
     static Json of(T const& value) {
-        Json object;
-        T::keys(value, Writer{object});
-        T const usual{};
-        T::keys(usual, leave_out_usual(object));
-        return object;
+        return written(value, [](T const& of, auto const& visit) { T::keys(of, visit); });
     }
     template <class T>
     static Json of(std::map<std::string, T> const& entries) {
@@ -142,28 +147,14 @@ public:
         return object;
     }
     static Json of(ExpertRecipe const& expert) {
-        Json object;
-        ExpertRecipe const usual;
-        if (expert.adapter.empty()) {
-            ExpertRecipe::keys(expert, Writer{object});
-            ExpertRecipe::keys(usual, leave_out_usual(object));
-        } else {
-            ExpertRecipe::existing_keys(expert, Writer{object});
-            ExpertRecipe::existing_keys(usual, leave_out_usual(object));
-        }
-        return object;
+        return written(expert, [exists = !expert.adapter.empty()](ExpertRecipe const& of, auto const& visit) {
+            exists ? ExpertRecipe::existing_keys(of, visit) : ExpertRecipe::keys(of, visit);
+        });
     }
     static Json of(Target const& target) {
-        Json object;
-        Target const usual;
-        if (target.texts.empty()) {
-            Target::keys(target, Writer{object});
-            Target::keys(usual, leave_out_usual(object));
-        } else {
-            Target::texts_keys(target, Writer{object});
-            Target::texts_keys(usual, leave_out_usual(object));
-        }
-        return object;
+        return written(target, [own = !target.texts.empty()](Target const& of, auto const& visit) {
+            own ? Target::texts_keys(of, visit) : Target::keys(of, visit);
+        });
     }
     static Json of(work::TrainingPrompt const& prompt) {
         Json object;

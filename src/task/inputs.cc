@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/hash.h"
+#include "model/encoder.h"
 #include "token/tokenizer.h"
 #include "train/options.h"
 #include "weights/adapter.h"
@@ -107,6 +108,13 @@ void read_card(plan::Inputs::Corpora& corpora, plan::ExpertRecipe const& expert,
 }
 
 }  // namespace
+
+work::Card::Domain domain_of(std::filesystem::path const& encoder, std::string const& device,
+                             std::vector<std::string> const& texts, FileHash const& hash) {
+    TextEncoder const model{encoder, device};
+    return {std::filesystem::absolute(encoder).lexically_normal().string(), encoder_hash(encoder, hash),
+            std::ssize(texts), model::centroid(model.encode(texts), model.dimension())};
+}
 
 std::string base_hash(Engine const& engine, FileHash const& hash) {
     auto const& checkpoint = engine.checkpoint();

@@ -6,11 +6,16 @@
 #include "core/hash.h"
 #include "plan/graph.h"
 #include "task/context.h"
+#include "work/card.h"
 
 namespace samner::task {
 
 /// SHA-256 over a base model's weights, configuration and tokeniser. @param hash  of a file; sees each of the model's
 std::string base_hash(Engine const& engine, FileHash const& hash = sha256_file);
+
+/// What an expert's card says of its domain. @param texts  at least one @throws InputError for what is no encoder
+work::Card::Domain domain_of(std::filesystem::path const& encoder, std::string const& device,
+                             std::vector<std::string> const& texts, FileHash const& hash = sha256_file);
 
 /// Hashes and sizes of what experiments read, and with that a check of all of it: models open and fit, data sets are
 /// described and readable. Nothing is computed yet.
