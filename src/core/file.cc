@@ -297,6 +297,11 @@ InputError no_output(fs::path const& path, std::string const& why, std::string c
     return InputError{fmt::format("cannot write to '{}': {}", path.string(), why), remedy};
 }
 
+InputError exists_already(fs::path const& path) {
+    return InputError{fmt::format("'{}' exists already", path.string()),
+                      "remove it, name another, or replace it with --overwrite"};
+}
+
 constexpr auto name_another = "name another";
 
 /// @throws InputError unless files can be made in a folder
@@ -363,9 +368,7 @@ void check_output_file(fs::path const& path, Existing existing) {
         case folder:
             throw no_output(path, "it is a folder", "name a file");
         case file:
-            if (existing == Existing::refused)
-                throw InputError{fmt::format("'{}' exists already", path.string()),
-                                 "remove it, name another, or replace it with --overwrite"};
+            if (existing == Existing::refused) throw exists_already(path);
             [[fallthrough]];
         case nothing:
             check_takes_files(folder_of(destination.path), path);
@@ -378,9 +381,7 @@ void check_output_folder(fs::path const& path, Existing existing, std::span<std:
     if (place.empty() || !place.has_filename()) throw no_output(path, "it names no folder", "name one");
     if (kind == file || kind == stream) throw no_output(path, "it is there and no folder", name_another);
     if (kind == folder) {
-        if (existing == Existing::refused)
-            throw InputError{fmt::format("'{}' exists already", path.string()),
-                             "remove it, name another, or replace it with --overwrite"};
+        if (existing == Existing::refused) throw exists_already(path);
         bool const ours = fs::is_empty(place) ||
                           std::ranges::any_of(marks, [&](auto const& mark) { return fs::exists(place / mark); });
         if (!ours)

@@ -54,7 +54,6 @@ struct Inputs {
     struct Target {
         work::Texts texts;
         std::int64_t sentences = 0;
-        bool labelled = true;  ///< whether there is gold to score answers by
     };
     std::string base;     ///< hash of the base model and its tokeniser
     std::string encoder;  ///< hash of the encoder and its tokeniser
@@ -114,8 +113,7 @@ struct Context {
     work::Texts texts;   ///< all of it, or a part
     std::int64_t sentences = 0;
     Seeds seeds;
-    bool pooled = false;   ///< whether it is several targets as one
-    bool labelled = true;  ///< whether there is gold
+    bool pooled = false;  ///< whether it is several targets as one
 };
 
 struct PlannedTask {

@@ -554,7 +554,7 @@ work::Answer plan_union(Term const& term, Planning const& planning) {
 }
 
 work::Answer plan_best_by_gold(Term const& term, Planning const& planning) {
-    if (!planning.context.labelled)
+    if (!planning.context.texts.has_gold())
         fail(fmt::format("best_by_gold on '{}', which has no gold", planning.context.target), term.place,
              "leave this row out, or give the target its gold");
     return work::Answer::of(work::Answer::Kind::best_by_gold, answers_of_experts(*term.argument("pool"), planning));

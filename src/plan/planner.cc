@@ -26,7 +26,6 @@ struct Asked {
     work::Texts texts;
     std::int64_t sentences = 0;
     std::optional<std::size_t> source = {};
-    bool labelled = true;
 };
 
 Asked asked(Targets const& targets, std::string const& column, std::int64_t trial, Seeds const& seeds,
@@ -37,11 +36,11 @@ Asked asked(Targets const& targets, std::string const& column, std::int64_t tria
     }
     if (targets.kind != Targets::Kind::pooled) {
         auto const& target = inputs.targets.at(column);
-        if (targets.kind == Targets::Kind::listed) return {target.texts, target.sentences, {}, target.labelled};
+        if (targets.kind == Targets::Kind::listed) return {target.texts, target.sentences};
         // Repeats draw other sentences, too.
         auto const number = seeds.sample * static_cast<std::uint64_t>(targets.trials) +
                             static_cast<std::uint64_t>(std::max<std::int64_t>(trial, 1) - 1);
-        return {target.texts.with(work::OneSentence{number}), 1, {}, target.labelled};
+        return {target.texts.with(work::OneSentence{number}), 1};
     }
     Asked pooled;
     for (std::size_t i = 0; i < targets.names.size(); ++i) {
@@ -50,7 +49,6 @@ Asked asked(Targets const& targets, std::string const& column, std::int64_t tria
                                     target.texts.sources.end());
         pooled.texts.views = target.texts.views;  // equal ones: check_names sees to it
         pooled.sentences += target.sentences;
-        pooled.labelled = pooled.labelled && target.labelled;
         if (targets.names[i] == column) pooled.source = i;
     }
     return pooled;
@@ -145,7 +143,6 @@ void Plan::add_cells(Experiment const& experiment, Row const& row) {
                 cell.texts = std::move(of.texts);
                 cell.sentences = of.sentences;
                 cell.source = of.source;
-                cell.labelled = of.labelled;
                 if (row.excluded.contains(column)) cell.status = Cell::Status::excluded;
                 terms_.push_back(row.term);
                 pooled_.push_back(experiment.targets.kind == Targets::Kind::pooled);
@@ -173,7 +170,7 @@ void Plan::expand(std::size_t index) {
     std::set<std::string> open;
     // Pooled targets are one, whichever of them is scored.
     Context const context{pooled_[index] ? std::string{pooled_column} : cell.target, cell.texts, cell.sentences,
-                          cell.repeat.seeds, pooled_[index], cell.labelled};
+                          cell.repeat.seeds, pooled_[index]};
     try {
         cell.answer = plan_row(*terms_[index], {graph_, context, open});
     } catch (EmptySet) {

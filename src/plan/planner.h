@@ -35,7 +35,6 @@ struct Cell {
     std::int64_t sentences = 0;             ///< of them, expected
     /// Where what is scored is one source of pooled texts, that source's number; nothing: all of them.
     std::optional<std::size_t> source = {};
-    bool labelled = true;  ///< whether there is gold to score the answer by
 };
 
 /// What users should know before they run this, each in the form WHAT (place) - REMEDY: targets that have fewer

@@ -42,14 +42,15 @@ public:
             scored.first = begin;
             auto const end = cell.source ? target.begins.at(*cell.source + 1) : target.gold.size();
             for (auto i = begin; i < end; ++i) {
-                scored.by_sentence.push_back(cell.labelled ? score::count(target.gold[i], predicted[i])
+                scored.by_sentence.push_back(cell.texts.has_gold() ? score::count(target.gold[i], predicted[i])
                                                            : score::Counts{});
                 scored.counts += scored.by_sentence.back();
                 if (cell.source) continue;  // the column of all pooled targets has them
                 scored.answers.push_back(kept(target.view.sentences[i].answers, std::move(predicted[i])));
             }
             scored.sentences = std::ssize(scored.by_sentence);
-            if (cell.trial == 0 && cell.labelled) scored.interval = score::f1_interval(std::span{&scored.by_sentence, 1}, {});
+            if (cell.trial == 0 && scored.f1())
+                scored.interval = score::f1_interval(std::span{&scored.by_sentence, 1}, {});
         } catch (std::exception const& error) {
             spdlog::warn("{}: no score of {} on {}, repeat {}: {}", cell.experiment, cell.system, cell.target,
                          cell.repeat.label, describe(error));
@@ -65,7 +66,7 @@ public:
     std::optional<score::Counts> labels_against_gold(work::Select const& task) {
         std::vector<std::vector<score::Mentions>> votes;
         work::Texts const* texts = nullptr;
-        if (!is_labelled(task.target)) return std::nullopt;
+        if (!task.target.has_gold()) return std::nullopt;
         try {
             for (auto const& candidate : task.experts) {
                 if (!candidate.predictions) return std::nullopt;
@@ -83,14 +84,6 @@ public:
             spdlog::warn("no count of the pseudo-labels for {} against gold: {}", task.target.name(), describe(error));
             return std::nullopt;
         }
-    }
-
-    /// Whether there is gold of texts.
-    static bool is_labelled(work::Texts const& texts) {
-        return std::ranges::none_of(texts.sources, [](work::Source const& source) {
-            auto const* const file = std::get_if<work::FileSource>(&source);
-            return file != nullptr && file->gold.empty();
-        });
     }
 
     /// What was read, in the order in which cells ask for it.
@@ -485,7 +478,7 @@ std::int64_t repeat_of(plan::Plan const& plan, work::Recipe const& recipe) {
 store::CellStatus ScoredCell::status() const {
     switch (cell.status) {
         case plan::Cell::Status::done:
-            return cell.labelled ? store::CellStatus::done : store::CellStatus::no_gold;
+            return cell.texts.has_gold() ? store::CellStatus::done : store::CellStatus::no_gold;
         case plan::Cell::Status::failed:
             return store::CellStatus::failed;
         case plan::Cell::Status::excluded:

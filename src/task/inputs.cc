@@ -48,7 +48,7 @@ void count_sentences(plan::Inputs::Target& target, work::TextReader& reader, std
     target.sentences = std::ssize(texts);
     if (texts.empty())
         throw InputError{fmt::format("the {} has no sentences", name), "name a data set and split that has some"};
-    if (!target.labelled) return;
+    if (!target.texts.has_gold()) return;
     auto const labelled = [](work::Text const& text) { return !text.sentence->entities.empty(); };
     if (std::ranges::none_of(texts, labelled)) {
         throw InputError{
@@ -162,7 +162,6 @@ plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, pl
         if (!named.targets.contains(name)) continue;
         auto& target = inputs.targets[name];
         target.texts.sources.push_back(source_of(given, reader, hash));
-        target.labelled = given.texts.empty() || !given.gold.empty();
         if (given.sentences > 0) target.texts.views.emplace_back(work::First{given.sentences});
         count_sentences(target, reader, fmt::format("target '{}' ({})", name, given.name()));
     }

@@ -153,6 +153,13 @@ Json DatasetSource::key() const {
     return list;
 }
 
+bool Texts::has_gold() const {
+    return std::ranges::none_of(sources, [](Source const& source) {
+        auto const* const file = std::get_if<FileSource>(&source);
+        return file != nullptr && file->gold.empty();
+    });
+}
+
 std::string Texts::name() const {
     auto text = id_of(*this);
     for (auto const& view : views) {

@@ -188,6 +188,7 @@ struct Texts {
         visit("views", self.views, !self.views.empty());
     }
 
+    bool has_gold() const;     ///< whether answers can be scored: all but users' texts without a gold file
     std::string name() const;  ///< the sources' ids and what the views leave of them, for people
     Texts with(View view) const;
 
