@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <set>
 
+#include "app/command_line.h"
 #include "app/library.h"
 #include "app/output.h"
 #include "app/prediction_file.h"
@@ -61,7 +61,8 @@ std::string word_of(std::string const& folder) {
 /// The experts of the library that fit, by their names in expressions.
 std::map<std::string, LibraryExpert> usable_experts(Options const& options) {
     HashMemory hashes{HashMemory::default_file()};  // written at its end: the run then reads nothing again
-    task::Engine const engine{options.model.base, options.model.device, parse_precision(options.model.dtype, "--dtype")};
+    task::Engine const engine{options.model.base, options.model.device,
+                              parse_precision(options.model.dtype, "--dtype")};
     LibraryBase const base{engine.checkpoint().config(), task::base_hash(engine, hashes.hasher())};
     std::map<std::string, LibraryExpert> usable;
     for (auto& expert : read_library(options.library, base, hashes.hasher())) {
@@ -81,33 +82,10 @@ std::map<std::string, LibraryExpert> usable_experts(Options const& options) {
         usable.emplace(std::move(word), std::move(expert));
     }
     if (usable.empty())
-        throw InputError{fmt::format("no expert of '{}' fits '{}'", options.library.string(), options.model.base.string()),
-                         "samner experts LIBRARY --model M says why"};
+        throw InputError{
+            fmt::format("no expert of '{}' fits '{}'", options.library.string(), options.model.base.string()),
+            "samner experts LIBRARY --model M says why"};
     return usable;
-}
-
-/// The encoder that was given, or the one that all cards name.
-std::string encoder_of(Options const& options, std::map<std::string, LibraryExpert> const& experts) {
-    if (!options.encoder.empty()) return options.encoder.string();
-    std::set<std::string> named;
-    for (auto const& [word, expert] : experts) named.insert(expert.card->domain->encoder);
-    if (named.size() == 1 && fs::is_directory(*named.begin())) return *named.begin();
-    throw InputError{fmt::format("the cards' encoder is not at hand ({})", fmt::join(named, ", ")),
-                     "name its folder with --encoder"};
-}
-
-/// The prompt that was asked for, or the one that all experts were trained with.
-prompt::Options prompt_of(Options const& options, std::map<std::string, LibraryExpert> const& experts) {
-    std::set<std::pair<prompt::Layout, prompt::Format>> named;
-    for (auto const& [word, expert] : experts)
-        if (expert.card->prompt) named.emplace(expert.card->prompt->layout, expert.card->prompt->format);
-    if (named.size() > 1 && (options.layout.empty() || options.format.empty()))
-        throw InputError{"the experts' cards name different prompts", "choose one with --layout and --format"};
-    prompt::Options prompt;
-    if (!named.empty()) prompt = {named.begin()->first, named.begin()->second};
-    if (!options.layout.empty()) prompt.layout = prompt::parse_layout(options.layout);
-    if (!options.format.empty()) prompt.format = prompt::parse_format(options.format);
-    return prompt;
 }
 
 plan::Experiment experiment_of(Options const& options, std::vector<std::string> const& experts) {
@@ -146,14 +124,13 @@ Setup set_up(Options const& options) {
     if (std::cmp_greater(options.m, experts.size()))
         throw InputError{fmt::format("-m is {} with {} experts that fit (command line)", options.m, experts.size()),
                          "choose no more than there are"};
-    auto const prompt = prompt_of(options, experts);
+    std::vector<work::Card> cards;
+    for (auto const& [word, expert] : experts) cards.push_back(*expert.card);
+    auto const prompt = prompt_of(options.layout, options.format, cards);
     // Everything that a run file may say goes through its own reader, and so does what the command line sets.
-    Json settings{{"base", options.model.base.string()},
-                  {"encoder", encoder_of(options, experts)},
-                  {"datasets", Json::array()},
-                  {"device", options.model.device},
-                  {"dtype", options.model.dtype},
-                  {"prompt", to_wire(prompt)}};
+    Json settings{{"base", options.model.base.string()}, {"encoder", encoder_of(options.encoder, cards).string()},
+                  {"datasets", Json::array()},           {"device", options.model.device},
+                  {"dtype", options.model.dtype},        {"prompt", to_wire(prompt)}};
     std::vector<std::string> words;
     for (auto const& [word, expert] : experts) {
         words.push_back(word);
@@ -182,7 +159,8 @@ bool copy_adapter(RunFolder const& folder, plan::Cell const& cell, fs::path cons
     if (!pass.adapter) return false;
     auto const from = folder.artifacts().path(pass.adapter->key);
     if (!fs::exists(to) || weights::adapter_hash(to) != weights::adapter_hash(from))
-        write_folder_atomically(to, [&](fs::path const& partial) { weights::copy_adapter(from, partial); }, true);
+        write_folder_atomically(
+            to, [&](fs::path const& partial) { weights::copy_adapter(from, partial); }, true);
     return true;
 }
 
@@ -254,15 +232,16 @@ std::string deliver(Options const& options, RunFolder const& folder) {
         auto const* const cell = cell_of(plan, row);
         if (cell && copy_adapter(folder, *cell, out / row)) adapters.push_back((out / row).string());
     }
-    return text + fmt::format("adapters:    {}\n",
-                              adapters.empty() ? "none: delta space has no factors" : fmt::format("{}", fmt::join(adapters, ", ")));
+    return text + fmt::format("adapters:    {}\n", adapters.empty() ? "none: delta space has no factors"
+                                                                    : fmt::format("{}", fmt::join(adapters, ", ")));
 }
 
 }  // namespace
 
 void add_adapt_verb(CLI::App& app, ExitCode& code) {
     auto options = std::make_shared<Options>();
-    auto* const adapt = app.add_subcommand("adapt", "Select-and-Merge on a library of experts, for texts without labels");
+    auto* const adapt =
+        app.add_subcommand("adapt", "Select-and-Merge on a library of experts, for texts without labels");
     add_base_options(*adapt, options->model);
     add_dtype_option(*adapt, options->model);
     adapt->add_option("--experts", options->library, "folder of PEFT folders with cards (samner card)")->required();
@@ -274,7 +253,8 @@ void add_adapt_verb(CLI::App& app, ExitCode& code) {
         ->required();
     adapt->add_option("--gold", options->gold, "GOLD.jsonl of these texts, to score the answers by");
     adapt->add_option("--out", options->run.out, "run folder; the same command goes on with it")->required();
-    adapt->add_option("--store", options->run.store, "folder of results that several runs share; default OUT/artifacts");
+    adapt->add_option("--store", options->run.store,
+                      "folder of results that several runs share; default OUT/artifacts");
     adapt->add_option("--encoder", options->encoder, "sentence-transformers folder; default that of the cards");
     adapt->add_option("-m", options->m, "experts to choose by each strategy")->capture_default_str();
     adapt->add_option("-k", options->k, "sentences of the sampling evaluation")->capture_default_str();
@@ -282,9 +262,12 @@ void add_adapt_verb(CLI::App& app, ExitCode& code) {
     adapt->add_option("--layout", options->layout, "short or full; default that of the cards");
     adapt->add_option("--format", options->format,
                       "json, json_map, enumeration or sentences; default that of the cards");
-    adapt->add_option("settings", options->settings, "key=value of a run file: infer.max_new_tokens, merge.density …");
+    adapt->add_option("SETTING", options->settings, "key=value of a run file: infer.max_new_tokens, merge.density …");
     adapt->add_option("-n", options->run.ranks, "start this many ranks with mpirun")->check(at_least(1));
     adapt->add_flag("--dry-run", options->run.dry_run, "check everything, say what it costs, run nothing");
+    add_examples(*adapt,
+                 "samner adapt --model M --experts LIBRARY --in texts.jsonl --types a,b --out OUT --dry-run\n"
+                 "samner adapt --model M --experts LIBRARY --in texts.jsonl --types types.yaml --out OUT -m 2");
     adapt->callback([options, &code] {
         code = run(options->run, {.set_up = [options] { return set_up(*options); },
                                   .deliver = [options](RunFolder const& folder) { return deliver(*options, folder); }});

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "app/command_line.h"
 #include "app/output.h"
 #include "app/prediction_file.h"
 #include "app/verbs.h"
@@ -69,7 +70,7 @@ Sentences read_sentences(Options const& options) {
 
 void combine(Options const& options) {
     auto const how = score::parse_combination(options.how, "--how");
-    auto const format = prompt::parse_format(options.format);
+    auto const format = prompt::parse_format_or_auto(options.format);
     options.out.check_file();
     auto const sentences = read_sentences(options);
     std::vector<std::vector<score::Mentions>> answers(sentences.lines.size());
@@ -123,9 +124,11 @@ void add_combine_verb(CLI::App& app) {
                      "type names, to read completions; of types that as many name, the first here wins a vote, and "
                      "without --types the first in byte order")
         ->delimiter(',');
-    verb->add_option("--format", options->format, "of completions: json, json_map, enumeration or sentences")
+    verb->add_option("--format", options->format,
+                     "of completions: json, json_map, enumeration, sentences, or auto: told apart by them")
         ->capture_default_str();
     add_output_options(*verb, options->out, "PREDICTIONS.jsonl");
+    add_examples(*verb, "samner combine one.jsonl two.jsonl --how union --out union.jsonl");
     verb->callback([options] { combine(*options); });
 }
 

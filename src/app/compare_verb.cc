@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "app/present.h"
+#include "app/command_line.h"
 #include "app/verbs.h"
 #include "core/differences.h"
 #include "core/error.h"
@@ -381,6 +382,7 @@ void add_compare_verb(CLI::App& app) {
     verb->add_option("B", options->b, "what to compare with, likewise")->required();
     verb->add_option("--seed", options->bootstrap.seed, "of the bootstrap of rows")->capture_default_str();
     verb->add_flag("--json", options->json, "one JSON document");
+    add_examples(*verb, "samner compare runs/demo#sam runs/demo#unified");
     verb->callback([options] { compare_verb(*options); });
 }
 

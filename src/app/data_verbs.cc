@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "app/command_line.h"
 #include "app/data_options.h"
 #include "app/shared_options.h"
 #include "app/verbs.h"
@@ -147,8 +148,7 @@ void add_data_verbs(CLI::App& app, ExitCode& code) {
         add("fetch", "Download files that are not there", [options, &code] { fetch(*options, code); });
     auto* const exporting =
         add("export", "Write texts or gold of data sets, or the prompts that an expert of them is trained on", {});
-    exporting
-        ->add_option("datasets", options->datasets, "DATASET[:SPLIT[+SPLIT]]; default split test, of prompts train")
+    exporting->add_option("DATASET", options->datasets, "DATASET[:SPLIT[+SPLIT]]; default split test, of prompts train")
         ->required();
     exporting
         ->add_option(
@@ -179,6 +179,13 @@ void add_data_verbs(CLI::App& app, ExitCode& code) {
         of_prompts.push_back(exporting->get_option(name));
     add_output_options(*exporting, exported->out,
                        "JSONL file; predict takes texts as --in, score gold as --gold, train prompts as --data");
+    add_examples(*list, "samner data list");
+    add_examples(*statistics, "samner data stats --root corpora");
+    add_examples(*verifying, "samner data verify --root corpora");
+    add_examples(*fetching, "samner data fetch crossner-politics --root corpora");
+    add_examples(*exporting,
+                 "samner data export crossner-politics:test --as texts --out texts.jsonl\n"
+                 "samner data export crossner-politics:test --as gold --out gold.jsonl");
     exporting->callback([=] {
         exported->data = *options;
         exported->has_prompt_options =
@@ -188,7 +195,7 @@ void add_data_verbs(CLI::App& app, ExitCode& code) {
     statistics->add_option("--table", options->table, "the paper's Table 11 as printed")->capture_default_str();
     for (auto* const verb : {list, statistics, verifying}) verb->add_flag("--json", options->json, "one JSON document");
     for (auto* const verb : {verifying, fetching})
-        verb->add_option("datasets", options->datasets, "ids; default all that are described");
+        verb->add_option("DATASET", options->datasets, "ids; default all that are described");
     fetching->add_option("--mirror", options->fetch.mirror, "folder or address laid out as a data root");
     fetching->add_flag("--overwrite,--replace", options->fetch.replace,
                        "replace files that are not the ones described");

@@ -6,7 +6,7 @@ namespace samner::app {
 
 void add_decoding_options(CLI::App& verb, DecodingOptions& options) {
     add_target_options(verb, options.target);
-    add_text_options(verb, options.text);
+    add_text_options(verb, options.text, "that of the cards, else ");
     verb.add_option("--max-new-tokens", options.infer.max_new_tokens, "hard stop")
         ->capture_default_str()
         ->check(at_least(1));

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "app/command_line.h"
 #include "app/verbs.h"
 #include "core/json.h"
 #include "core/parallel.h"
@@ -56,6 +57,7 @@ void add_doctor_verb(CLI::App& app, ExitCode& code) {
     auto options = std::make_shared<Options>();
     auto* const verb = app.add_subcommand("doctor", "What this machine has, what is missing, what to do about it");
     verb->add_flag("--json", options->json, "one JSON document");
+    add_examples(*verb, "samner doctor");
     verb->callback([options, &code] {
         auto lines = Json::array();
         bool fine = true;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 
+#include "app/command_line.h"
 #include "app/output.h"
 #include "app/progress.h"
 #include "app/ranks.h"
@@ -320,13 +321,14 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
                       "sentence-transformers folder: the adapter's card, samner.json, then has the domain of --data");
     train->add_option("--init", options->init, "adapter to start from");
     add_output_options(*train, options->out, "PEFT folder to write");
-    train->add_option("settings", options->settings,
+    train->add_option("SETTING", options->settings,
                       "key=value: r, lora_alpha, learning_rate, max_steps, batch_size, dtype …");
     train->add_option("--tensorboard", options->tensorboard, "folder for TensorBoard events, written step by step");
     train
         ->add_option("-n", options->ranks,
                      "start this many ranks with mpirun, each for a share of the micro-batches of a step")
         ->check(at_least(1));
+    add_examples(*train, "samner train --model M --data crossner-politics:train --out ADAPTER r=16 max_steps=20");
     train->callback([options, &code] { code = train_verb(*options); });
 
     auto* const generate = app.add_subcommand("generate", "Complete prompts, greedily or sampled");
@@ -365,6 +367,7 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
         ->capture_default_str()
         ->check(at_least(1));
     generate->add_option("--seed", options->infer.sampling.seed, "of the drawn tokens")->capture_default_str();
+    add_examples(*generate, "samner generate --model M --in prompts.jsonl --out completions.jsonl");
     generate->callback([options] {
         options->infer.fold = value_named<infer::Fold>(options->fold, "--fold", "command line");
         use_threads(options->model.threads);
@@ -378,6 +381,7 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
         ->capture_default_str();
     encode->add_option("--in", options->in, "TEXTS.jsonl: {\"id\", \"text\"} a line")->required();
     add_output_options(*encode, options->out, "EMBEDDINGS.safetensors: embeddings [texts, dim] and mean [dim]");
+    add_examples(*encode, "samner encode --encoder E --in texts.jsonl --out embeddings.safetensors");
     encode->callback([options] {
         use_threads(options->model.threads);
         encode_verb(*options);

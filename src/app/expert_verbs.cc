@@ -5,7 +5,9 @@
 #include <memory>
 #include <optional>
 
+#include "app/command_line.h"
 #include "app/library.h"
+#include "app/output.h"
 #include "app/shared_options.h"
 #include "app/text_options.h"
 #include "app/verbs.h"
@@ -67,10 +69,9 @@ void make_card(Options const& options) {
     card.adapter = hash;
     if (base.engine) card.base = {options.model.base.string(), base.sha256};
     auto reader = options.text.reader(options.target.described());
-    work::Texts const texts =
-        options.target.described()
-            ? work::Texts{{reader.hashed(work::parse_dataset_ref(options.target.data, "train", "command line: --data"))}}
-            : options.target.texts(reader);
+    work::Texts const texts = options.target.described() ? work::Texts{{reader.hashed(work::parse_dataset_ref(
+                                                               options.target.data, "train", "command line: --data"))}}
+                                                         : options.target.texts(reader);
     card.domain = domain_of(options, reader, texts, hashes);
     if (options.target.described() || !options.target.types.empty()) {
         card.types.clear();
@@ -78,19 +79,15 @@ void make_card(Options const& options) {
     }
     if (!card.training) card.prompt = options.text.prompt();
     work::write_card(options.adapter, card);
-    fmt::print(stderr, "wrote {}: centroid of {} texts, {} types{}\n", (options.adapter / work::Card::file).string(),
-               card.domain->texts, card.types.size(), card.base ? ", base " + card.base->name : "");
+    say_written(options.adapter / work::Card::file,
+                fmt::format("centroid of {} texts, {} types{}", card.domain->texts, card.types.size(),
+                            card.base ? ", base " + card.base->name : ""));
 }
 
 Json json_of(LibraryExpert const& expert) {
-    Json json{{"name", expert.name},
-              {"folder", expert.folder.string()},
-              {"rank", expert.rank},
-              {"modules", expert.modules},
-              {"base", expert.base_name},
-              {"usable", expert.refused.empty()},
-              {"refused", expert.refused},
-              {"remarks", expert.remarks}};
+    Json json{{"name", expert.name},       {"folder", expert.folder.string()}, {"rank", expert.rank},
+              {"modules", expert.modules}, {"base", expert.base_name},         {"usable", expert.refused.empty()},
+              {"refused", expert.refused}, {"remarks", expert.remarks}};
     if (expert.card) {
         json["types"] = Json::array();
         for (auto const& type : expert.card->types) json["types"].push_back(type.name);
@@ -147,6 +144,7 @@ void add_expert_verbs(CLI::App& app) {
     card->get_option("--in")->description("TEXTS.jsonl that it was trained on: {\"id\", \"text\"} a line");
     card->get_option("--types")->description("entity types that it finds in --in; they may be left out");
     add_text_options(*card, options->text);
+    add_examples(*card, "samner card LIBRARY/news --encoder E --in texts.jsonl --types person,place");
     card->callback([options] {
         use_threads(options->model.threads);
         make_card(*options);
@@ -156,6 +154,7 @@ void add_expert_verbs(CLI::App& app) {
     experts->add_option("LIBRARY", options->library, "folder of PEFT folders")->required();
     experts->add_option("--model", options->model.base, "Hugging Face folder or .gguf file that they are to fit");
     experts->add_flag("--json", options->json, "one JSON document");
+    add_examples(*experts, "samner experts LIBRARY --model M");
     experts->callback([options] { list_experts(*options); });
 }
 

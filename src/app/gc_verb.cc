@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "app/run_folder.h"
+#include "app/command_line.h"
 #include "app/verbs.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -218,6 +219,7 @@ void add_gc_verb(CLI::App& app) {
     gc->add_flag("--only-present", options->only_present,
                  "keep what the present experiments of its runs need, not what earlier versions of them did");
     gc->add_flag("--forget-missing", options->forget_missing, "keep nothing for runs whose folders are not there");
+    add_examples(*gc, "samner gc runs/demo");
     gc->callback([options] { gc_verb(*options); });
 }
 

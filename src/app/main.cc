@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "app/command_line.h"
 #include "app/verbs.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -28,15 +29,19 @@ std::string command_of(CLI::App const& app) {
     return app.get_parent() == nullptr ? app.get_name() : command_of(*app.get_parent()) + " " + app.get_name();
 }
 
+InputError no_verb(CLI::App const& app) {
+    auto const command = command_of(app);
+    return InputError{fmt::format("{} is given no verb (command line)", command),
+                      fmt::format("name one of {}; {} --help tells of them", fmt::join(verbs_of(app), ", "), command)};
+}
+
 /// @throws InputError where a verb has to stand and there is none, or one that is not known
 /// @param words  behind `app`
 void check_verb(CLI::App const& app, std::span<char* const> words) {
     auto const known = verbs_of(app);
     if (known.empty()) return;
     auto const command = command_of(app);
-    if (words.empty())
-        throw InputError{fmt::format("{} is given no verb (command line)", command),
-                         fmt::format("name one of {}; {} --help tells of them", fmt::join(known, ", "), command)};
+    if (words.empty()) throw no_verb(app);
     std::string const word{words.front()};
     if (word.starts_with('-')) return;
     if (std::ranges::find(known, word) != known.end()) return check_verb(*app.get_subcommand(word), words.subspan(1));
@@ -67,7 +72,37 @@ InputError as_input_error(CLI::App const& app, CLI::ParseError const& error) {
             return InputError{fmt::format("{} is no option of {} (command line)", name, command_of(verb)),
                               fmt::format("did you mean {}?", *near)};
     }
-    return InputError{fmt::format("{} (command line)", error.what()), fmt::format("see {} --help", command_of(verb))};
+    std::string const text = error.what();
+    constexpr std::string_view no_number = "Could not convert: ";
+    auto const equals = text.find(" = ");
+    if (dynamic_cast<CLI::ConversionError const*>(&error) && text.starts_with(no_number) && equals != text.npos) {
+        auto const name = text.substr(no_number.size(), equals - no_number.size());
+        auto const* const option = verb.get_option_no_throw(name);
+        bool const whole = option && option->get_type_name().find("FLOAT") == std::string::npos;
+        bool const list = option && option->get_expected_max() > 1;
+        return InputError{fmt::format("'{}' is no {} (command line: {})", text.substr(equals + 3),
+                                      list    ? "list of numbers"
+                                      : whole ? "whole number in range"
+                                              : "number",
+                                      name),
+                          list ? "give numbers, separated by commas, such as 1,0.5" : "give it a number"};
+    }
+    if (dynamic_cast<CLI::RequiredError const*>(&error) && text == "A subcommand is required") return no_verb(verb);
+    return InputError{fmt::format("{} (command line)", text), fmt::format("see {} --help", command_of(verb))};
+}
+
+/// Below which heading of `samner --help` each verb stands.
+void set_headings(CLI::App& app) {
+    struct Heading {
+        char const* text;
+        std::vector<char const*> verbs;
+    };
+    for (auto const& [text, verbs] :
+         {Heading{"Experiments", {"run", "plan", "status", "show", "compare", "report", "gc"}},
+          Heading{"A library of experts", {"adapt", "experts", "card"}},
+          Heading{"Single steps", {"train", "generate", "predict", "encode", "select", "merge", "combine", "score"}},
+          Heading{"Data, models, this machine", {"data", "model", "doctor", "completion"}}})
+        for (auto const* verb : verbs) app.get_subcommand(verb)->group(text);
 }
 
 /// Whether what a verb does is kept, at safe points, when it is stopped; others can be left anywhere.
@@ -76,10 +111,8 @@ bool ends_at_safe_points(std::string const& verb) {
 }
 
 int run(int argc, char** argv) {
-    CLI::App app{
-        "Select-and-Merge experiments on NER with LLMs: train experts, select, merge with TIES, decode, score.",
-        "samner"};
-    app.set_version_flag("--version", SAMNER_VERSION);
+    CLI::App app{"Select-and-Merge (SaM) for named entity recognition with LLMs", "samner"};
+    app.set_version_flag("--version", version_text, "version, commit and libraries");
     app.require_subcommand(1);
     app.fallthrough(false);
     ExitCode code = ExitCode::done;
@@ -98,6 +131,13 @@ int run(int argc, char** argv) {
     add_data_verbs(app, code);
     add_model_verbs(app);
     add_doctor_verb(app, code);
+    add_completion_verb(app);
+    set_headings(app);
+    finish_command_line(app);
+    if (argc == 1) {
+        fmt::print("{}", overview());
+        return 0;
+    }
     check_verb(app, std::span{argv, static_cast<std::size_t>(argc)}.subspan(1));
     if (!ends_at_safe_points(argv[1])) end_when_stopped();
     try {

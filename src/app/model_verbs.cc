@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "app/command_line.h"
 #include "app/output.h"
 #include "app/shared_options.h"
 #include "app/verbs.h"
@@ -108,12 +109,14 @@ void add_model_verbs(CLI::App& app) {
     auto* const info_verb = model->add_subcommand("info", "Shape, size and hash of a model");
     info_verb->add_option("MODEL", options->model.base, "Hugging Face folder or .gguf file")->required();
     info_verb->add_flag("--json", options->json, "one JSON document");
+    add_examples(*info_verb, "samner model info M");
     info_verb->callback([options] { info(*options); });
 
     auto* const tokenize_verb = model->add_subcommand("tokenize", "Texts to token ids");
     tokenize_verb->add_option("MODEL", options->model.base, "Hugging Face folder or .gguf file")->required();
     tokenize_verb->add_option("--in", options->in, "TEXTS.jsonl: {\"id\", \"text\"} a line")->required();
     add_output_options(*tokenize_verb, options->out, "IDS.jsonl");
+    add_examples(*tokenize_verb, "samner model tokenize M --in texts.jsonl --out ids.jsonl");
     tokenize_verb->callback([options] { tokenize(*options); });
 
     auto* const logits_verb = model->add_subcommand("logits", "Logits of every position of token sequences");
@@ -122,6 +125,7 @@ void add_model_verbs(CLI::App& app) {
     add_dtype_option(*logits_verb, options->model);
     logits_verb->add_option("--in", options->in, "IDS.jsonl: {\"id\", \"ids\"} a line")->required();
     add_output_options(*logits_verb, options->out, "LOGITS.safetensors: one f32 tensor [tokens, vocabulary] an id");
+    add_examples(*logits_verb, "samner model logits M --in ids.jsonl --out logits.safetensors");
     logits_verb->callback([options] {
         use_threads(options->model.threads);
         logits(*options);

@@ -1,9 +1,9 @@
 #include "app/output.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <array>
-#include <cstdio>
 
 namespace samner::app {
 
@@ -22,8 +22,7 @@ void add_output_options(CLI::App& verb, Output& output, std::string const& help)
 }
 
 void say_written(std::filesystem::path const& path, std::string_view what) {
-    fmt::print(stderr, "wrote {}: {}\n", path.string(), what);
-    std::fflush(stderr);
+    spdlog::info("wrote {}: {}", path.string(), what);
 }
 
 std::string counted(std::size_t number, std::string_view word) {

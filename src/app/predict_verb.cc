@@ -8,7 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "app/command_line.h"
 #include "app/decoding_options.h"
+#include "app/library.h"
 #include "app/output.h"
 #include "app/prediction_file.h"
 #include "app/progress.h"
@@ -57,20 +59,19 @@ Input read_input(TargetOptions const& target, work::TextReader& reader) {
 }
 
 /// What lines depend on, each by a hash.
-Json settings_of(Options const& options, task::Engine const& engine, Input const& input,
-                 infer::Options const& decoding) {
-    HashMemory hashes{HashMemory::default_file()};
+Json settings_of(Options const& options, task::Engine const& engine, Input const& input, prompt::Options const& prompt,
+                 infer::Options const& decoding, FileHash const& hash) {
     auto const& adapter = options.model.adapter;
     Json sources = Json::array();
     for (auto const& source : input.source.sources) sources.push_back(key_of(source));
-    Json settings{{"layout", options.decoding.text.layout},
-                  {"format", options.decoding.text.format},
+    Json settings{{"layout", name_of_value(prompt.layout)},
+                  {"format", name_of_value(prompt.format)},
                   {"max_new_tokens", decoding.max_new_tokens},
                   {"fold", name_of_value(decoding.fold)},
                   {"arithmetic", key_of(engine.arithmetic())}};
     if (!engine.arithmetic().exact()) settings["num_slots"] = decoding.num_slots;
-    return {{"model", task::base_hash(engine, hashes.hasher())},
-            {"adapter", adapter.empty() ? "none" : weights::adapter_hash(adapter, hashes.hasher())},
+    return {{"model", task::base_hash(engine, hash)},
+            {"adapter", adapter.empty() ? "none" : weights::adapter_hash(adapter, hash)},
             {"input", sha256(canonical(sources))},
             {"settings", sha256(canonical(settings))}};
 }
@@ -114,10 +115,17 @@ Json line_of(Json const& id, work::Prediction const& prediction) {
 void predict(Options const& options) {
     options.decoding.target.check();
     options.out.check_file();
-    auto const prompt = options.decoding.text.prompt();
     task::Engine engine{options.model.base, options.model.device, parse_precision(options.model.dtype, "--dtype")};
-    if (!options.model.adapter.empty())
-        weights::check_fits(weights::AdapterFile{options.model.adapter}, engine.checkpoint().config());
+    HashMemory hashes{HashMemory::default_file()};
+    std::vector<work::Card> cards;
+    if (auto const& adapter = options.model.adapter; !adapter.empty()) {
+        weights::check_fits(weights::AdapterFile{adapter}, engine.checkpoint().config());
+        cards = cards_of({adapter}, hashes.hasher());
+    }
+    auto const prompt = options.decoding.text.prompt(cards);
+    if (auto const trained = prompt_of("", "", cards); trained != prompt && !cards.empty())
+        spdlog::warn("'{}' was trained with --layout {} --format {}, and answers other prompts worse",
+                     options.model.adapter.string(), name_of_value(trained.layout), name_of_value(trained.format));
     auto reader = options.decoding.text.reader(options.decoding.target.described());
     auto const input = read_input(options.decoding.target, reader);
     auto const& texts = input.texts;
@@ -138,7 +146,8 @@ void predict(Options const& options) {
 
     Counts counts;
     std::size_t before = 0;
-    GrowingFile const file{options.out.path, options.out.existing(), settings_of(options, engine, input, decoding),
+    GrowingFile const file{options.out.path, options.out.existing(),
+                           settings_of(options, engine, input, prompt, decoding, hashes.hasher()),
                            [&](std::size_t index, std::string_view line) {
                                if (index >= texts.size()) throw InputError{"there are more lines than texts"};
                                counts.add(checked_line(line, input.ids[index], texts[index].sentence->text));
@@ -188,6 +197,9 @@ void add_predict_verb(CLI::App& app) {
     verb->add_option("--fold", options->fold,
                      "add the adapter to the base's weights first: never, auto (from 32 sentences on) or always")
         ->capture_default_str();
+    add_examples(*verb,
+                 "samner predict --model M --in texts.jsonl --types person,place --out predictions.jsonl\n"
+                 "samner predict --model M --adapter ADAPTER --data crossner-politics --out p.jsonl");
     verb->callback([options] {
         use_threads(options->model.threads);
         predict(*options);

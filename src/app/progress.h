@@ -6,7 +6,12 @@
 
 namespace samner::app {
 
-/// Progress on stderr: rewritten in place on a terminal, one line an interval elsewhere. With rate and time left.
+/// How often lines of progress are drawn on a terminal, and written elsewhere; of all verbs.
+constexpr std::chrono::milliseconds between_draws{200};
+constexpr std::chrono::milliseconds between_log_lines{30'000};
+
+/// Progress of a verb in the form that `run` has, on stderr: `[DONE/ALL] P %, RATE/s, about T left | what note`. On a
+/// terminal it is one line below the log; elsewhere it is a line an interval, and one at the end.
 class Progress {
 public:
     Progress(std::string what, std::size_t total);
@@ -21,10 +26,9 @@ private:
     using Clock = std::chrono::steady_clock;
     std::string what_;
     std::size_t total_;
-    bool terminal_;
-    bool printed_ = false;
+    std::size_t columns_;  ///< of the terminal; 0: none
     Clock::time_point start_ = Clock::now();
-    Clock::time_point last_;
+    Clock::time_point last_ = start_;
 };
 
 }  // namespace samner::app

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <utility>
 
+#include "app/progress.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/host.h"
@@ -19,9 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-constexpr auto between_draws = 200ms;
 constexpr auto between_files = 2s;
-constexpr auto between_log_lines = 30s;
 
 double seconds_now() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();

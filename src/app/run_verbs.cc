@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "app/command_line.h"
 #include "app/run.h"
 #include "app/shared_options.h"
 #include "app/verbs.h"
@@ -79,7 +80,11 @@ void add_run_verbs(CLI::App& app, ExitCode& code) {
     run->add_flag("--dry-run", options->run.dry_run, "check everything, print the plan, run nothing");
     run->add_flag("--frozen", options->run.frozen, "refuse a run folder of another experiment or other settings");
     run->add_flag("--retry-failed", options->run.retry_failed, "do failed tasks of an earlier attempt again");
-    run->callback([options, &code] { code = app::run(options->run, {.set_up = [options] { return set_up(*options); }}); });
+    add_examples(*run,
+                 "samner run experiments/demo.yaml --out runs/demo -n 2\n"
+                 "samner run experiments/demo.yaml --config my.yaml --out runs/mine train.r=16");
+    run->callback(
+        [options, &code] { code = app::run(options->run, {.set_up = [options] { return set_up(*options); }}); });
 
     auto* const plan = app.add_subcommand("plan", "Tasks, what is done, cost, what sharing saves; touches nothing");
     add_setup_options(*plan, *options);
@@ -87,6 +92,7 @@ void add_run_verbs(CLI::App& app, ExitCode& code) {
     plan->add_option("--store", options->run.store, "store, to see what is done there; default that of the run folder");
     plan->add_option("--why", options->run.why, "key of a task, or its beginning: say why it is not done");
     plan->add_flag("--json", options->run.json, "one JSON document");
+    add_examples(*plan, "samner plan experiments/demo.yaml\nsamner plan experiments/demo.yaml --out runs/demo");
     plan->callback([options] { show_plan(options->run, set_up(*options)); });
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "app/command_line.h"
 #include "app/shared_options.h"
 #include "app/verbs.h"
 #include "core/json.h"
@@ -120,7 +121,7 @@ System read_system(std::vector<fs::path> const& paths, Gold const& given, ScoreO
     auto const& gold = given.lines;
     std::vector<std::vector<prompt::Answer>> answers(gold.size());
     for (auto const& path : paths) {
-        auto of_file = prompt::read_answers(path, gold, prompt::parse_format(options.format));
+        auto of_file = prompt::read_answers(path, gold, prompt::parse_format_or_auto(options.format));
         for (auto& of_sentence : of_file)
             for (auto& answer : of_sentence)
                 for (auto& entity : answer.entities) {
@@ -388,7 +389,8 @@ void add_score_verb(CLI::App& app) {
     verb->add_option("--configs", options->folders,
                      "folders of data set descriptions; of --data (default configs/data), and so that messages tell "
                      "labels of types from their names");
-    verb->add_option("--format", options->format, "of completions: json, json_map, enumeration or sentences")
+    verb->add_option("--format", options->format,
+                     "of completions: json, json_map, enumeration, sentences, or auto: told apart by them")
         ->capture_default_str();
     verb->add_option("--resamples", options->bootstrap.resamples, "of the bootstrap; 0: no intervals")
         ->check(at_least(0))
@@ -396,6 +398,7 @@ void add_score_verb(CLI::App& app) {
     verb->add_option("--confidence", options->bootstrap.confidence, "of the intervals")->capture_default_str();
     verb->add_option("--seed", options->bootstrap.seed, "of the bootstrap")->capture_default_str();
     verb->add_flag("--json", options->json, "one JSON document");
+    add_examples(*verb, "samner score --gold gold.jsonl --pred predictions.jsonl");
     verb->callback([options] { score_files(*options); });
 }
 

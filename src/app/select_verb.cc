@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -6,16 +7,20 @@
 #include <optional>
 #include <utility>
 
+#include "app/command_line.h"
 #include "app/decoding_options.h"
+#include "app/library.h"
 #include "app/progress.h"
 #include "app/shared_options.h"
 #include "app/verbs.h"
 #include "core/fields.h"
 #include "core/file.h"
+#include "core/hash_memory.h"
 #include "infer/generate.h"
 #include "model/encoder.h"
 #include "select/select.h"
 #include "task/engine.h"
+#include "task/inputs.h"
 #include "task/predictions.h"
 #include "task/select_experts.h"
 #include "weights/adapter.h"
@@ -56,6 +61,18 @@ std::vector<std::string> names_of(std::vector<fs::path> const& experts) {
         names.push_back(expert.string());
     }
     return names;
+}
+
+/// Folders, with the adapters of a library in its place.
+std::vector<fs::path> with_libraries(std::vector<fs::path> const& folders) {
+    std::vector<fs::path> experts;
+    for (auto const& folder : folders) {
+        if (fs::is_directory(folder) && !fs::exists(folder / "adapter_config.json"))
+            for (auto const& expert : adapters_in(folder)) experts.push_back(expert);
+        else
+            experts.push_back(folder);
+    }
+    return experts;
 }
 
 /// A word of --domains: the expert that it names, and the file behind =.
@@ -134,7 +151,9 @@ struct Setup {
     prompt::Options prompt = {};
     std::unique_ptr<task::Engine> engine = {};
     std::unique_ptr<task::TextEncoder> encoder = {};
-    std::vector<float> domains = {};  ///< means, row by row; empty without an encoder
+    std::vector<float> domains = {};                               ///< means, row by row; empty without an encoder
+    std::vector<std::vector<work::WantedType>> expert_types = {};  ///< likewise, of a strategy that compares types
+    std::vector<work::WantedType> wanted = {};                     ///< types of the target
     std::vector<work::Text> target = {};
     std::vector<work::Text> sample = {};
     std::vector<std::string> types = {};
@@ -158,36 +177,64 @@ void check_options(Options const& options, work::Metric metric) {
     if (options.temperature && !(*options.temperature > 0))
         throw InputError{fmt::format("--temperature is {} (command line)", *options.temperature),
                          "give it a number above 0"};
-    if (metric != work::Metric::sampling && options.domains.empty())
-        throw InputError{fmt::format("--strategy {} needs the domain of each expert (command line)", options.strategy),
-                         "give --domains EXPERT=FILE ..., or use sampling"};
-    if (options.domains.empty() != options.encoder.empty())
-        throw InputError{options.encoder.empty() ? "--domains is given without --encoder (command line)"
-                                                 : "--encoder is given without --domains (command line)",
+    if (!options.domains.empty() && options.encoder.empty())
+        throw InputError{"--domains is given without --encoder (command line)",
                          "similarity compares the target, as the encoder embeds it, with the experts' domains: give "
-                         "both, or none"};
+                         "both, or neither where the experts have cards"};
+    if (!options.domains.empty() && work::by_types(metric))
+        throw InputError{fmt::format("--domains says nothing of the types that --strategy {} compares (command line)",
+                                     options.strategy),
+                         "leave it out: the experts' cards name both"};
+}
+
+/// Domains, and the types where they are compared, as the experts' cards have them.
+/// @throws InputError naming the expert that lacks them
+void read_evidence_of_cards(Setup& setup, Options const& options, HashMemory& hashes) {
+    std::vector<work::Card> cards;
+    for (auto const& folder : options.experts) {
+        auto [card, missing] = work::card_of_weights(folder, weights::adapter_hash(folder, hashes.hasher()));
+        if (card && !card->domain) missing = "its card has no centroid";
+        if (card && work::by_types(setup.metric) && card->types.empty()) missing = "its card names no types";
+        if (!missing.empty())
+            throw InputError{
+                fmt::format("the expert '{}' cannot be compared with the texts: {}", folder.string(), missing),
+                fmt::format("make its card: samner card {} --encoder E --data … (or --in … --types …); or "
+                            "give --domains EXPERT=FILE ...; or use --strategy sampling",
+                            folder.string())};
+        cards.push_back(std::move(*card));
+    }
+    auto const folder = encoder_of(options.encoder, cards);
+    auto const sha256 = task::encoder_hash(folder, hashes.hasher());
+    for (std::size_t i = 0; i < cards.size(); ++i) {
+        auto const& domain = *cards[i].domain;
+        if (domain.encoder_sha256 != sha256)
+            throw InputError{fmt::format("the card of '{}' has a centroid of another encoder ({}) than '{}'",
+                                         options.experts[i].string(), domain.encoder, folder.string()),
+                             "give --encoder, or make its card anew with samner card"};
+        setup.domains.insert(setup.domains.end(), domain.centroid.begin(), domain.centroid.end());
+        if (work::by_types(setup.metric)) setup.expert_types.push_back(cards[i].types);
+    }
+    setup.encoder = std::make_unique<task::TextEncoder>(folder, options.model.device);
 }
 
 /// @throws InputError for what is wrong with any of the options, or what they name
 Setup set_up(Options const& options, work::TextReader& reader) {
     Setup setup;
     setup.metric = value_named<work::Metric>(options.strategy, "--strategy", "command line");
-    if (work::by_types(setup.metric))
-        throw InputError{
-            fmt::format("--strategy {} needs the types of the experts' corpora, which adapters do not name "
-                        "(command line)",
-                        options.strategy),
-            "use similarity, sampling or fused here, and types in an experiment's select"};
-    setup.prompt = options.decoding.text.prompt();
     check_options(options, setup.metric);
     setup.names = names_of(options.experts);
     setup.engine = std::make_unique<task::Engine>(options.model.base, options.model.device,
                                                   parse_precision(options.model.dtype, "--dtype"));
     for (auto const& folder : options.experts)
         weights::check_fits(weights::AdapterFile{folder}, setup.engine->checkpoint().config());
-    if (!options.encoder.empty()) {
+    HashMemory hashes{HashMemory::default_file()};
+    auto const cards = cards_of(options.experts, hashes.hasher());
+    setup.prompt = options.decoding.text.prompt(cards);
+    if (!options.domains.empty()) {
         setup.encoder = std::make_unique<task::TextEncoder>(options.encoder, options.model.device);
         setup.domains = read_domains(options, setup.encoder->dimension());
+    } else if (setup.metric != work::Metric::sampling || !options.encoder.empty()) {
+        read_evidence_of_cards(setup, options, hashes);
     }
     auto const target = options.decoding.target.texts(reader);
     setup.target = reader.read(target);
@@ -200,6 +247,7 @@ Setup set_up(Options const& options, work::TextReader& reader) {
                      setup.target.size());
     setup.sample = reader.read(target.with(work::Sample{options.k, options.seed}));
     setup.types = reader.type_names(target);
+    work::add_types(setup.wanted, reader.dataset(target.sources.front()));
     return setup;
 }
 
@@ -210,6 +258,20 @@ std::vector<double> domain_similarity(Setup const& setup) {
     for (auto const& text : setup.target) lines.push_back(text.sentence->text);
     auto const target = model::centroid(setup.encoder->encode(lines), setup.encoder->dimension());
     return select::domain_similarity(target, setup.domains);
+}
+
+/// Cosine of each expert's types to those of the target; nothing unless the strategy compares them.
+std::vector<double> type_similarity(Setup const& setup) {
+    if (setup.expert_types.empty()) return {};
+    auto const centroid_of = [&](std::vector<work::WantedType> const& types) {
+        return model::centroid(setup.encoder->encode(work::type_texts(types)), setup.encoder->dimension());
+    };
+    std::vector<float> of_experts;
+    for (auto const& types : setup.expert_types) {
+        auto const centroid = centroid_of(types);
+        of_experts.insert(of_experts.end(), centroid.begin(), centroid.end());
+    }
+    return select::domain_similarity(centroid_of(setup.wanted), of_experts);
 }
 
 /// Each expert's answers to the sampled sentences.
@@ -240,6 +302,7 @@ void select_experts(Options const& options) {
     auto setup = set_up(options, reader);
     auto const similarity = domain_similarity(setup);
     task::Evidence evidence{setup.names, similarity};
+    evidence.type_similarity = type_similarity(setup);
     if (work::by_sampling(setup.metric)) evidence.answers = answers_of(setup, options);
     auto const selection =
         task::select_experts(evidence, setup.types, setup.metric, static_cast<std::size_t>(options.m));
@@ -263,13 +326,17 @@ void add_select_verb(CLI::App& app) {
     add_base_options(*select_verb, options->model);
     add_dtype_option(*select_verb, options->model);
     add_decoding_options(*select_verb, options->decoding);
-    select_verb->add_option("--experts", options->experts, "PEFT folders")->required();
-    select_verb->add_option("--strategy", options->strategy, "similarity, sampling or fused")->capture_default_str();
-    select_verb->add_option("--encoder", options->encoder, "sentence-transformers folder, for similarity and fused");
+    select_verb->add_option("--experts", options->experts, "PEFT folders, or folders of them")->required();
+    select_verb
+        ->add_option("--strategy", options->strategy,
+                     fmt::format("{}", fmt::join(names_of_values<work::Metric>(), ", ")))
+        ->capture_default_str();
+    select_verb->add_option("--encoder", options->encoder,
+                            "sentence-transformers folder, for all strategies but sampling; default that of the cards");
     select_verb->add_option(
         "--domains", options->domains,
-        "EXPERT=FILE of each expert, for similarity and fused: its folder, or that one's last part, and embeddings of "
-        "its training texts (samner encode)");
+        "EXPERT=FILE of each expert, in place of its card's centroid (samner card): its folder, or that one's last "
+        "part, and embeddings of its training texts (samner encode)");
     select_verb->add_option("-m", options->m, "experts to choose")->capture_default_str();
     select_verb->add_option("-k", options->k, "sentences of the sampling evaluation")->capture_default_str();
     select_verb->add_option("--answers", options->answers, "of each expert to each sampled sentence; all of them vote")
@@ -278,8 +345,10 @@ void add_select_verb(CLI::App& app) {
                             fmt::format("at which several answers are drawn; default {}", work::usual_temperature));
     select_verb->add_option("--seed", options->seed, "of the sampled sentences and answers")->capture_default_str();
     select_verb->add_flag("--json", options->json, "one JSON document");
+    add_examples(*select_verb, "samner select --model M --experts LIBRARY --in texts.jsonl --types person,place -m 2");
     select_verb->callback([options] {
         use_threads(options->model.threads);
+        options->experts = with_libraries(options->experts);
         select_experts(*options);
     });
 }

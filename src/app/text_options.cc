@@ -4,23 +4,29 @@
 
 #include <algorithm>
 
+#include "app/library.h"
 #include "core/error.h"
 #include "plan/run_file.h"
 #include "token/utf8.h"
 
 namespace samner::app {
 
-void add_text_options(CLI::App& verb, TextOptions& options) {
+void add_text_options(CLI::App& verb, TextOptions& options, std::string const& otherwise) {
     verb.add_option("--root", options.root, "data root; default SAMNER_DATA");
     verb.add_option("--configs", options.folders, "folders of data set descriptions")->capture_default_str();
-    verb.add_option("--layout", options.layout, "prompt of data sets: short or full")->capture_default_str();
-    verb.add_option("--format", options.format, "json, json_map, enumeration or sentences")->capture_default_str();
+    verb.add_option("--layout", options.layout, fmt::format("of prompts: short or full; default {}full", otherwise));
+    verb.add_option("--format", options.format,
+                    fmt::format("of answers: json, json_map, enumeration or sentences; default {}json", otherwise));
 }
 
 work::TextReader TextOptions::reader(bool described) const {
     std::vector<std::filesystem::path> descriptions;
     if (described) descriptions.assign(folders.begin(), folders.end());
     return {descriptions, root, "give --root DIR"};
+}
+
+prompt::Options TextOptions::prompt(std::vector<work::Card> const& cards) const {
+    return prompt_of(layout, format, cards);
 }
 
 void TargetOptions::check(bool needs_types) const {
@@ -60,7 +66,9 @@ std::vector<work::WantedType> TargetOptions::wanted_types() const {
 void add_target_options(CLI::App& verb, TargetOptions& options) {
     verb.add_option("--data", options.data, "DATASET[:SPLIT[+SPLIT]] of the described corpora; default split test");
     verb.add_option("--in", options.in, "TEXTS.jsonl: {\"id\", \"text\"} a line");
-    verb.add_option("--types", options.types, "entity types to find in --in, separated by commas, or a .yaml file of them with definitions")->delimiter(',');
+    verb.add_option("--types", options.types,
+                    "entity types to find in --in, separated by commas, or a .yaml file of them with definitions")
+        ->delimiter(',');
 }
 
 }  // namespace samner::app

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "prompt/prompt.h"
+#include "work/card.h"
 #include "work/texts.h"
 
 namespace samner::app {
@@ -14,15 +15,17 @@ namespace samner::app {
 struct TextOptions {
     std::filesystem::path root;
     std::vector<std::string> folders{"configs/data"};
-    std::string layout = "full";
-    std::string format = "json";
+    std::string layout;  ///< empty: not given
+    std::string format;  ///< likewise
 
     /// @param described  whether data sets are read: only then have their descriptions to be there
     work::TextReader reader(bool described) const;
-    prompt::Options prompt() const { return {prompt::parse_layout(layout), prompt::parse_format(format)}; }
+    /// @param cards  of the adapters that answer, which say what they were trained with
+    prompt::Options prompt(std::vector<work::Card> const& cards = {}) const;
 };
 
-void add_text_options(CLI::App& verb, TextOptions& options);
+/// @param otherwise  what says which prompt it is where none is given, and no prompt follows: "that of the card, else "
+void add_text_options(CLI::App& verb, TextOptions& options, std::string const& otherwise = "");
 
 /// Texts of one data set, or of a file.
 struct TargetOptions {

@@ -22,5 +22,6 @@ void add_score_verb(CLI::App& app);
 void add_data_verbs(CLI::App& app, ExitCode& code);  ///< data list, verify, stats, fetch, export
 void add_model_verbs(CLI::App& app);                 ///< model info, tokenize, logits
 void add_doctor_verb(CLI::App& app, ExitCode& code);
+void add_completion_verb(CLI::App& app);
 
 }  // namespace samner::app

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "app/command_line.h"
 #include "app/output.h"
 #include "app/present.h"
 #include "app/run_folder.h"
@@ -167,6 +168,7 @@ void add_view_verbs(CLI::App& app) {
     report->add_option("RUN", paths->run, "run folder")->required();
     report->add_option("--out", paths->out.path, "the page; default RUN/report.html");
     add_overwrite_option(*report, paths->out.overwrite);
+    add_examples(*report, "samner report runs/demo");
     report->callback([paths] { report_verb(paths->run, paths->out); });
 
     struct Question {
@@ -178,6 +180,7 @@ void add_view_verbs(CLI::App& app) {
     show->add_option("RUN", question->run, "run folder")->required();
     show->add_option("ROW", question->row, "[EXPERIMENT/]ROW")->required();
     show->add_option("TARGET", question->target, "default all");
+    add_examples(*show, "samner show runs/demo sam\nsamner show runs/demo demo/sam politics");
     show->callback([question] { show_verb(question->run, question->row, question->target); });
 
     auto looking = std::make_shared<StatusOptions>();
@@ -185,6 +188,7 @@ void add_view_verbs(CLI::App& app) {
     status->add_option("RUN", looking->run, "run folder")->required();
     status->add_flag("--json", looking->json, "one JSON document");
     status->add_flag("--watch", looking->watch, "look every two seconds until it has ended");
+    add_examples(*status, "samner status runs/demo\nsamner status runs/demo --watch");
     status->callback([looking] { status_verb(*looking); });
 }
 

@@ -126,6 +126,7 @@ std::string HashMemory::hash(fs::path const& path) {
         sha256 = known->second.sha256;
         cost_.remembered += stamp->size;
     } else {
+        spdlog::debug("hashes {}", name);
         sha256 = sha256_file(path);
         if (stamp) cost_.hashed += stamp->size;
         // A clock that is behind that of a network file system makes more files recent, not fewer.

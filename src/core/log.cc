@@ -67,11 +67,34 @@ protected:
     void flush_() override {}
 };
 
+Verbosity& verbosity() {
+    static auto value = Verbosity::usual;
+    return value;
+}
+
+void apply_verbosity(spdlog::logger& logger) {
+    using enum spdlog::level::level_enum;
+    logger.set_level(verbosity() == Verbosity::quiet ? warn : verbosity() == Verbosity::verbose ? debug : info);
+    for (auto const& sink : logger.sinks())
+        if (std::dynamic_pointer_cast<StderrSink>(sink))
+            sink->set_pattern(verbosity() == Verbosity::verbose ? "%H:%M:%S.%e %v" : "%v");
+}
+
 constexpr auto columns_variable = "SAMNER_TERMINAL_COLUMNS";
 
 }  // namespace
 
+void set_verbosity(Verbosity value) {
+    verbosity() = value;
+    apply_verbosity(*spdlog::default_logger());
+}
+
+bool is_quiet() {
+    return verbosity() == Verbosity::quiet;
+}
+
 void show_live_line(std::string text) {
+    if (is_quiet()) return;
     auto& line = live_line();
     std::lock_guard const lock{line.mutex};
     line.replace(std::move(text));
@@ -102,7 +125,6 @@ void start_logging(int rank, std::filesystem::path const& file) {
     std::vector<spdlog::sink_ptr> sinks;
     if (rank == 0) {
         sinks.push_back(std::make_shared<StderrSink>());
-        sinks.back()->set_pattern("%v");
     }
     if (!file.empty()) {
         try {
@@ -114,7 +136,8 @@ void start_logging(int rank, std::filesystem::path const& file) {
         sinks.back()->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
     }
     auto logger = std::make_shared<spdlog::logger>("samner", sinks.begin(), sinks.end());
-    logger->flush_on(spdlog::level::info);
+    logger->flush_on(spdlog::level::debug);
+    apply_verbosity(*logger);
     spdlog::set_default_logger(std::move(logger));
 }
 

@@ -12,6 +12,13 @@ namespace samner {
 /// not empty. Use spdlog's functions (spdlog::info …) afterwards.
 void start_logging(int rank, std::filesystem::path const& file = {});
 
+enum class Verbosity { quiet, usual, verbose };
+
+/// What this process says from now on, on stderr and in its log: warnings and errors alone; and what is done; and how
+/// (spdlog::debug), with the time of day.
+void set_verbosity(Verbosity verbosity);
+bool is_quiet();
+
 /// Shows a line below the log on stderr, in place of the one before: log lines go by above it whole. For terminals
 /// only.
 /// @param text  empty: takes the line away

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,11 +35,14 @@ constexpr auto enum_names(Format const*) {
 Layout parse_layout(std::string_view name);
 Format parse_format(std::string_view name);
 std::string_view name_of(Format format);
+/// Nothing for `auto`: to be told apart by the answers.
+std::optional<Format> parse_format_or_auto(std::string_view name);
 
 struct Options {
     Layout layout = Layout::full;
     Format format = Format::json;
 
+    friend bool operator==(Options const&, Options const&) = default;
     template <class Self, class Visit>
     static void fields(Self& self, Visit&& visit) {
         visit("layout", self.layout);

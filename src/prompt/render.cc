@@ -118,6 +118,14 @@ Format parse_format(std::string_view name) {
     return value_named<Format>(name, "prompt.format", "prompt options");
 }
 
+std::optional<Format> parse_format_or_auto(std::string_view name) {
+    if (name == "auto") return std::nullopt;
+    auto known = names_of_values<Format>();
+    known.emplace_back("auto");
+    if (std::ranges::find(known, name) == known.end()) refuse_name(std::string{name}, known, "--format", "command line");
+    return parse_format(name);
+}
+
 std::string_view name_of(Format format) {
     return name_of_value(format);
 }

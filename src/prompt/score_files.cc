@@ -1,6 +1,7 @@
 #include "prompt/score_files.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <set>
 #include <unordered_map>
@@ -101,8 +102,10 @@ Misplaced misplaced(std::span<GoldLine const> gold) {
     return result;
 }
 
-std::vector<std::vector<Answer>> read_answers(std::filesystem::path const& path, std::span<GoldLine const> gold,
-                                              Format format) {
+namespace {
+
+std::vector<std::vector<Answer>> answers_in(std::filesystem::path const& path, std::span<GoldLine const> gold,
+                                            Format format) {
     std::unordered_map<std::string_view, std::size_t> index;
     for (std::size_t i = 0; i < gold.size(); ++i) index.emplace(gold[i].id, i);
     std::vector<std::vector<Answer>> answers(gold.size());
@@ -134,6 +137,34 @@ std::vector<std::vector<Answer>> read_answers(std::filesystem::path const& path,
                              "give every sentence the same number of samples"};
     }
     return answers;
+}
+
+}  // namespace
+
+std::vector<std::vector<Answer>> read_answers(std::filesystem::path const& path, std::span<GoldLine const> gold,
+                                              std::optional<Format> format) {
+    if (format) return answers_in(path, gold, *format);
+    struct Reading {
+        Format format;
+        std::vector<std::vector<Answer>> answers;
+        std::int64_t completions = 0;
+        std::int64_t unparsable = 0;
+    };
+    std::optional<Reading> best;
+    for (auto const tried : {Format::json, Format::enumeration, Format::sentences}) {
+        Reading reading{tried, answers_in(path, gold, tried)};
+        for (auto const& of_sentence : reading.answers)
+            for (auto const& answer : of_sentence) {
+                reading.completions += answer.from_completion;
+                reading.unparsable += answer.from_completion && answer.unparsable;
+            }
+        if (!best || reading.unparsable < best->unparsable) best = std::move(reading);
+        if (best->unparsable == 0) break;
+    }
+    if (best->completions > 0)
+        spdlog::info("{}: completions are read as {} ({} of {} unparsable)", path.string(), name_of(best->format),
+                     best->unparsable, best->completions);
+    return std::move(best->answers);
 }
 
 }  // namespace samner::prompt

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -47,10 +48,12 @@ struct Answer {
 
 /// Reads PREDICTIONS.jsonl of any tool: {"id", "entities"} or {"id", "completion"} a line; a line with both is taken by
 /// its entities. Several answers to one sentence are told apart by "sample".
+/// @param format  of completions; nothing: that of json, enumeration and sentences with which the fewest of the file's
+///     are unparsable, the first of equals, which the log then names
 /// @return shape [gold sentences][samples], in the order of `gold` and of the file
 /// @throws InputError with file and line; for an id without gold, a gold line without an answer, an id and sample that
 ///     stand twice, sentences with different numbers of samples, and a completion whose types or text are not known
 std::vector<std::vector<Answer>> read_answers(std::filesystem::path const& path, std::span<GoldLine const> gold,
-                                              Format format);
+                                              std::optional<Format> format);
 
 }  // namespace samner::prompt

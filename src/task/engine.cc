@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 
 #include "comm/comm.h"
@@ -120,8 +121,11 @@ struct Engine::Impl {
         if (!model || (backward && !with_backward)) {
             model.reset();
             prefixes.clear();
+            auto const start = std::chrono::steady_clock::now();
             auto loaded = model::load_language_model(checkpoint, *ops, backward);
             files.check();
+            std::chrono::duration<double> const took = std::chrono::steady_clock::now() - start;
+            spdlog::debug("loaded the base model for {} in {:.2f} s", backward ? "training" : "decoding", took.count());
             model = std::move(loaded);
             with_backward = backward;
         }

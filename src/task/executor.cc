@@ -1,5 +1,7 @@
 #include "task/executor.h"
 
+#include <spdlog/spdlog.h>
+
 #include "comm/comm.h"
 #include "task/agreement.h"
 
@@ -11,6 +13,7 @@ void Executor::load_base(comm::Comm const& ranks, bool for_training) {
 }
 
 Done Executor::run(std::string const& key, work::Task const& task, comm::Comm const* team) {
+    spdlog::debug("begins {} ({})", work::label_of(task), key);
     return std::visit(
         [&](auto const& one) -> Done {
             if constexpr (requires { do_task(one, key, context_, team); }) {

@@ -91,10 +91,9 @@ void add_types(plan::Inputs& inputs, std::vector<work::Source> const& sources, w
 void read_card(plan::Inputs::Corpora& corpora, plan::ExpertRecipe const& expert, std::string const& name,
                std::string const& encoder) {
     if (!expert.texts.empty()) return;
-    auto const card = work::read_card(expert.adapter);
-    if (!card) return;
-    if (card->adapter != corpora.adapter) {
-        corpora.no_domain = "its card (samner.json) is of other weights";
+    auto const [card, missing] = work::card_of_weights(expert.adapter, corpora.adapter);
+    if (!card) {
+        corpora.no_domain = missing;
         return;
     }
     corpora.types = work::type_texts(card->types);

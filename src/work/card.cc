@@ -31,8 +31,8 @@ std::optional<Card> read_card(std::filesystem::path const& adapter) {
     if (!json.is_object()) throw InputError{fmt::format("'{}' is no JSON object", path.string()), remedy};
     auto const found = json.value("version", Json{});
     if (found != version)
-        throw InputError{fmt::format("'{}' is of version {}, this program reads {}", path.string(), found.dump(), version),
-                         remedy};
+        throw InputError{
+            fmt::format("'{}' is of version {}, this program reads {}", path.string(), found.dump(), version), remedy};
     json.erase("version");
     try {
         return from_wire<Card>(json, "card", path.string());
@@ -41,12 +41,20 @@ std::optional<Card> read_card(std::filesystem::path const& adapter) {
     }
 }
 
+CardOfWeights card_of_weights(std::filesystem::path const& adapter, std::string const& sha256) {
+    auto card = read_card(adapter);
+    if (!card) return {{}, fmt::format("it has no card ({})", Card::file)};
+    if (card->adapter != sha256) return {{}, fmt::format("its card ({}) is of other weights", Card::file)};
+    return {std::move(card), {}};
+}
+
 void write_card(std::filesystem::path const& adapter, Card const& card) {
     auto json = to_wire(card);
     std::erase_if(json.get_ref<Json::object_t&>(), [](auto const& entry) { return entry.second.is_null(); });
     json["version"] = version;
     std::vector<std::string> lines;  // a member each
-    for (auto const& [name, value] : json.items()) lines.push_back(fmt::format(" {}: {}", to_text(name), to_text(value)));
+    for (auto const& [name, value] : json.items())
+        lines.push_back(fmt::format(" {}: {}", to_text(name), to_text(value)));
     write_atomically(adapter / Card::file, fmt::format("{{\n{}\n}}\n", fmt::join(lines, ",\n")));
 }
 

@@ -84,6 +84,16 @@ struct Card {
 /// @throws InputError naming the file for one that cannot be read, or is of a newer version
 std::optional<Card> read_card(std::filesystem::path const& adapter);
 
+/// The card of the weights that an adapter's folder has now.
+struct CardOfWeights {
+    std::optional<Card> card = {};
+    std::string missing = {};  ///< why there is none; empty: there is
+};
+
+/// @param sha256  of the weights (weights::adapter_hash)
+/// @throws InputError as read_card does
+CardOfWeights card_of_weights(std::filesystem::path const& adapter, std::string const& sha256);
+
 /// Writes it into an adapter's folder, whole or not at all; what is there is replaced. @throws StorageError
 void write_card(std::filesystem::path const& adapter, Card const& card);
 

@@ -7,6 +7,7 @@
 
 #include "command.h"
 #include "core/file.h"
+#include "core/json.h"
 #include "temporary_folder.h"
 
 namespace samner {
@@ -164,7 +165,10 @@ TemporaryFolder* Selection::shared = nullptr;
 
 TEST_F(Selection, ChecksItsSettingsBeforeItSamples) {
     EXPECT_THAT(refusal(experts() + "--strategy samplng"), HasSubstr("did you mean sampling?"));
-    EXPECT_THAT(refusal(experts() + "--strategy types"), HasSubstr("which adapters do not name"));
+    EXPECT_THAT(refusal(experts() + "--strategy types"), HasSubstr("its card has no centroid — make its card"));
+    EXPECT_THAT(refusal(fmt::format("{}--strategy types --encoder .deps/minilm --domains near={} far={}", experts(),
+                                    at("near.st"), at("far.st"))),
+                HasSubstr("--domains says nothing of the types"));
     for (auto const* k : {"0", "-3"})
         EXPECT_THAT(refusal(experts() + "-k " + k), HasSubstr(fmt::format("-k is {} (command line)", k)));
     EXPECT_THAT(refusal(experts() + "--layout shrt"), HasSubstr("shrt"));
@@ -179,10 +183,11 @@ TEST_F(Selection, ChecksItsSettingsBeforeItSamples) {
                 HasSubstr("no texts to choose experts by"));
 }
 
-TEST_F(Selection, AsksForDomainsAndEncoderTogether) {
+TEST_F(Selection, AsksForDomainsOrCards) {
     for (auto const* strategy : {"similarity", "fused"})
         EXPECT_THAT(refusal(fmt::format("{} --strategy {}", experts(), strategy)), HasSubstr("--domains EXPERT=FILE"));
-    EXPECT_THAT(refusal(experts() + "--encoder .deps/minilm"), HasSubstr("--encoder is given without --domains"));
+    EXPECT_THAT(refusal(experts() + "--encoder .deps/minilm"),
+                AllOf(HasSubstr("near' cannot be compared with the texts"), HasSubstr("samner card")));
     EXPECT_THAT(refusal(fmt::format("{}--strategy similarity --domains near={} far={}", experts(), at("near.st"),
                                     at("far.st"))),
                 HasSubstr("--domains is given without --encoder"));
@@ -221,6 +226,67 @@ TEST_F(Selection, BindsDomainsToExpertsByNameSoThatNoOrderIsWrong) {
     EXPECT_THAT(refusal(of_one_name("near=" + at("near.st"))), HasSubstr("may mean"));
     EXPECT_THAT(refusal(of_one_name(fmt::format("{}={}", at("near"), at("near.st")))),
                 HasSubstr("/other/near' has no domain"));
+}
+
+TEST_F(Selection, ByCardsIsThatByDomainsOfTheSameTexts) {
+    write("zoo.jsonl", "{\"id\": 1, \"text\": \"The lion sleeps in its cage\"}\n");
+    write("law.jsonl", "{\"id\": 1, \"text\": \"The appellant has a right to be heard\"}\n");
+    fs::create_directories(*shared / "library");
+    for (auto const& [name, texts, types] : {std::tuple{"far", "law", "court"}, std::tuple{"near", "zoo", "animal"}}) {
+        fs::copy(*shared / name, *shared / "library" / name);
+        make(fmt::format("card {} --encoder .deps/minilm --in {}.jsonl --types {}", at("library/") + name, at(texts),
+                         types));
+        make(fmt::format("encode --encoder .deps/minilm --in {0}.jsonl --out {0}-card.st", at(texts)));
+    }
+    auto const texts = fmt::format(" --in {} --types animal", at("texts.jsonl"));
+    auto const answer = [&](std::string const& options) {
+        auto const result = samner_command(select(options + " --json 2>/dev/null", texts));
+        EXPECT_EQ(result.code, 0) << options << result.output;
+        return parse_json(result.output, "select --json");
+    };
+    for (auto const* strategy : {"similarity", "fused --max-new-tokens 2"}) {
+        auto const by_cards = answer(fmt::format("--experts {} --strategy {}", at("library"), strategy));
+        auto const by_domains =
+            answer(fmt::format("--experts {}/far {}/near --strategy {} --encoder .deps/minilm --domains far={} near={}",
+                               at("library"), at("library"), strategy, at("law-card.st"), at("zoo-card.st")));
+        EXPECT_EQ(by_cards, by_domains);
+        EXPECT_EQ(by_cards.at("chosen").at(0), at("library/near"));
+    }
+    auto const by_types = answer(fmt::format("--experts {} --strategy types", at("library")));
+    EXPECT_EQ(by_types.at("chosen").at(0), at("library/near"));
+    EXPECT_NEAR(by_types.at("type_similarity").at(at("library/near")).get<double>(), 1, 1e-6) << "animal and animal";
+    EXPECT_LT(by_types.at("type_similarity").at(at("library/far")).get<double>(), 0.9);
+    // A card of other weights is as good as none.
+    auto card = parse_json(read_text(*shared / "library/near/samner.json"), "card");
+    card["adapter"] = std::string(64, '0');
+    write("library/near/samner.json", to_text(card));
+    EXPECT_THAT(refusal(fmt::format("--experts {} --strategy similarity", at("library")), texts),
+                AllOf(HasSubstr("library/near"), HasSubstr("is of other weights")));
+}
+
+TEST_F(Selection, AndPredictionAskAsTheCardsSayUnlessToldOtherwise) {
+    make(
+        fmt::format("train --model tests/data/tiny{} --layout short --format enumeration --out {} r=2 max_steps=1 "
+                    "batch_size=1",
+                    corpora.substr(0, corpora.find(" --max")), at("short")));
+    auto of_training = corpora;
+    of_training.insert(of_training.find(" --configs"), ":train");
+    auto const predict = [&](std::string const& options) {
+        auto const result = samner_command(fmt::format("predict --model tests/data/tiny --adapter {}{} --out {} {}",
+                                                       at("short"), of_training, at("out.jsonl"), options));
+        EXPECT_EQ(result.code, 0) << result.output;
+        auto const text = read_text(*shared / "out.jsonl");
+        fs::remove(*shared / "out.jsonl");
+        return std::pair{text, result.output};
+    };
+    auto const as_trained = predict("");
+    EXPECT_EQ(as_trained.first, predict("--layout short --format enumeration").first);
+    EXPECT_THAT(as_trained.second, Not(HasSubstr("was trained with")));
+    auto const otherwise = predict("--layout full --format json");
+    EXPECT_NE(as_trained.first, otherwise.first);
+    EXPECT_THAT(otherwise.second, HasSubstr("was trained with --layout short --format enumeration"));
+    EXPECT_THAT(refusal(fmt::format("--experts {} {} -k 1", at("near"), at("short"))),
+                HasSubstr("the experts' cards name different prompts"));
 }
 
 TEST_F(BadInput, TextsOfBothKindsOrOfNone) {
@@ -325,11 +391,16 @@ TEST_F(BadInput, AnUnknownVerbOrOption) {
     EXPECT_THAT(refused("model tokenise x"), HasSubstr("did you mean tokenize?"));
     EXPECT_THAT(refused("help"), HasSubstr("did you mean samner --help?"));
     EXPECT_THAT(refused("frobnicate"), AllOf(HasSubstr("name one of run, plan, adapt"), HasSubstr("merge")));
-    EXPECT_THAT(refused(""), AllOf(HasSubstr("no verb"), HasSubstr("samner --help")));
     EXPECT_THAT(refused("data"), HasSubstr("samner data is given no verb"));
     EXPECT_THAT(refused("predict --modl x --data y --out z"),
                 HasSubstr("--modl is no option of samner predict (command line) — did you mean --model?"));
     EXPECT_THAT(refused("merge a b --out x --densty 1"), HasSubstr("did you mean --density?"));
+    EXPECT_THAT(refused("--json"), HasSubstr("samner is given no verb"));
+    EXPECT_THAT(refused("merge a b --out x --weights 1,x"),
+                HasSubstr("'1,x' is no list of numbers (command line: --weights) — give numbers, separated by commas"));
+    EXPECT_THAT(refused("merge a b --out x --density x"), HasSubstr("'x' is no number (command line: --density)"));
+    EXPECT_THAT(refused("merge a b --out x --rank 1.5"),
+                HasSubstr("'1.5' is no whole number in range (command line: --rank)"));
     EXPECT_EQ(samner_command("run experiments/tiny.yaml --out x --densty 1").code, 2);
     EXPECT_EQ(samner_command("gc x").code, 2);
     EXPECT_EQ(samner_command("--version").code, 0);

@@ -207,5 +207,31 @@ TEST_F(ScoreFiles, MayBeEmpty) {
     EXPECT_TRUE(read_answers(file(""), none, Format::json).empty());
 }
 
+TEST_F(ScoreFiles, TellFormatsOfCompletionsApartByHowManyCanBeRead) {
+    std::vector<GoldLine> lines;
+    for (auto const* id : {"1", "2", "3"}) {
+        lines.push_back({id, "Bohr met Ada in Rome", "", {"person", "location"}});
+    }
+    auto const with = [&](std::vector<std::string> const& completions) {
+        std::string text;
+        for (std::size_t i = 0; i < completions.size(); ++i)
+            text += to_text(Json{{"id", std::to_string(i + 1)}, {"completion", completions[i]}}) + "\n";
+        std::vector<Mentioned> all;
+        for (auto const& answers : read_answers(file(text), lines, std::nullopt))
+            all.push_back(mentions(answers.front().entities));
+        return all;
+    };
+    std::vector<Mentioned> const wanted{{{"bohr", "person"}, {"rome", "location"}}, {{"ada", "person"}}, {}};
+    for (auto const& completions : std::vector<std::vector<std::string>>{
+             {R"([["Bohr", "person"], ["Rome", "location"]])", R"([["Ada", "person"]])", "[]"},
+             {R"({"Bohr": "person", "Rome": "location"})", R"({"Ada": "person"})", "{}"},
+             {"person: Bohr; location: Rome", "person: Ada", "None"},
+             {R"("Bohr" is a person. "Rome" is a location.)", R"("Ada" is a person.)", "There are no entities."},
+             // One that is not readable does not decide.
+             {"person: Bohr; location: Rome", "person: Ada", "I cannot say [what]"}}) {
+        EXPECT_EQ(with(completions), wanted) << completions[0];
+    }
+}
+
 }  // namespace
 }  // namespace samner::prompt
