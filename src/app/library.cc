@@ -67,11 +67,20 @@ std::vector<LibraryExpert> read_library(fs::path const& library, std::optional<L
 fs::path encoder_of(fs::path const& given, std::vector<work::Card> const& cards) {
     if (!given.empty()) return given;
     std::set<std::string> named;
-    for (auto const& card : cards)
-        if (card.domain) named.insert(card.domain->encoder);
-    if (named.size() == 1 && fs::is_directory(*named.begin())) return *named.begin();
-    throw InputError{named.empty() ? "no card names an encoder"
-                                   : fmt::format("the cards' encoder is not at hand ({})", fmt::join(named, ", ")),
+    std::set<std::string> hashes;
+    for (auto const& card : cards) {
+        if (!card.domain) continue;
+        named.insert(card.domain->encoder);
+        hashes.insert(card.domain->encoder_sha256);
+    }
+    if (named.empty()) throw InputError{"no card names an encoder", "name its folder with --encoder"};
+    if (hashes.size() > 1)
+        throw InputError{fmt::format("the cards are of different encoders ({})", fmt::join(named, ", ")),
+                         "make all of them with one encoder, by samner card"};
+    // One encoder may lie in several places, as where cards come from several machines.
+    auto const at_hand = std::ranges::find_if(named, [](std::string const& path) { return fs::is_directory(path); });
+    if (at_hand != named.end()) return *at_hand;
+    throw InputError{fmt::format("the cards' encoder is not at hand ({})", fmt::join(named, ", ")),
                      "name its folder with --encoder"};
 }
 

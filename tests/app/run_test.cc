@@ -409,12 +409,19 @@ TEST_F(TinyRun, AdaptsOnlyWithExpertsWhoseDomainIsKnownAndTellsWhatIsWrong) {
                                                  (library / "zoo").string(), (*folder / "one.jsonl").string()));
     EXPECT_EQ(both.code, 2);
     EXPECT_THAT(both.output, HasSubstr("both --data tiny-zoo and --in"));
-    auto const card = samner_command(
-        fmt::format("card {} --encoder .deps/minilm --data tiny-zoo --configs tests/data/tiny/datasets --root "
-                    "tests/data/tiny --layout short --model tests/data/tiny",
-                    (library / "zoo").string()));
-    EXPECT_EQ(card.code, 0) << card.output;
-    EXPECT_THAT(card.output, HasSubstr("samner.json: centroid of "));
+    auto const card = [&](std::string const& encoder) {
+        auto const result = samner_command(
+            fmt::format("card {} --encoder {} --data tiny-zoo --configs tests/data/tiny/datasets --root "
+                        "tests/data/tiny --layout short --model tests/data/tiny",
+                        (library / "zoo").string(), encoder));
+        EXPECT_EQ(result.code, 0) << result.output;
+        EXPECT_THAT(result.output, HasSubstr("samner.json: centroid of "));
+    };
+    card("tests/data/encoders/cls");
+    expect_refused("-m 1", "the cards are of different encoders");
+    // The same encoder under another name.
+    fs::create_directory_symlink(fs::absolute(fs::path{SAMNER_SOURCE_DIR} / ".deps/minilm"), *folder / "encoder");
+    card((*folder / "encoder").string());
     auto const good = samner_command(adapt + "-m 1 -k 1");
     EXPECT_EQ(good.code, 0) << good.output;
     EXPECT_THAT(read_text(*folder / "wrong/experiment.yaml"), HasSubstr("what work is done with"));
