@@ -14,7 +14,8 @@ A fenced block with a path behind its language, as ```yaml my.yaml, is written t
 exit code 0, or with N where its comment says `exit code N`; one with 75 is told to stop when it has something to show.
 
 Every command is run, unless NOT_RUN says why not. INSTEAD says what is run for those that only show how commands look,
-and for those that take long. Commands in the text, as `samner status RUN`, have to name verbs and options that exist.
+and for those that take long. Commands in the text, as `samner status RUN`, have to name verbs and options that exist,
+and so have paths such as src/plan/graph.h.
 """
 
 import concurrent.futures
@@ -347,10 +348,17 @@ class Checker:
                 self.helps[name] = self.run(f"samner {name} --help", where)
             code, text = self.helps[name]
             if code != 0:
-                raise Fault(f"`samner {span}`: there is no verb '{name}'")
+                raise Fault(f" `samner {span}`: there is no verb '{name}'")
             unknown = {option for option in options(span) if not re.search(rf"(?<![\w-]){option}(?![\w-])", text)}
             if unknown:
-                raise Fault(f"`samner {span}`: samner {name} has no option {', '.join(sorted(unknown))}")
+                raise Fault(f" `samner {span}`: samner {name} has no option {', '.join(sorted(unknown))}")
+
+    def check_paths(self, outside):
+        """Files of the repository that the text names, but for those with a placeholder such as NAME."""
+        for path in re.findall(r"(?<![\w./-])(?:src|tests|docs|configs|experiments|analysis|cmake)/[\w./*-]*[\w*]",
+                               outside):
+            if not re.search(r"[A-Z]{2,}(?!\w*\.(?:txt|md|tsv))", path) and not any(self.sources.glob(path)):
+                raise Fault(f" there is no {path}")
 
     def check_page(self, page, set_up):
         """(faults of a page, each as text; how many commands were run)."""
@@ -371,6 +379,7 @@ class Checker:
                     continue
                 all_commands += commands(line, info, lines)
             self.check_spans(outside, where)
+            self.check_paths(outside)
         except Fault as fault:
             return [f"{page}:{fault}"], 0
         for command in all_commands:

@@ -98,6 +98,12 @@ class CheckCommands(unittest.TestCase):
         self.assert_fault(self.check("Call `samner status --watch`.\n"), "no option --watch")
         self.assert_fault(self.check("Call `samner stats`.\n"), "no verb 'stats'")
 
+    def test_paths_in_the_text_have_to_exist(self):
+        (self.folder / "src/plan").mkdir(parents=True)
+        (self.folder / "src/plan/graph.h").touch()
+        self.assertEqual(self.check("See src/plan/graph.h, src/*/graph.h, `src/plan/KIND.h`.\n"), ([], 0))
+        self.assert_fault(self.check("See src/plan/graf.h.\n"), "src/plan/graf.h")
+
 
 if __name__ == "__main__":
     unittest.main()
