@@ -266,8 +266,8 @@ void add_adapt_verb(CLI::App& app, ExitCode& code) {
     adapt->add_option("-n", options->run.ranks, "start this many ranks with mpirun")->check(at_least(1));
     adapt->add_flag("--dry-run", options->run.dry_run, "check everything, say what it costs, run nothing");
     add_examples(*adapt,
-                 "samner adapt --model M --experts LIBRARY --in texts.jsonl --types a,b --out OUT --dry-run\n"
-                 "samner adapt --model M --experts LIBRARY --in texts.jsonl --types types.yaml --out OUT -m 2");
+                 "samner adapt --model M --experts LIBRARY --in texts.jsonl --types a,b --out adapted --dry-run\n"
+                 "samner adapt --model M --experts LIBRARY --in texts.jsonl --types a,b --out adapted -m 2");
     adapt->callback([options, &code] {
         code = run(options->run, {.set_up = [options] { return set_up(*options); },
                                   .deliver = [options](RunFolder const& folder) { return deliver(*options, folder); }});

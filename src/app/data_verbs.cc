@@ -184,8 +184,8 @@ void add_data_verbs(CLI::App& app, ExitCode& code) {
     add_examples(*verifying, "samner data verify --root corpora");
     add_examples(*fetching, "samner data fetch crossner-politics --root corpora");
     add_examples(*exporting,
-                 "samner data export crossner-politics:test --as texts --out texts.jsonl\n"
-                 "samner data export crossner-politics:test --as gold --out gold.jsonl");
+                 "samner data export crossner-politics:test --as texts --out politics.jsonl\n"
+                 "samner data export crossner-politics:test --as gold --out politics-gold.jsonl");
     exporting->callback([=] {
         exported->data = *options;
         exported->has_prompt_options =

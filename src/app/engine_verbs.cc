@@ -328,7 +328,7 @@ void add_engine_verbs(CLI::App& app, ExitCode& code) {
         ->add_option("-n", options->ranks,
                      "start this many ranks with mpirun, each for a share of the micro-batches of a step")
         ->check(at_least(1));
-    add_examples(*train, "samner train --model M --data crossner-politics:train --out ADAPTER r=16 max_steps=20");
+    add_examples(*train, "samner train --model M --data crossner-politics:train --out adapter r=16 max_steps=20");
     train->callback([options, &code] { code = train_verb(*options); });
 
     auto* const generate = app.add_subcommand("generate", "Complete prompts, greedily or sampled");

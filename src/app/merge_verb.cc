@@ -210,8 +210,8 @@ void add_merge_verb(CLI::App& app, ExitCode& code) {
     verb->add_option("--threads", options->threads, "threads a rank; 0: its share of the processors")
         ->capture_default_str();
     add_output_options(*verb, options->out, "PEFT folder to write; with --space delta a model folder");
-    add_examples(*verb, "samner merge LIBRARY/news LIBRARY/web --method ties --density 0.5 --out ADAPTER\n"
-                        "samner merge LIBRARY/news --space delta --base M --out MODEL");
+    add_examples(*verb, "samner merge LIBRARY/news LIBRARY/web --method ties --density 0.5 --out merged\n"
+                        "samner merge LIBRARY/news --space delta --base M --out merged-model");
     verb->callback([options, verb, &code] {
         options->space_given = verb->get_option("--space")->count() > 0;
         options->out.check_folder();

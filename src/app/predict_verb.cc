@@ -199,7 +199,7 @@ void add_predict_verb(CLI::App& app) {
         ->capture_default_str();
     add_examples(*verb,
                  "samner predict --model M --in texts.jsonl --types person,place --out predictions.jsonl\n"
-                 "samner predict --model M --adapter ADAPTER --data crossner-politics --out p.jsonl");
+                 "samner predict --model M --adapter adapter --data crossner-politics --out out.jsonl");
     verb->callback([options] {
         use_threads(options->model.threads);
         predict(*options);

@@ -137,8 +137,8 @@ std::string Graph::encode(Expert const& expert, Seeds const& seeds) {
                 .encoder = inputs_.encoder, .of = *found->domain, .arithmetic = inputs_.of_encoder, .texts = 1});
         if (found->sources.empty()) {
             throw InputError{
-                fmt::format("expert '{}' is an adapter, and {}", expert.name,
-                            found->no_domain.empty() ? "has no texts of its domain" : found->no_domain),
+                fmt::format("expert '{}' is an adapter whose domain is not known: {}", expert.name,
+                            found->no_domain.empty() ? "no texts of it" : found->no_domain),
                 fmt::format("selections compare domains: name data sets in experts.{}.texts, or make its card with "
                             "samner card {}",
                             expert.name, given->adapter)};

@@ -43,7 +43,7 @@ std::optional<Card> read_card(std::filesystem::path const& adapter) {
 
 CardOfWeights card_of_weights(std::filesystem::path const& adapter, std::string const& sha256) {
     auto card = read_card(adapter);
-    if (!card) return {{}, fmt::format("it has no card ({})", Card::file)};
+    if (!card) return {{}, "no card"};
     if (card->adapter != sha256) return {{}, fmt::format("its card ({}) is of other weights", Card::file)};
     return {std::move(card), {}};
 }

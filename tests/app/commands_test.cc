@@ -76,8 +76,16 @@ std::string page() {
         "folders, `OUT` what is to be made.\n\n"
         "This page is made of the program: `SAMNER_UPDATE=1 build/tests/app/app_commands_test`.\n";
     for (auto const& verb : verbs()) {
-        text += fmt::format("\n## {}\n\n", verb);
-        for (auto const& line : lines_of(help_of(verb))) text += line.empty() ? "\n" : "    " + line + "\n";
+        text += fmt::format("\n## {}\n\n```text\n", verb);
+        bool is_help = true;
+        for (auto const& line : lines_of(help_of(verb))) {
+            bool const ends = line == "For example:";  // what follows is run by tests/docs
+            if (ends) text.replace(text.size() - 1, 1, "```\n\n");
+            is_help = is_help && !ends;
+            text += line + "\n";
+            if (ends) text += "\n";
+        }
+        EXPECT_FALSE(is_help) << verb << " has no example";
     }
     return text;
 }

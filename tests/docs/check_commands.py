@@ -57,7 +57,7 @@ NOT_RUN = {
     r"module load .*": "asks for a cluster's modules",
     r"cmake .*": "builds, or copies libtorch",
     r"pip install .*": "downloads",
-    r"samner data fetch --root corpora": "downloads; corpus/fetch_test fetches from servers and mirrors of its own",
+    r"samner data fetch( crossner-politics)? --root corpora": "downloads; corpus/fetch_test fetches from servers and mirrors of its own",
     r"samner run experiments/paper\.yaml --config configs/runs/paper-qwen2\.5-7b\.yaml .*":
         "asks for a 7B model and whole corpora; app_paper_test runs these experiments on the tiny model",
     r"samner-analysis .*": "asks for Python packages; the CTest `analysis` installs them and calls it",
@@ -73,6 +73,11 @@ INSTEAD = {
     # app_paper_test runs it in a minute or two.
     "samner run experiments/paper.yaml --config configs/runs/paper-tiny.yaml --out runs/paper -n 2":
         ["samner run experiments/paper.yaml --config configs/runs/paper-tiny.yaml --out runs/paper -n 2 --dry-run"],
+    # With the models and sizes of my.yaml: app_paper_test and the demo run the others.
+    "samner run experiments/demo.yaml --out runs/demo -n 2":
+        ["samner run experiments/demo.yaml --config my.yaml --out runs/demo -n 2"],
+    "samner train --model M --data crossner-politics:train --out adapter r=16 max_steps=20":
+        ["samner train --model M --data conll:train --out adapter r=16 max_steps=2"],
     "samner card ADAPTER --encoder E --data DATASET[:SPLIT] --model M":
         [f"samner card ADAPTER --encoder E --data tiny-zoo --model M {DATA}"],
     "samner adapt --model M --experts LIBRARY --in texts.jsonl --types types.yaml --out OUT "
@@ -94,11 +99,12 @@ INSTEAD = {
          "samner predict --model M --adapter A --in TEXTS.jsonl --types a,b,c --max-new-tokens 8 "
          "--out PREDICTIONS.jsonl"],
     "samner select --model M --experts DIR... --data … | --in … --types … "
-    "[--strategy sampling|similarity|fused] [-m 3] [-k 10] [--answers N] [--temperature T] "
-    "[--encoder E --domains EXPERT=EMBEDDINGS.safetensors...] [--json]":
+    "[--strategy sampling|similarity|fused|types|similarity_types] [-m 3] [-k 10] [--answers N] "
+    "[--temperature T] [--encoder E] [--domains EXPERT=EMBEDDINGS.safetensors...] [--json]":
         ["samner encode --encoder E --in TEXTS.jsonl --out domain.safetensors",
          "samner select --model M --experts A B --data conll --strategy sampling -m 1 -k 2 --answers 2 "
          "--temperature 0.7 --max-new-tokens 8 --json",
+         "samner select --model M --experts LIBRARY --in TEXTS.jsonl --types a,b,c --strategy similarity_types -m 1",
          "samner select --model M --experts A B --in TEXTS.jsonl --types a,b,c --strategy fused -m 1 -k 2 --encoder E "
          "--domains travel=domain.safetensors zoo=domain.safetensors --max-new-tokens 8"],
     "samner encode --encoder E --in TEXTS.jsonl --out EMBEDDINGS.safetensors":
@@ -428,7 +434,7 @@ def set_up(checker, where):
     (where / "configs/data/conll.yaml").write_text(CONLL)
     (where / "data/conll").mkdir(parents=True)
     (where / "data/conll/test.tsv").write_text(
-        (tiny / "corpora/tiny-expedition/test.tsv").read_text() * 2)
+        (tiny / "corpora/tiny-expedition/test.tsv").read_text() * 25)  # a second's work, to be stopped in
     (where / "corpora").symlink_to(sources / "tests/data/corpora")
 
     library = made_library(checker)
@@ -460,12 +466,25 @@ def set_up_readme(checker, where):
     (where / "elsewhere").rename(where / "library/X")
 
 
+def set_up_commands(checker, where):
+    set_up(checker, where)
+    for name, expert in (("news", "zoo"), ("web", "travel")):
+        (where / "library" / expert).rename(where / "library" / name)
+    write_lines(where / "prompts.jsonl", [{"id": 1, "prompt": "an Reox walked"}])
+    answers = [{"id": 0, "text": "a", "entities": []}]
+    for name in ("one", "two"):
+        write_lines(where / f"{name}.jsonl", answers)
+    for name in ("bc5cdr", "crossner-politics", "crossner-science", "ncbi"):
+        (where / "data" / name).symlink_to(checker.sources / "tests/data/corpora" / name)
+
+
 def write_lines(path, records):
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
 # Of pages whose commands name other files; set_up for the others.
-SET_UPS = {"README.md": set_up_readme, "docs/getting-started.md": check_out}
+SET_UPS = {"README.md": set_up_readme, "docs/getting-started.md": check_out,
+           "docs/commands.md": set_up_commands}
 
 
 def made_library(checker):
