@@ -16,6 +16,7 @@
 #include "app/provenance.h"
 #include "app/ranks.h"
 #include "app/shared_options.h"
+#include "app/simulate.h"
 #include "app/why.h"
 #include "comm/comm.h"
 #include "comm/nccl.h"
@@ -309,7 +310,13 @@ void show_plan(RunOptions const& options, Setup const& setup) {
         artifacts.emplace(store);
         settle_known(plan, records, {.artifacts = *artifacts, .retry_failed = options.retry_failed});
     }
-    auto const rates = rates_of(plan, records);
+    auto rates = rates_of(plan, records);
+    if (!options.profile.empty()) rates.read(options.profile);
+    if (options.simulate) {
+        fmt::print("{}", simulate(std::move(plan), rates,
+                                  {options.simulated_ranks, options.nodes, setup.run.base, options.json}));
+        return;
+    }
     if (options.json) {
         fmt::print("{}", plan_as_json(plan, rates));
         return;

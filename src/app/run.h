@@ -23,6 +23,10 @@ struct RunOptions {
     bool retry_failed = false;
     bool frozen = false;
     bool json = false;
+    bool simulate = false;  ///< a plan
+    int simulated_ranks = 1;
+    int nodes = 1;                  ///< of these ranks
+    std::filesystem::path profile;  ///< rates.json of another run; empty: rates are those of this run
 };
 
 /// What runs, read and checked.

@@ -270,18 +270,18 @@ RunFolder::~RunFolder() {
     }
 }
 
-sched::Job RunFolder::job_of(std::string const& key) const {
-    auto const& [task, after] = plan_.task(key);
+sched::Job job_of(plan::Plan const& plan, std::string const& key, work::Rates const& rates) {
+    auto const& [task, after] = plan.task(key);
     sched::Job job{key,
                    work::label_of(task),
                    {},
-                   rates_.of(task).seconds,
+                   rates.of(task).seconds,
                    work::width_of(task),
                    work::batch_of(task),
                    work::seal(task)};
     // What is settled will not come as a result: those that wait for it need not.
     std::ranges::copy_if(after, std::back_inserter(job.after),
-                         [&](std::string const& before) { return !plan_.is_done(before); });
+                         [&](std::string const& before) { return !plan.is_done(before); });
     return job;
 }
 
@@ -306,7 +306,7 @@ std::vector<sched::Job> RunFolder::take_new() {
         if (plan_.is_lost(key)) {
             display_.progress().left_out(key);
         } else {
-            jobs.push_back(job_of(key));
+            jobs.push_back(job_of(plan_, key, rates_));
         }
     }
     if (!std::exchange(planned_, true)) {
@@ -467,6 +467,9 @@ Published RunFolder::publish() {
     display_.set_phase("writing the results");
     auto published = write_results(folder_, plan_, artifacts_, records_, frozen_, provenance_, folder_ / "report.html");
     published.attempt([&] { write_plan(); });
+    published.attempt([&] {
+        write_atomically(folder_ / "rates.json", to_text(rates_of(plan_, records_).to_json(), 1) + "\n");
+    });
     published.attempt([&] { link_by_name(folder_, plan_); });
     published.attempt([&] { write_expert_folders(folder_, plan_, records_, artifacts_); });
     return published;

@@ -123,7 +123,6 @@ private:
     void look_ahead();
     void require_inputs(sched::Job const& job);
     void expect(std::string const& key);
-    sched::Job job_of(std::string const& key) const;
     void keep(work::TaskRecord const& record);
     void write_plan() const;
 
@@ -159,6 +158,9 @@ std::string plan_as_json(plan::Plan const& plan, work::Rates const& rates, std::
 
 /// The rates that a run has measured, and guesses for the rest.
 work::Rates rates_of(plan::Plan const& plan, report::Records const& records);
+
+/// A task as the scheduler sees it. It waits for those tasks before it that are not done.
+sched::Job job_of(plan::Plan const& plan, std::string const& key, work::Rates const& rates);
 
 /// Scores what a run folder holds and writes results.h5 and, to `report`, the page.
 Published write_results(std::filesystem::path const& folder, plan::Plan const& plan, store::Artifacts const& artifacts,

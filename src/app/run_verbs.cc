@@ -91,8 +91,22 @@ void add_run_verbs(CLI::App& app, ExitCode& code) {
     plan->add_option("--out", options->run.out, "run folder, to see what is done");
     plan->add_option("--store", options->run.store, "store, to see what is done there; default that of the run folder");
     plan->add_option("--why", options->run.why, "key of a task, or its beginning: say why it is not done");
+    auto* const simulated =
+        plan->add_flag("--simulate", options->run.simulate,
+                       "say how long what is left takes on --ranks, by the scheduler that runs it on a virtual clock");
+    auto* const ranks = plan->add_option("--ranks", options->run.simulated_ranks, "ranks of the simulation")
+                            ->check(at_least(1))
+                            ->needs(simulated);
+    simulated->needs(ranks);
+    plan->add_option("--nodes", options->run.nodes, "nodes of the simulated ranks")
+        ->check(at_least(1))
+        ->capture_default_str()
+        ->needs(simulated);
+    plan->add_option("--profile", options->run.profile,
+                     "RUN/rates.json of a run: what tasks cost, in place of guesses and this run's own");
     plan->add_flag("--json", options->run.json, "one JSON document");
-    add_examples(*plan, "samner plan experiments/demo.yaml\nsamner plan experiments/demo.yaml --out runs/demo");
+    add_examples(
+        *plan, "samner plan experiments/demo.yaml\nsamner plan experiments/demo.yaml --simulate --ranks 64 --nodes 8");
     plan->callback([options] { show_plan(options->run, set_up(*options)); });
 }
 

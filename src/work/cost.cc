@@ -1,10 +1,15 @@
 #include "work/cost.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <numeric>
 #include <utility>
 
 #include "core/error.h"
+#include "core/fields.h"
+#include "core/file.h"
+#include "core/json_member.h"
 
 namespace samner::work {
 namespace {
@@ -22,6 +27,8 @@ double tokens_of(Result const& result) {
 
 // The guesses: 300 tokens/s of training, sequences and prompts of 80 tokens, adapters of rank 32. One line a kind of
 // task.
+constexpr int version = 1;  ///< of files
+
 constexpr auto guesses = std::to_array<std::pair<std::string_view, Rate>>({{Train::kind, {0.27, 80, 4e7}},
                                                                            {Cluster::kind, {0.01, 0, 1e5}},
                                                                            {Encode::kind, {0.01, 0, 1e6}},
@@ -59,6 +66,33 @@ void Rates::measure(std::map<std::string, TaskRecord> const& records,
         auto const bytes = sum.sized > 0 ? sum.bytes / sum.sized : of(kind).artifact_bytes;
         rates_[kind] = {{sum.seconds / sum.size, sum.tokens / sum.size, bytes}, true};
     }
+}
+
+void Rates::read(std::filesystem::path const& file) {
+    auto const json = parse_json(read_text(file), file.string());
+    auto const place = file.string();
+    if (!json.is_object() || json.value("version", Json{}) != version)
+        throw InputError{fmt::format("'{}' is no file of rates that this program reads", place),
+                         "name RUN/rates.json of a run"};
+    for (auto const& [kind, rate] : member<Json::object_t>(json, "kinds", place)) {
+        auto const known = rates_.find(kind);
+        if (known == rates_.end()) {
+            std::vector<std::string> kinds;
+            for (auto const& [name, entry] : rates_) kinds.push_back(name);
+            refuse_name(kind, kinds, "a kind of task", place);
+        }
+        known->second = {from_wire<Rate>(rate, kind, place), true};
+        auto const& [seconds, tokens, bytes] = known->second.rate;
+        if (!(seconds >= 0 && tokens >= 0 && bytes >= 0))
+            throw InputError{fmt::format("the rates of {} are below 0 ({})", kind, place), "measure them anew"};
+    }
+}
+
+Json Rates::to_json() const {
+    Json json{{"version", version}, {"kinds", Json::object()}};
+    for (auto const& [kind, entry] : rates_)
+        if (entry.measured) json["kinds"][kind] = to_wire(entry.rate);
+    return json;
 }
 
 Rate Rates::of(std::string_view kind) const {

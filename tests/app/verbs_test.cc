@@ -742,6 +742,48 @@ TEST_F(Verbs, PlanSaysWhatSharingSaves) {
     EXPECT_EQ(plan["tasks"][0]["state"], "waiting");
 }
 
+TEST_F(Verbs, PlanSimulatesTheSchedulerWithTheRatesOfARun) {
+    auto const rates = in("rates.json", R"({"version": 1, "kinds": {
+        "train": {"seconds": 1, "tokens": 80, "artifact_bytes": 100}, "infer": {"seconds": 0.5, "tokens": 9,
+        "artifact_bytes": 10}, "encode": {"seconds": 0, "tokens": 0, "artifact_bytes": 1}, "select": {"seconds": 0,
+        "tokens": 0, "artifact_bytes": 1}, "merge": {"seconds": 2, "tokens": 0, "artifact_bytes": 100}}})");
+    auto const simulate = [&](int ranks, int nodes) {
+        auto const result = samner_command(fmt::format(
+            "plan experiments/tiny.yaml --simulate --ranks {} --nodes {} --profile {} --json", ranks, nodes, rates));
+        EXPECT_EQ(result.code, 0) << result.output;
+        auto json = parse_json(result.output, "plan --simulate");
+        json.erase("simulated_in");
+        return json;
+    };
+    auto const alone = simulate(1, 1);
+    EXPECT_EQ(alone, simulate(1, 1)) << "what selections choose is drawn alike in each call";
+    // One rank does one thing after the other, 3 ms apart.
+    EXPECT_NEAR(alone["seconds"].get<double>(),
+                alone["rank_seconds"].get<double>() + 0.003 * alone["assignments"].get<double>(), 1e-6);
+    EXPECT_EQ(alone["guessed"], "");
+    double before = alone["seconds"];
+    for (int const ranks : {2, 16}) {
+        auto const more = simulate(ranks, 2);
+        EXPECT_EQ(more["rank_seconds"], alone["rank_seconds"]);
+        EXPECT_EQ(more["bytes_written"], alone["bytes_written"]);
+        EXPECT_LT(more["seconds"], before);
+        EXPECT_GE(more["seconds"], more["critical_path"]);
+        before = more["seconds"];
+    }
+    EXPECT_THAT(samner_command("plan experiments/tiny.yaml --simulate --ranks 2").output,
+                AllOf(HasSubstr("ranks at work"), HasSubstr("guessed, not measured")));
+    for (auto const& [options, message] : std::vector<std::pair<std::string, std::string>>{
+             {"--simulate --ranks 2 --nodes 3", "give each node at least one rank"},
+             {"--simulate", "--ranks"},
+             {"--ranks 2", "--simulate"},
+             {"--profile " + in("no.json", "{}"), "is no file of rates"},
+             {"--profile " + in("odd.json", R"({"version": 1, "kinds": {"trian": {}}})"), "did you mean train?"}}) {
+        auto const result = samner_command("plan experiments/tiny.yaml " + options);
+        EXPECT_EQ(result.code, 2) << options;
+        EXPECT_THAT(result.output, HasSubstr(message));
+    }
+}
+
 TEST_F(Verbs, PlanSaysWhatHashingCostsAndRemembersIt) {
     auto const command = fmt::format("SAMNER_CACHE='{}' {} plan experiments/tiny.yaml", path("cache"), SAMNER_BINARY);
     auto const first = run_command(command);

@@ -15,6 +15,7 @@
 #include "core/random.h"
 #include "sched/messages.h"
 #include "sched/policy.h"
+#include "sched/simulate.h"
 
 namespace samner::sched {
 namespace {
@@ -120,6 +121,36 @@ void assign(benchmark::State& state, std::vector<Job> (*graph)()) {
     state.counters["assignments"] = benchmark::Counter(static_cast<double>(assignments), benchmark::Counter::kIsRate);
 }
 
+class Graph : public JobSource, public Recorder {
+public:
+    explicit Graph(std::vector<Job> jobs) : fresh_{std::move(jobs)} {}
+    std::vector<Job> take_new() override { return std::exchange(fresh_, {}); }
+    void finished(JobResult const&) override {}
+    void failed(JobResult const&) override {}
+    bool claim(Job const&) override { return true; }
+    Elsewhere look_elsewhere() override { return {}; }
+    void started(Job const&, std::vector<int> const&) override {}
+    void ended(Job const&, JobResult const&) override {}
+    void sync() override {}
+
+private:
+    std::vector<Job> fresh_;
+};
+
+/// The coordinator and simulated ranks: what samner plan --simulate does.
+void coordinate_simulated(benchmark::State& state, std::vector<Job> (*graph)()) {
+    std::size_t assignments = 0;
+    for (auto _ : state) {
+        state.PauseTiming();
+        Graph source{graph()};
+        state.ResumeTiming();
+        SimulatedRanks ranks{num_workers};
+        if (coordinate(source, source, ranks).done != num_jobs) state.SkipWithError("jobs are left");
+        assignments += ranks.work().size();
+    }
+    state.counters["assignments"] = benchmark::Counter(static_cast<double>(assignments), benchmark::Counter::kIsRate);
+}
+
 /// The work before the first assignment: edges and critical paths.
 void add(benchmark::State& state, std::vector<Job> (*graph)()) {
     for (auto _ : state) {
@@ -146,6 +177,8 @@ void encode_and_decode(benchmark::State& state) {
 BENCHMARK_CAPTURE(assign, independent, independent)->Unit(benchmark::kSecond)->Iterations(1);
 BENCHMARK_CAPTURE(assign, layered, layered)->Unit(benchmark::kSecond)->Iterations(1);
 BENCHMARK_CAPTURE(assign, mixed, mixed)->Unit(benchmark::kSecond)->Iterations(1);
+BENCHMARK_CAPTURE(coordinate_simulated, layered, layered)->Unit(benchmark::kSecond)->Iterations(1);
+BENCHMARK_CAPTURE(coordinate_simulated, mixed, mixed)->Unit(benchmark::kSecond)->Iterations(1);
 BENCHMARK_CAPTURE(add, independent, independent)->Unit(benchmark::kSecond)->Iterations(1);
 BENCHMARK_CAPTURE(add, layered, layered)->Unit(benchmark::kSecond)->Iterations(1);
 BENCHMARK(encode_and_decode);

@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "core/file.h"
+#include "core/json.h"
 #include "samples.h"
+#include "temporary_folder.h"
 
 namespace samner::work {
 namespace {
@@ -61,6 +64,27 @@ TEST(CostRates, BecomeTheMeanOfWhatWasMeasured) {
     EXPECT_DOUBLE_EQ(rates.of("train").seconds, 42.0 / (7 * 12));
     EXPECT_DOUBLE_EQ(rates.of("train").tokens, 84.0 / (7 * 12));
     EXPECT_DOUBLE_EQ(rates.of("infer").seconds, 16.0 / 40);  // as measured before
+}
+
+TEST(CostRates, AreKeptInAFileForOtherRuns) {
+    std::map<std::string, Task> const tasks{{"a", pass_over(10)}};
+    Rates measured;
+    measured.measure({{"a", record("a", "infer", 5, Pass{10, 0, 0, 100, 20})}}, in(tasks));
+    TemporaryFolder const folder;
+    write_atomically(folder / "rates.json", to_text(measured.to_json()));
+    Rates other;
+    other.read(folder / "rates.json");
+    EXPECT_TRUE(other.measured("infer"));
+    EXPECT_DOUBLE_EQ(other.of("infer").seconds, 0.5);
+    EXPECT_DOUBLE_EQ(other.of("infer").tokens, 12);
+    EXPECT_FALSE(other.measured("train")) << "what was guessed there is no measurement here";
+    for (auto const* text : {"[]", "{}", R"({"version": 2, "kinds": {}})", R"({"version": 1})",
+                             R"({"version": 1, "kinds": {"nonsense": {"seconds": 1, "tokens": 1, "artifact_bytes": 1}}})",
+                             R"({"version": 1, "kinds": {"train": {"seconds": -1, "tokens": 1, "artifact_bytes": 1}}})",
+                             R"({"version": 1, "kinds": {"train": {"seconds": "x"}}})"}) {
+        write_atomically(folder / "bad.json", text);
+        EXPECT_THROW(other.read(folder / "bad.json"), InputError) << text;
+    }
 }
 
 TEST(CostRates, AreNotMeasuredOfOtherTasksOrFailedOnesOrNothing) {
