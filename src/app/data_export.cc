@@ -145,6 +145,7 @@ void export_data(ExportOptions const& options) {
     options.out.check_file();
     auto const& data = options.data;
     work::TextReader reader{{data.folders.begin(), data.folders.end()}, data.root, "give --root DIR"};
+    reader.catalogue().warn_of_replaced();
     auto const lines = options.as == "prompts" ? prompts_of(options, reader) : sentences_of(options, reader);
     write_atomically(options.out.path, lines.text);
     say_written(options.out.path, options.as == "prompts" ? counted(lines.count, "prompt")

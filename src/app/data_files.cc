@@ -16,12 +16,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Those that are named; where none is, those of the folders that are named, or all.
 std::vector<corpus::Dataset> chosen(DataOptions const& options) {
     auto const catalogue = options.catalogue();
     std::vector<corpus::Dataset> result;
     for (auto const& id : options.datasets) result.push_back(catalogue.at(id));
     if (options.datasets.empty()) {
-        for (auto const& [id, dataset] : catalogue.all()) result.push_back(dataset);
+        auto const all =
+            options.folders.empty() ? catalogue : corpus::Catalogue{{options.folders.begin(), options.folders.end()}};
+        for (auto const& [id, dataset] : all.all()) result.push_back(dataset);
     }
     return result;
 }
@@ -93,6 +96,12 @@ std::map<std::string, std::string> read_cuts(fs::path const& list) {
 }
 
 }  // namespace
+
+corpus::Catalogue DataOptions::catalogue() const {
+    auto catalogue = corpus::Catalogue::with_shipped({folders.begin(), folders.end()});
+    catalogue.warn_of_replaced();
+    return catalogue;
+}
 
 fs::path DataOptions::data() const {
     return corpus::root_or_default(root, "give --root DIR");

@@ -15,13 +15,13 @@ namespace samner::app {
 /// What the verbs of `samner data` have in common.
 struct DataOptions {
     std::filesystem::path root;
-    std::vector<std::string> folders{"configs/data"};
-    std::vector<std::string> datasets;                                      ///< empty: all
-    std::filesystem::path table = "experiments/paper/values/table11.yaml";  ///< the paper's Table 11, for stats
+    std::vector<std::string> folders;   ///< of descriptions, beside those that come with samner
+    std::vector<std::string> datasets;  ///< empty: all
+    std::filesystem::path table;        ///< the paper's Table 11, for stats; empty: the one that comes with samner
     bool json = false;
     corpus::FetchOptions fetch;
 
-    corpus::Catalogue catalogue() const { return corpus::Catalogue{{folders.begin(), folders.end()}}; }
+    corpus::Catalogue catalogue() const;  ///< also warns of what the folders replace
     std::filesystem::path data() const;  ///< the root, or SAMNER_DATA
 };
 

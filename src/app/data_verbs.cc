@@ -11,6 +11,7 @@
 #include "app/data_options.h"
 #include "app/shared_options.h"
 #include "app/verbs.h"
+#include "core/home.h"
 #include "core/json.h"
 #include "corpus/dataset.h"
 #include "corpus/table11.h"
@@ -88,7 +89,10 @@ void stats(DataOptions const& options) {
     auto list = Json::array();
     auto const catalogue = options.catalogue();
     std::map<std::pair<std::string, std::string>, std::int64_t> sizes;  // sentences by data set and split
-    auto const table = options.json ? corpus::PrintedTable{} : corpus::read_printed_table(options.table);
+    auto const table = options.json ? corpus::PrintedTable{}
+                                    : corpus::read_printed_table(options.table.empty()
+                                                                     ? shipped("experiments/paper/values/table11.yaml")
+                                                                     : options.table);
     for (auto const& [id, dataset] : catalogue.all()) {
         for (auto const& [split, files] : dataset.splits) {
             for (auto const& file : files) {
@@ -135,7 +139,8 @@ void add_data_verbs(CLI::App& app, ExitCode& code) {
     auto const add = [&](char const* name, char const* description, std::function<void()> action) -> CLI::App* {
         auto* const verb = data->add_subcommand(name, description);
         verb->add_option("--root", options->root, "data root; default SAMNER_DATA");
-        verb->add_option("--configs", options->folders, "folders of data set descriptions")->capture_default_str();
+        verb->add_option("--configs", options->folders,
+                         "folders of data set descriptions, beside those that come with samner");
         verb->callback(std::move(action));
         return verb;
     };
@@ -192,10 +197,12 @@ void add_data_verbs(CLI::App& app, ExitCode& code) {
             std::ranges::any_of(of_prompts, [](CLI::Option const* option) { return option->count() > 0; });
         export_data(*exported);
     });
-    statistics->add_option("--table", options->table, "the paper's Table 11 as printed")->capture_default_str();
+    statistics->add_option("--table", options->table,
+                           "the paper's Table 11 as printed; default the one that comes with samner");
     for (auto* const verb : {list, statistics, verifying}) verb->add_flag("--json", options->json, "one JSON document");
     for (auto* const verb : {verifying, fetching})
-        verb->add_option("DATASET", options->datasets, "ids; default all that are described");
+        verb->add_option("DATASET", options->datasets,
+                         "ids; default all that are described, with --configs those there");
     fetching->add_option("--mirror", options->fetch.mirror, "folder or address laid out as a data root");
     fetching->add_flag("--overwrite,--replace", options->fetch.replace,
                        "replace files that are not the ones described");

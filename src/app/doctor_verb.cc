@@ -7,6 +7,7 @@
 
 #include "app/command_line.h"
 #include "app/verbs.h"
+#include "core/home.h"
 #include "core/json.h"
 #include "core/parallel.h"
 #include "core/random.h"
@@ -93,6 +94,14 @@ void add_doctor_verb(CLI::App& app, ExitCode& code) {
         auto const mpirun = on_path("mpirun");
         report("mpirun", !mpirun.empty(), mpirun.empty() ? "not on PATH" : mpirun,
                "install openmpi-bin or load your site's MPI module");
+        try {
+            auto const home = find_home();
+            report("home (configs, experiments)", home.has_value(),
+                   home ? fmt::format("{} ({})", home->folder.string(), home->found) : "not beside the program",
+                   "set SAMNER_HOME to a checkout of samner, or to PREFIX/share/samner of an installed one");
+        } catch (InputError const& error) {
+            report("home (configs, experiments)", false, error.what(), error.remedy());
+        }
         auto const* const data = std::getenv("SAMNER_DATA");
         report("SAMNER_DATA", true, data ? data : "not set: only the committed cuts of the corpora are at hand", "");
         if (options->json) {

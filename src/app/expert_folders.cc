@@ -95,7 +95,8 @@ void write_expert_folders(fs::path const& run, plan::Plan const& plan, report::R
     try {
         std::set<fs::path> kept;
         if (!keys.empty()) {
-            corpus::Catalogue const catalogue{{plan.run().datasets.begin(), plan.run().datasets.end()}};
+            auto const catalogue =
+                corpus::Catalogue::with_shipped({plan.run().datasets.begin(), plan.run().datasets.end()});
             HashMemory hashes{HashMemory::default_file()};
             for (auto const& [expert, of_expert] : keys) {
                 for (auto const& key : of_expert) {

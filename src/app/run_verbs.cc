@@ -7,6 +7,7 @@
 #include "app/run.h"
 #include "app/shared_options.h"
 #include "app/verbs.h"
+#include "core/home.h"
 
 namespace samner::app {
 namespace {
@@ -21,7 +22,7 @@ struct Options {
 };
 
 fs::path run_file_of(fs::path const& experiment) {
-    return fs::path{"configs/runs"} / experiment.filename();
+    return given_or_shipped(fs::path{"configs/runs"} / experiment.filename());
 }
 
 Setup set_up(Options const& options) {
@@ -31,7 +32,7 @@ Setup set_up(Options const& options) {
         if (word.find('=') != std::string::npos && !fs::exists(word)) {
             settings.push_back(word);
         } else {
-            files.emplace_back(word);
+            files.push_back(given_or_shipped(word));
         }
     }
     if (files.empty())
@@ -51,7 +52,7 @@ Setup set_up(Options const& options) {
             return std::ranges::find(options.only, experiment.name) == options.only.end();
         });
     }
-    auto const config = options.config.empty() ? run_file_of(files.front()) : options.config;
+    auto const config = options.config.empty() ? run_file_of(files.front()) : given_or_shipped(options.config);
     if (options.config.empty() && !fs::exists(config))
         throw InputError{fmt::format("there is no run file '{}' for '{}'", config.string(), files.front().string()),
                          "name one with --config, such as configs/runs/tiny.yaml"};

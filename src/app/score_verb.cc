@@ -93,14 +93,14 @@ Gold read_gold(ScoreOptions const& options) {
     Gold gold;
     if (options.data.empty()) {
         gold.lines = prompt::read_gold(options.gold, options.types);
-        if (!options.folders.empty()) gold.descriptions.emplace(options.folders);
+        if (!options.folders.empty()) gold.descriptions = corpus::Catalogue::with_shipped(options.folders);
         return gold;
     }
     if (!options.types.empty())
         throw InputError{"--types is given with --data, whose description says what its types are (command line)",
                          "leave --types out"};
-    work::TextReader reader{options.folders.empty() ? std::vector<fs::path>{"configs/data"} : options.folders,
-                            options.root, "give --root DIR"};
+    work::TextReader reader{options.folders, options.root, "give --root DIR"};
+    reader.catalogue().warn_of_replaced();
     auto const source = reader.hashed(work::parse_dataset_ref(options.data, "test", "command line: --data"));
     gold.lines = gold_of(reader, source);
     gold.names = names_of_labels(reader.dataset(source));
@@ -387,8 +387,8 @@ void add_score_verb(CLI::App& app) {
                      "make several files, or several samples of a sentence, one answer: union, intersection or vote");
     verb->add_option("--types", options->types, "type names: what was asked for, to read completions")->delimiter(',');
     verb->add_option("--configs", options->folders,
-                     "folders of data set descriptions; of --data (default configs/data), and so that messages tell "
-                     "labels of types from their names");
+                     "folders of data set descriptions, beside those that come with samner: of --data, and so that "
+                     "messages tell labels of types from their names");
     verb->add_option("--format", options->format,
                      "of completions: json, json_map, enumeration, sentences, or auto: told apart by them")
         ->capture_default_str();

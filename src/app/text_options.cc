@@ -13,7 +13,8 @@ namespace samner::app {
 
 void add_text_options(CLI::App& verb, TextOptions& options, std::string const& otherwise) {
     verb.add_option("--root", options.root, "data root; default SAMNER_DATA");
-    verb.add_option("--configs", options.folders, "folders of data set descriptions")->capture_default_str();
+    verb.add_option("--configs", options.folders,
+                    "folders of data set descriptions, beside those that come with samner");
     verb.add_option("--layout", options.layout, fmt::format("of prompts: short or full; default {}full", otherwise));
     verb.add_option("--format", options.format,
                     fmt::format("of answers: json, json_map, enumeration or sentences; default {}json", otherwise));
@@ -22,7 +23,9 @@ void add_text_options(CLI::App& verb, TextOptions& options, std::string const& o
 work::TextReader TextOptions::reader(bool described) const {
     std::vector<std::filesystem::path> descriptions;
     if (described) descriptions.assign(folders.begin(), folders.end());
-    return {descriptions, root, "give --root DIR"};
+    work::TextReader reader{descriptions, root, "give --root DIR"};
+    reader.catalogue().warn_of_replaced();
+    return reader;
 }
 
 prompt::Options TextOptions::prompt(std::vector<work::Card> const& cards) const {

@@ -14,9 +14,9 @@ namespace samner::app {
 /// What verbs that read texts of data sets have in common.
 struct TextOptions {
     std::filesystem::path root;
-    std::vector<std::string> folders{"configs/data"};
-    std::string layout;  ///< empty: not given
-    std::string format;  ///< likewise
+    std::vector<std::string> folders;  ///< of descriptions, beside those that come with samner
+    std::string layout;                ///< empty: not given
+    std::string format;                ///< likewise
 
     /// @param described  whether data sets are read: only then have their descriptions to be there
     work::TextReader reader(bool described) const;

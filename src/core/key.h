@@ -15,6 +15,7 @@ struct Key {
     std::string_view help;        ///< what it does, in whole sentences
     std::string_view range = {};  ///< what its value may be, as in `give it RANGE`; empty: all of its type
     bool required = false;
+    bool path = false;       ///< of a file or folder: relative to the file that it stands in
     bool automatic = false;  ///< may be `auto`, which is 0 in the member
     bool newer = false;      ///< written only where it is not as usual, so that runs from before it go on
     /// Names that other programs or habit give it, separated by spaces: who writes one is told of this key.

@@ -214,15 +214,24 @@ YamlMap::YamlMap(YAML::Node const& node, std::string place, std::string path, st
     }
 }
 
-std::string YamlMap::place(YAML::Node const& node) const {
-    if (!node.IsDefined()) return file_;
+std::string const* YamlMap::word_of(YAML::Node const& node) const {
     for (auto setting = settings_.rbegin(); setting != settings_.rend(); ++setting) {
         // A map that has no line was made on the way to the key that the word sets.
         bool const made = node.Mark().is_null() && !(path_.empty() && node.is(node_));
-        if (holds(setting->value, node) || (made && holds(node, setting->value)))
-            return fmt::format("command line: {}", setting->word);
+        if (holds(setting->value, node) || (made && holds(node, setting->value))) return &setting->word;
     }
-    return at(file_, node.Mark());
+    return nullptr;
+}
+
+std::string const* YamlMap::word_of(std::string const& key) const {
+    auto const& map = node_;
+    return map.IsMap() && map[key].IsDefined() ? word_of(YAML::Node{map[key]}) : nullptr;
+}
+
+std::string YamlMap::place(YAML::Node const& node) const {
+    if (!node.IsDefined()) return file_;
+    auto const* const word = word_of(node);
+    return word ? fmt::format("command line: {}", *word) : at(file_, node.Mark());
 }
 
 std::string YamlMap::place(std::string const& key) const {

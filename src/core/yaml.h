@@ -75,6 +75,9 @@ public:
     /// @throws InputError always; where another key is near to it, and nothing has asked for that one, it is misspelt
     [[noreturn]] void refuse_missing(std::string const& key, std::string const& remedy) const;
 
+    /// The word of the command line that has set a key's value; null: the file has it.
+    std::string const* word_of(std::string const& key) const;
+
     /// `file:line:column` of a node, or the word of the command line that set it.
     std::string place(YAML::Node const& node) const;
     std::string place() const { return place(node_); }
@@ -87,6 +90,7 @@ public:
 private:
     template <class T>
     T convert(YAML::Node const& value, std::string const& key) const;
+    std::string const* word_of(YAML::Node const& node) const;
     std::string full(std::string const& key) const { return path_.empty() ? key : path_ + "." + key; }
     /// Of an entry's key: one that the command line made has no line of its own.
     std::string place_of_key(YAML::Node const& key, YAML::Node const& value) const;

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/hash.h"
+#include "core/home.h"
 #include "core/json.h"
 #include "core/yaml.h"
 #include "corpus/slice.h"
@@ -248,7 +249,23 @@ Dataset read_description(fs::path const& path) {
         throw InputError{fmt::format("not_scored leaves no type ({})", path.string()), "keep at least one"};
     map.finish();
     if (dataset.splits.empty()) throw InputError{fmt::format("no splits ({})", path.string()), "name at least one"};
+    if (dataset.id != path.stem().string()) {
+        throw InputError{fmt::format("id is '{}' ({})", dataset.id, path.string()),
+                         fmt::format("name it as its file: {}", path.stem().string())};
+    }
     return dataset;
+}
+
+/// The files of a folder that describe data sets, in order.
+std::vector<fs::path> descriptions_in(fs::path const& folder) {
+    if (!fs::is_directory(folder))
+        throw InputError{fmt::format("'{}' is no folder of data set descriptions", folder.string()),
+                         "name the folder that has them: `datasets` in a run file, --configs otherwise"};
+    std::vector<fs::path> files;
+    for (auto const& entry : fs::directory_iterator{folder})
+        if (entry.path().extension() == ".yaml") files.push_back(entry.path());
+    std::ranges::sort(files);
+    return files;
 }
 
 /// The files that an entry of a split stands for.
@@ -368,37 +385,58 @@ std::vector<std::string> Dataset::type_texts() const {
     return texts;
 }
 
-Catalogue::Catalogue(std::vector<fs::path> const& folders) {
+Catalogue Catalogue::with_shipped(std::vector<fs::path> const& folders) {
+    auto const home = find_home();
+    Catalogue catalogue{folders, home ? home->folder / "configs/data" : fs::path{}};
+    catalogue.without_home_ = !home;
+    return catalogue;
+}
+
+Catalogue::Catalogue(std::vector<fs::path> const& folders, fs::path const& shipped) {
+    if (!shipped.empty())
+        for (auto const& file : descriptions_in(shipped)) unread_.emplace(file.stem().string(), file);
     for (auto const& folder : folders) {
-        if (!fs::is_directory(folder))
-            throw InputError{fmt::format("'{}' is no folder of data set descriptions", folder.string()),
-                             "name the folder that has them: `datasets` in a run file, --configs otherwise"};
-        std::vector<fs::path> files;
-        for (auto const& entry : fs::directory_iterator{folder}) {
-            if (entry.path().extension() == ".yaml") files.push_back(entry.path());
-        }
-        std::ranges::sort(files);
+        auto const files = descriptions_in(folder);
+        if (!shipped.empty() && fs::equivalent(folder, shipped)) continue;
         for (auto const& file : files) {
             auto dataset = read_description(file);
-            if (dataset.id != file.stem().string()) {
-                throw InputError{fmt::format("id is '{}' ({})", dataset.id, file.string()),
-                                 fmt::format("name it as its file: {}", file.stem().string())};
-            }
             if (!datasets_.emplace(dataset.id, dataset).second) {
                 throw InputError{fmt::format("data set '{}' is described twice ({})", dataset.id, file.string()),
                                  "remove one of the descriptions"};
             }
+            if (unread_.erase(dataset.id) > 0) replaced_.push_back(dataset.id);
         }
     }
 }
 
+void Catalogue::warn_of_replaced() const {
+    if (replaced_.empty()) return;
+    spdlog::warn("your own descriptions count for {}, which come with samner, too", fmt::join(replaced_, ", "));
+}
+
+std::map<std::string, Dataset> const& Catalogue::all() const {
+    for (auto const& [id, file] : unread_) datasets_.emplace(id, read_description(file));
+    unread_.clear();
+    return datasets_;
+}
+
 Dataset const& Catalogue::at(std::string const& id) const {
-    auto const found = datasets_.find(id);
-    if (found != datasets_.end()) return found->second;
-    auto const near = did_you_mean(id, keys_of(datasets_));
-    throw InputError{fmt::format("unknown data set '{}'", id),
-                     near ? fmt::format("did you mean '{}'?", *near)
-                          : fmt::format("known: {}", fmt::join(keys_of(datasets_), ", "))};
+    if (auto const found = datasets_.find(id); found != datasets_.end()) return found->second;
+    if (auto const file = unread_.find(id); file != unread_.end()) {
+        auto const& dataset = datasets_.emplace(id, read_description(file->second)).first->second;
+        unread_.erase(file);
+        return dataset;
+    }
+    auto known = keys_of(datasets_);
+    std::ranges::copy(keys_of(unread_), std::back_inserter(known));
+    std::ranges::sort(known);
+    auto const near = did_you_mean(id, known);
+    auto remedy = near ? fmt::format("did you mean '{}'?", *near)
+                  : known.empty()
+                      ? std::string{"name a folder of descriptions: `datasets` in a run file, --configs otherwise"}
+                      : fmt::format("known: {}", fmt::join(known, ", "));
+    if (without_home_) remedy += "; those that come with samner are not beside the program, and SAMNER_HOME is not set";
+    throw InputError{fmt::format("unknown data set '{}'", id), remedy};
 }
 
 std::vector<Sentence> read(Dataset const& dataset, std::string const& split, fs::path const& root) {

@@ -60,18 +60,35 @@ struct Dataset {
     std::vector<std::string> type_texts() const;
 };
 
-/// All data sets that some folders describe, one YAML file each.
+/// All data sets that some folders describe, one YAML file each: a user's, and those that come with samner. Not for
+/// several threads at once.
 class Catalogue {
 public:
-    /// @throws InputError with file, line and column for a broken description, an id twice or a missing folder
-    explicit Catalogue(std::vector<std::filesystem::path> const& folders);
+    /// The folders of a user, and configs/data of the home (core/home.h). Where there is no home, the former alone.
+    /// @throws InputError as below
+    static Catalogue with_shipped(std::vector<std::filesystem::path> const& folders);
+
+    /// @param folders  are read at once
+    /// @param shipped  folder of descriptions that count where `folders` have none of that id, and are read when they
+    ///     are asked for; empty: none
+    /// @throws InputError with file, line and column for a broken description, an id twice in `folders` or a missing
+    ///     folder
+    explicit Catalogue(std::vector<std::filesystem::path> const& folders, std::filesystem::path const& shipped = {});
 
     /// @throws InputError for an unknown id, with did-you-mean
     Dataset const& at(std::string const& id) const;
-    std::map<std::string, Dataset> const& all() const { return datasets_; }
+    std::map<std::string, Dataset> const& all() const;
+
+    /// Ids of `folders` that `shipped` describes, too.
+    std::vector<std::string> const& replaced() const { return replaced_; }
+    /// Warns of them, where there are some.
+    void warn_of_replaced() const;
 
 private:
-    std::map<std::string, Dataset> datasets_;
+    mutable std::map<std::string, Dataset> datasets_;
+    mutable std::map<std::string, std::filesystem::path> unread_;  ///< shipped files by id
+    std::vector<std::string> replaced_;
+    bool without_home_ = false;
 };
 
 /// A split's sentences in the order of its files.

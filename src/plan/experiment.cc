@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/home.h"
 #include "core/yaml.h"
 #include "corpus/tags.h"
 
@@ -82,9 +83,12 @@ void add_lets(YamlMap& map, Definitions& definitions) {
     }
 }
 
-/// @throws InputError where the file that a file names is not there
-void require_file(std::filesystem::path const& file, std::string const& place) {
-    if (std::filesystem::is_regular_file(file)) return;
+/// The file that a file names. @throws InputError where it is not there
+std::filesystem::path file_in(std::filesystem::path const& path, std::string const& name, std::string_view what,
+                              std::string const& place) {
+    auto const folder = std::filesystem::absolute(path).parent_path();
+    auto const file = path_in_file(folder, name, what, place);
+    if (std::filesystem::is_regular_file(file)) return (path.parent_path() / name).lexically_normal();
     throw InputError{fmt::format("there is no file '{}' ({})", file.string(), place),
                      "names of files are relative to the file that names them"};
 }
@@ -92,8 +96,7 @@ void require_file(std::filesystem::path const& file, std::string const& place) {
 void include(YamlMap& map, std::filesystem::path const& path, Definitions& definitions,
              std::vector<std::filesystem::path>& open, std::set<std::filesystem::path>& done) {
     for (auto const& name : map.get<std::vector<std::string>>(key("include"), {})) {
-        auto const file = (path.parent_path() / name).lexically_normal();
-        require_file(file, map.place(std::string{key("include")}));
+        auto const file = file_in(path, name, "include", map.place(std::string{key("include")}));
         auto const real = std::filesystem::weakly_canonical(file);
         if (std::ranges::find(open, real) != open.end())
             throw InputError{fmt::format("'{}' includes itself ({})", file.string(), map.place()), "break the cycle"};
@@ -292,9 +295,7 @@ PaperValues paper_of(YamlMap paper, std::filesystem::path const& path) {
                          "write {table: 2, values: FILE}"};
     if (!named) paper.require<std::string>("values", "the file of printed values");
     auto const values = paper.get<std::string>("values", "");
-    auto const file = (path.parent_path() / values).lexically_normal();
-    require_file(file, paper.place("values"));
-    return read_paper_values(file, place);
+    return read_paper_values(file_in(path, values, "paper.values", paper.place("values")), place);
 }
 
 void add_published(YamlMap& map, Experiment& experiment) {
@@ -341,8 +342,9 @@ void expand(std::filesystem::path const& path, std::vector<std::filesystem::path
     auto const place = map.place(std::string{key("experiments")});
     if (listed.empty()) throw InputError{fmt::format("experiments is empty ({})", place), "list experiment files"};
     open.push_back(real);
-    for (auto const& name : listed) require_file((path.parent_path() / name).lexically_normal(), place);
-    for (auto const& name : listed) expand((path.parent_path() / name).lexically_normal(), open, files);
+    std::vector<std::filesystem::path> named;
+    for (auto const& name : listed) named.push_back(file_in(path, name, "experiments", place));
+    for (auto const& file : named) expand(file, open, files);
     open.pop_back();
 }
 

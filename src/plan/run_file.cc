@@ -11,6 +11,7 @@
 #include "core/differences.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/home.h"
 #include "core/precision.h"
 #include "core/yaml.h"
 
@@ -243,12 +244,21 @@ std::vector<work::WantedType> types_of(YAML::Node const& node, std::string const
 /// Reads the keys of one map.
 class Reader {
 public:
-    /// @param run  what is read so far: a training computes in the run's precision
-    Reader(YamlMap& map, RunFile const& run) : map_{map}, run_{run} {}
+    /// @param run     what is read so far: a training computes in the run's precision
+    /// @param folder  that paths in the file are relative to
+    Reader(YamlMap& map, RunFile const& run, std::filesystem::path const& folder)
+        : map_{map}, run_{run}, folder_{folder} {}
 
     template <class T>
     void operator()(Key const& key, T& value) {
-        read(key, std::string{key.name}, value);
+        std::string const name{key.name};
+        read(key, name, value);
+        if constexpr (std::is_same_v<T, std::string>) {
+            if (key.path) value = located(name, value);
+        } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+            if (key.path)
+                for (auto& item : value) item = located(name, item);
+        }
     }
     template <class T, class Fits>
     void operator()(Key const& key, T& value, Fits const& fits) {
@@ -271,6 +281,13 @@ public:
 private:
     std::string path(std::string const& name) const { return map_.path().empty() ? name : map_.path() + "." + name; }
 
+    /// The absolute path that a value of a key is; an empty one stays empty.
+    std::string located(std::string const& name, std::string const& value) const {
+        if (value.empty()) return value;
+        auto const& folder = map_.word_of(name) ? std::filesystem::path{} : folder_;
+        return path_in_file(folder, value, path(name), map_.place(name)).string();
+    }
+
     template <class T>
     void read(Key const& key, std::string const& name, T& value) {
         value = key.required ? map_.require<T>(name, key.help) : map_.get(name, value);
@@ -287,19 +304,19 @@ private:
     void read(Key const&, std::string const& name, T& value) {
         auto map = map_.map(name);
         refuse_unknown_keys(map, [&](auto const& visit) { T::keys(value, visit); });
-        Reader reader{map, run_};
+        Reader reader{map, run_, folder_};
         T::keys(value, reader);
         reader.check();
     }
     template <class T>
     void read(Key const&, std::string const& name, std::map<std::string, T>& entries) {
         auto map = map_.map(name);
-        Reader reader{map, run_};
+        Reader reader{map, run_, folder_};
         for (auto const& entry : map.keys()) reader.read({}, entry, entries[entry]);
     }
     void read(Key const&, std::string const& name, ExpertRecipe& recipe) {
         auto map = map_.map(name);
-        Reader reader{map, run_};
+        Reader reader{map, run_, folder_};
         if (map.has("adapter")) {
             ExpertRecipe::existing_keys(recipe, reader);
             demand(!map.has("datasets") && !map.has("samples"), map.place(),
@@ -328,7 +345,7 @@ private:
     }
     void read(Key const&, std::string const& name, Target& target) {
         auto map = map_.map(name);
-        Reader reader{map, run_};
+        Reader reader{map, run_, folder_};
         if (!map.has("texts")) {
             refuse_unknown_keys(map, [&](auto const& visit) { Target::keys(target, visit); });
             Target::keys(target, reader);
@@ -360,7 +377,7 @@ private:
     void read(Key const&, std::string const& name, work::TrainingPrompt& prompt) {
         auto map = map_.map(name);
         refuse_unknown_keys(map, [&](auto const& visit) { prompt_keys(prompt, visit); });
-        prompt_keys(prompt, Reader{map, run_});
+        prompt_keys(prompt, Reader{map, run_, folder_});
     }
     void read(Key const&, std::string const& name, std::optional<prompt::Rates>& parts) {
         if (!map_.has(name)) return;
@@ -404,6 +421,7 @@ private:
 
     YamlMap& map_;
     RunFile const& run_;
+    std::filesystem::path const& folder_;
     std::optional<InputError> refused_;
 };
 
@@ -429,7 +447,7 @@ std::string Target::name() const {
 }
 
 RunFile load_run_file(std::filesystem::path const& path, std::vector<std::string> const& overrides) {
-    return parse_run_file(read_text(path), path.string(), overrides);
+    return parse_run_file(read_text(path), path.string(), overrides, std::filesystem::absolute(path).parent_path());
 }
 
 std::vector<work::WantedType> load_types(std::filesystem::path const& path) {
@@ -444,7 +462,8 @@ std::string to_yaml(RunFile const& run) {
     return to_yaml(Writer::of(run));
 }
 
-RunFile parse_run_file(std::string const& text, std::string const& place, std::vector<std::string> const& overrides) {
+RunFile parse_run_file(std::string const& text, std::string const& place, std::vector<std::string> const& overrides,
+                       std::filesystem::path const& folder) {
     auto root = parse_yaml(text, place);
     std::vector<YamlSetting> settings;
     for (auto const& assignment : overrides) settings.push_back(set_yaml(root, assignment));
@@ -453,7 +472,7 @@ RunFile parse_run_file(std::string const& text, std::string const& place, std::v
     std::deque<std::string> names;
     refuse_unknown_keys(
         map, [&](auto const& visit) { RunFile::keys(run, visit); }, keys_of_sections(names));
-    Reader reader{map, run};
+    Reader reader{map, run, folder};
     RunFile::keys(run, reader);
     reader.check();
     return run;
@@ -602,15 +621,15 @@ void check_targets(Experiment const& experiment, RunFile const& run) {
             continue;
         }
         if (!run.targets.contains(name))
-            throw InputError{
-                fmt::format("experiment {} has the target '{}', which the run file does not{}", experiment.name, name,
-                            place),
-                name_suggestion(name, keys_of(run.targets))};
+            throw InputError{fmt::format("experiment {} has the target '{}', which the run file does not{}",
+                                         experiment.name, name, place),
+                             name_suggestion(name, keys_of(run.targets))};
         auto const& first = targets.names.front();
         if (targets.kind == Targets::Kind::pooled && run.targets.at(name).sentences != run.targets.at(first).sentences)
-            throw InputError{fmt::format("experiment {} pools the targets '{}' and '{}', which have other `sentences`{}",
-                                         experiment.name, first, name, place),
-                             "give all pooled targets the same number in the run file, or none"};
+            throw InputError{
+                fmt::format("experiment {} pools the targets '{}' and '{}', which have other `sentences`{}",
+                            experiment.name, first, name, place),
+                "give all pooled targets the same number in the run file, or none"};
     }
 }
 

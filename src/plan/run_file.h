@@ -71,7 +71,8 @@ struct ExpertRecipe {
     /// Those of one that exists.
     template <class Self, class Visit>
     static void existing_keys(Self& self, Visit&& visit) {
-        visit(Key{.name = "adapter", .help = "A PEFT folder. Nothing is trained.", .required = true}, self.adapter);
+        visit(Key{.name = "adapter", .help = "A PEFT folder. Nothing is trained.", .required = true, .path = true},
+              self.adapter);
         visit(Key{.name = "texts",
                   .help = "Data sets whose texts stand for the expert's domain; without them it is what the adapter's "
                           "card, samner.json, says. Selections need one of both, also those by sampling, where ties "
@@ -108,7 +109,8 @@ struct Target {
         visit(Key{.name = "texts",
                   .help = "A file of texts, `{\"id\": …, \"text\": …}` a line. Its answers are predictions; there is "
                           "nothing to score them by unless there is `gold`.",
-                  .required = true},
+                  .required = true,
+                  .path = true},
               self.texts);
         visit(Key{.name = "types",
                   .help = "The entity types to find, each a name, or `name: definition`, in the order in which prompts "
@@ -118,6 +120,7 @@ struct Target {
         visit(Key{.name = "gold",
                   .help = "A file with the entities of all these texts, `{\"id\": …, \"text\": …, \"entities\": "
                           "[{\"text\": …, \"type\": …}]}` a line. It is looked at for scores only.",
+                  .path = true,
                   .newer = true},
               self.gold);
         sentences_key(self, visit);
@@ -143,13 +146,14 @@ struct RunArithmetic {
     }
 };
 
-/// With what an experiment runs: models, data, sizes (configs/runs/*.yaml). Paths are relative to the current folder.
+/// With what an experiment runs: models, data, sizes (configs/runs/*.yaml). Paths are absolute: what the file names is
+/// relative to it, what the command line names relative to the working folder.
 struct RunFile {
     std::string base;     ///< Hugging Face folder or .gguf file
     std::string encoder;  ///< sentence-transformers folder
     std::string data;     ///< root of the corpora; empty: the environment variable SAMNER_DATA
     std::string store;    ///< folder of results that runs share; empty: RUN/artifacts, or what that is a link to
-    std::vector<std::string> datasets{"configs/data"};  ///< folders of data set descriptions
+    std::vector<std::string> datasets;  ///< folders of data set descriptions, beside the shipped ones
     std::map<std::string, ExpertRecipe> experts;
     std::map<std::string, Target> targets;
     std::int64_t domain_sentences = 0;  ///< of each test set of a domain only the first so many; 0: all
@@ -203,22 +207,30 @@ struct RunFile {
         visit(Key{.name = "base",
                   .help = "The base model: a Hugging Face folder or a .gguf file.",
                   .required = true,
+                  .path = true,
                   .aliases = "model base_model"},
               self.base);
         visit(Key{.name = "encoder",
                   .help = "A sentence-transformers folder, which embeds domains and targets.",
                   .required = true,
+                  .path = true,
                   .aliases = "embedder"},
               self.encoder);
         visit(Key{.name = "data",
                   .help = "Root folder of the corpora; empty: the environment variable SAMNER_DATA.",
+                  .path = true,
                   .aliases = "root data_root"},
               self.data);
         visit(Key{.name = "store",
                   .help = "Folder of results that several runs share; empty: RUN/artifacts.",
+                  .path = true,
                   .newer = true},
               self.store);
-        visit(Key{.name = "datasets", .help = "Folders of data set descriptions."}, self.datasets);
+        visit(Key{.name = "datasets",
+                  .help = "Folders of data set descriptions, beside those that come with samner. Of an id that is in "
+                          "both the description here counts, with a warning.",
+                  .path = true},
+              self.datasets);
         visit(Key{.name = "experts", .help = "The experts that experiments can name."}, self.experts);
         visit(Key{.name = "targets", .help = "The targets that experiments can name."}, self.targets);
         visit(Key{.name = "domain_sentences",
@@ -276,15 +288,19 @@ void prompt_keys(Self& self, Visit&& visit) {
           self.parts);
 }
 
-/// Reads the text of a run file. @param place  its name in messages
+/// Reads the text of a run file.
+/// @param place   its name in messages
+/// @param folder  that paths in it are relative to; empty: the working folder
 RunFile parse_run_file(std::string const& text, std::string const& place,
-                       std::vector<std::string> const& overrides = {});
+                       std::vector<std::string> const& overrides = {}, std::filesystem::path const& folder = {});
 
 /// The run file's text, which parses to it again.
 std::string to_yaml(RunFile const& run);
 
 /// @param overrides  key=value, as a.b=3, applied before reading
-/// @throws InputError with file, line and column for unknown keys, missing ones and values out of range
+/// @throws InputError with file, line and column for unknown keys, missing ones, values out of range, and paths that
+/// are
+///     not there, but would be relative to the working folder
 RunFile load_run_file(std::filesystem::path const& path, std::vector<std::string> const& overrides = {});
 
 /// Reads the types of a file: a list of names and of `name: definition`, or a map of these, alone or under `types`.

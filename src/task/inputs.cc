@@ -142,6 +142,7 @@ plan::Inputs examine_inputs(std::vector<plan::Experiment> const& experiments, pl
     inputs.of_encoder = TextEncoder{run.encoder, run.device}.arithmetic();
     inputs.encoder = encoder_hash(run.encoder, noting(inputs.files.encoder, hash));
     work::TextReader reader{{run.datasets.begin(), run.datasets.end()}, run.data};
+    reader.catalogue().warn_of_replaced();
     auto const named = plan::names_in(experiments);
     for (auto const& [name, expert] : run.experts) {
         if (!named.experts.contains(name)) continue;

@@ -184,7 +184,9 @@ std::optional<Texts::WholeSplit> Texts::whole_split() const {
 
 TextReader::TextReader(std::vector<std::filesystem::path> const& descriptions, std::filesystem::path root,
                        std::string how_to_name_root)
-    : catalogue_{descriptions}, root_{std::move(root)}, how_to_name_root_{std::move(how_to_name_root)} {}
+    : catalogue_{corpus::Catalogue::with_shipped(descriptions)},
+      root_{std::move(root)},
+      how_to_name_root_{std::move(how_to_name_root)} {}
 
 std::filesystem::path TextReader::root() const {
     return corpus::root_or_default(root_, how_to_name_root_);

@@ -51,7 +51,7 @@ struct Split {
     }
 };
 
-/// Splits of a data set that is described under configs/data, one after the other.
+/// Splits of a data set that is described, one after the other.
 struct DatasetSource {
     static constexpr std::string_view kind = "dataset";
     std::string dataset;
@@ -212,7 +212,7 @@ using Labels = std::function<std::vector<std::int64_t>(Input const&)>;
 /// Reads texts. Sources are read once and kept; what is read is what was hashed, or an error.
 class TextReader {
 public:
-    /// @param descriptions  folders of data set descriptions
+    /// @param descriptions  folders of data set descriptions, beside those that come with samner
     /// @param root          data root; empty: the environment variable SAMNER_DATA, looked at when a data set is read
     /// @param how_to_name_root  for who has named none
     TextReader(std::vector<std::filesystem::path> const& descriptions, std::filesystem::path root,

@@ -375,6 +375,36 @@ TEST_F(UserCorpus, MayLeaveOutBrokenSentences) {
     EXPECT_EQ(read(Catalogue{{folder.path()}}.at("mine"), "test", folder.path()).size(), 1U);
 }
 
+TEST_F(UserCorpus, IsAddedToTheShippedOnesAndCountsWhereBothHaveTheId) {
+    TemporaryFolder const shipped;
+    auto const text = [](std::string const& id, std::string const& domain) {
+        return fmt::format(
+            "id: {}\ndomain: {}\ndescription: x\nsplits:\n  test: [{{file: t.tsv}}]\ntypes: [{{label: PER}}]\n", id,
+            domain);
+    };
+    write_atomically(shipped / "mine.yaml", text("mine", "theirs"));
+    write_atomically(shipped / "other.yaml", text("other", "theirs"));
+    write_atomically(shipped / "broken.yaml", "id: broken\n");
+    describe(text("mine", "own"));
+    Catalogue const catalogue{{folder.path()}, shipped.path()};
+    EXPECT_EQ(catalogue.at("mine").domain, "own");
+    EXPECT_EQ(catalogue.at("other").domain, "theirs");
+    EXPECT_THAT(catalogue.replaced(), testing::ElementsAre("mine"));
+    {
+        LogCapture const log;
+        catalogue.warn_of_replaced();
+        EXPECT_THAT(log.text(), HasSubstr("your own descriptions count for mine,"));
+    }
+    // A shipped one is read when it is asked for, each time until it can be.
+    for (int i = 0; i < 2; ++i)
+        EXPECT_THAT([&] { catalogue.at("broken"); }, ThrowsMessage<InputError>(HasSubstr("domain is missing")));
+    EXPECT_THAT([&] { catalogue.all(); }, ThrowsMessage<InputError>(HasSubstr("domain is missing")));
+    write_atomically(shipped / "broken.yaml", text("broken", "theirs"));
+    EXPECT_EQ(catalogue.all().size(), 3U);
+    EXPECT_TRUE((Catalogue{{shipped.path()}, shipped.path()}.replaced().empty()));
+    EXPECT_EQ((Catalogue{{}, shipped.path()}.all().size()), 3U);
+}
+
 TEST_F(UserCorpus, ThatIsBrokenSaysWhereAndWhatToDo) {
     std::string const good =
         "id: mine\ndomain: d\ndescription: x\nsplits:\n  test: [{file: t.tsv}]\ntypes:\n  - {label: PER}\n";

@@ -116,6 +116,22 @@ TEST_F(ExperimentFile, RefusesListsOfNothingAndOfFilesThatAreNotThere) {
     }
 }
 
+TEST_F(ExperimentFile, SaysWhereAFileWouldBeThatIsRelativeToTheWorkingFolder) {
+    std::filesystem::create_directories(folder / "experiments");
+    write("common.yaml", "let: {p: \"pool(a, b)\"}\n");
+    auto const before = std::filesystem::current_path();
+    std::filesystem::current_path(folder);
+    try {
+        load_experiment(
+            write("experiments/e.yaml", "experiment: e\ninclude: [common.yaml]\ntargets: [t]\nrows: {b: base}\n"));
+        ADD_FAILURE() << "accepted";
+    } catch (InputError const& error) {
+        EXPECT_THAT(describe(error), testing::AllOf(HasSubstr("include is 'common.yaml'"), HasSubstr("e.yaml:2:10"),
+                                                    HasSubstr("write '../common.yaml'")));
+    }
+    std::filesystem::current_path(before);
+}
+
 TEST_F(ExperimentFile, ErrorsNameTheLineAndColumnInTheFile) {
     EXPECT_THAT(error_of("experiment: x\ntargets: [a]\nrows:\n  r: \"merg(six)\"\n"), HasSubstr("x.yaml:4:7"));
     EXPECT_THAT(error_of("experiment: x\ntargets: [a, a]\nrows: {r: base}\n"), HasSubstr("target 'a' is named twice"));

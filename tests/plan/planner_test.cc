@@ -559,6 +559,59 @@ TEST_F(Planning, ReadsAFrozenConfigurationBack) {
     EXPECT_EQ(back.experiments[0].rows[0].name, "sam");
 }
 
+TEST_F(Planning, TakesPathsInAFileRelativeToItAndThoseOfTheCommandLineToTheWorkingFolder) {
+    fs::create_directories(folder / "runs");
+    write_atomically(folder / "runs/x.yaml",
+                     "base: ../models/m\nencoder: /models/e/\ndata: .\nstore: ../store\ndatasets: [mine, ../others]\n"
+                     "experts: {zoo: {adapter: zoo}, bio: {datasets: [ncbi]}}\n"
+                     "targets: {t: {texts: ../t.jsonl, types: [a], gold: t.gold.jsonl}, s: {dataset: ncbi}}\n");
+    auto const at = [&](char const* name) { return (folder / name).string(); };
+    auto const here = [](char const* name) { return (fs::current_path() / name).string(); };
+    auto const read = load_run_file(folder / "runs/x.yaml");
+    EXPECT_EQ(read.base, at("models/m"));
+    EXPECT_EQ(read.encoder, "/models/e");
+    EXPECT_EQ(read.data, at("runs"));
+    EXPECT_EQ(read.store, at("store"));
+    EXPECT_THAT(read.datasets, testing::ElementsAre(at("runs/mine"), at("others")));
+    EXPECT_EQ(read.experts.at("zoo").adapter, at("runs/zoo"));
+    EXPECT_THAT(read.experts.at("bio").datasets, testing::ElementsAre("ncbi"));
+    EXPECT_EQ(read.targets.at("t").texts, at("t.jsonl"));
+    EXPECT_EQ(read.targets.at("t").gold, at("runs/t.gold.jsonl"));
+    auto const given = load_run_file(folder / "runs/x.yaml", {"base=m", "datasets=[d]", "experts.zoo.adapter=z",
+                                                              "targets.u={texts: u, types: [a]}"});
+    EXPECT_EQ(given.base, here("m"));
+    EXPECT_EQ(given.encoder, "/models/e");
+    EXPECT_THAT(given.datasets, testing::ElementsAre(here("d")));
+    EXPECT_EQ(given.experts.at("zoo").adapter, here("z"));
+    EXPECT_EQ(given.targets.at("u").texts, here("u"));
+    EXPECT_EQ(given.targets.at("t").texts, at("t.jsonl"));
+    // What is written of it can be read in any folder.
+    EXPECT_EQ(to_yaml(parse_run_file(to_yaml(read), "x.yaml", {}, "/another")), to_yaml(read));
+}
+
+TEST_F(Planning, RefusesAPathThatIsThereOnlyRelativeToTheWorkingFolder) {
+    TemporaryFolder const working;
+    write_atomically(working / "m.gguf", "");
+    fs::create_directories(working / "descriptions");
+    auto const before = fs::current_path();
+    fs::current_path(working.path());
+    EXPECT_THAT(
+        [&] {
+            write_atomically(folder / "x.yaml", "encoder: e\nbase: m.gguf\n");
+            load_run_file(folder / "x.yaml");
+        },
+        ThrowsMessage<InputError>(testing::AllOf(HasSubstr("base is 'm.gguf'"), HasSubstr("x.yaml:2:7"))));
+    EXPECT_THAT(
+        [&] {
+            write_atomically(folder / "x.yaml", "encoder: e\nbase: m\ndatasets: [descriptions]\n");
+            load_run_file(folder / "x.yaml");
+        },
+        ThrowsMessage<InputError>(HasSubstr("datasets is 'descriptions'")));
+    write_atomically(folder / "x.yaml", "encoder: e\nbase: m\n");
+    EXPECT_NO_THROW(load_run_file(folder / "x.yaml", {"base=m.gguf"}));
+    fs::current_path(before);
+}
+
 TEST_F(Planning, RefusesARunFileWithUnknownKeysOrValuesOutOfRange) {
     EXPECT_THAT([&] { run({"merge.densty=0.5"}); }, ThrowsMessage<InputError>(HasSubstr("unknown key merge.densty")));
     EXPECT_THROW(run({"merge.density=0"}), InputError);
