@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <span>
 #include <string_view>
 
@@ -8,12 +9,27 @@
 
 namespace samner {
 
-/// A key that users write in a file, as error messages and docs/experiments.md tell of it. The type and the default
-/// are those of the member that it sets.
+/// What a value may be.
+struct Range {
+    std::string_view words = {};  ///< as in `give it WORDS`; empty: all of its type
+    /// Bounds of a number, or of each number of a list or map.
+    double least = -std::numeric_limits<double>::infinity();
+    double most = std::numeric_limits<double>::infinity();
+    bool above = false;  ///< more than `least`
+    bool below = false;  ///< less than `most`
+
+    /// False for a value that is no number.
+    constexpr bool has(double value) const {
+        return (above ? value > least : value >= least) && (below ? value < most : value <= most);
+    }
+};
+
+/// A key that users write in a file, as error messages, docs/experiments.md and configs/schemas tell of it. The type
+/// and the default are those of the member that it sets.
 struct Key {
     std::string_view name;
-    std::string_view help;        ///< what it does, in whole sentences
-    std::string_view range = {};  ///< what its value may be, as in `give it RANGE`; empty: all of its type
+    std::string_view help;  ///< what it does, in whole sentences
+    Range range = {};
     bool required = false;
     bool path = false;       ///< of a file or folder: relative to the file that it stands in
     bool automatic = false;  ///< may be `auto`, which is 0 in the member
@@ -29,7 +45,7 @@ struct KeyProbe {
 }  // namespace detail
 
 /// A struct that goes through its keys: `static void keys(Self& self, Visit&& visit)` calls visit(key, member), or
-/// visit(key, member, fits) where not all values of the type are in the range.
+/// visit(key, member, fits) where bounds do not say which values are in the range.
 template <class T>
 concept HasKeys = requires(T& value) {
     T::keys(value, detail::KeyProbe{});

@@ -28,6 +28,96 @@ std::vector<std::string> keys_of(auto const& map) {
     return keys;
 }
 
+/// Keys of each part of a description (description_keys); what is read is named by `key`.
+constexpr auto description_table = std::to_array<Key>({
+    {.name = "id", .help = "The name of the data set, which is that of its file.", .required = true},
+    {.name = "domain", .help = "For people.", .required = true},
+    {.name = "description",
+     .help = "Where the text comes from, in a sentence; stands in prompts of the full layout.",
+     .required = true},
+    {.name = "licence", .help = "For people."},
+    {.name = "source", .help = "Page of the corpus, for people."},
+    {.name = "user_supplied", .help = "Whether users bring the files, because nobody may pass them on."},
+    {.name = "substitutes", .help = "Corpora of the paper that this one stands in for."},
+    {.name = "reader", .help = "How the files are laid out."},
+    {.name = "upstream", .help = "Address that `from` of files goes behind."},
+    {.name = "splits", .help = "Map of names, such as train, dev and test, to lists of files.", .required = true},
+    {.name = "types", .help = "The entity types, in the order in which prompts name them.", .required = true},
+    {.name = "not_scored", .help = "Labels that are neither asked for nor scored."},
+});
+constexpr auto reader_table = std::to_array<Key>({
+    {.name = "format", .help = "What the files are."},
+    {.name = "broken", .help = "A sentence with a broken line is an error, or left out, counted and warned of (skip)."},
+    {.name = "encoding", .help = "Of the files."},
+});
+constexpr Key tags_key{.name = "tags",
+                       .help = "What tags stand for: `{1: B-PER}`, or a list, whose positions from 0 are the tags."};
+constexpr Key label_until_key{.name = "label_until", .help = "`'-'` reads `type-suv` as `type`."};
+constexpr Key tag_style_key{.name = "tag_style", .help = "Tags as B-PER (letters), or as in CoNLL-2012 (brackets)."};
+constexpr auto conll_table = std::to_array<Key>({
+    {.name = "separator", .help = "What stands between columns; last_space: the last one only."},
+    {.name = "token", .help = "Column of the token, from 0.", .range = {.least = 0}},
+    {.name = "tag", .help = "Column of the tag, from 0; -1: the last.", .range = {.least = -1}},
+    {.name = "token_prefix", .help = "What is taken from the beginning of tokens."},
+    {.name = "comment_prefix", .help = "What lines begin with that are comments, unless they have a token's columns."},
+    tags_key,
+    label_until_key,
+    tag_style_key,
+});
+constexpr auto csv_table = std::to_array<Key>({
+    {.name = "header", .help = "Whether the first row names the columns."},
+    {.name = "token", .help = "Column of the token, by name or number from 0."},
+    {.name = "tag", .help = "Column of the tag, likewise."},
+    {.name = "sentence", .help = "Column that is filled where a sentence begins."},
+    {.name = "document", .help = "Column whose change ends a sentence."},
+    {.name = "sentence_ends", .help = "Tokens that end a sentence."},
+    tags_key,
+    label_until_key,
+    tag_style_key,
+});
+constexpr auto json_table = std::to_array<Key>({
+    {.name = "records", .help = "Path to the list of a record's sentences; empty: the record is one sentence."},
+    {.name = "text", .help = "Path to a record's text, such as `pos.0` or `frames.*.slots`."},
+    {.name = "entities", .help = "Path to its entities."},
+    {.name = "entity_text", .help = "Path to an entity's text."},
+    {.name = "type", .help = "Path to its type."},
+    {.name = "start", .help = "Path to where it begins, in code points."},
+    {.name = "end", .help = "Path to where it ends, likewise; not included."},
+    {.name = "tokens", .help = "Path to a record's tokens, in place of text and entities."},
+    {.name = "tag", .help = "Path to their tags."},
+    tags_key,
+    label_until_key,
+    tag_style_key,
+});
+constexpr Key repair_key{.name = "repair", .help = "How upstream's file is broken."};
+constexpr auto file_table = std::to_array<Key>({
+    {.name = "file", .help = "Path under the data root.", .required = true},
+    {.name = "sha256", .help = "SHA-256 of upstream's file."},
+    {.name = "from", .help = "Address of the file, or of an archive that holds it; may go behind `upstream`."},
+    {.name = "member", .help = "Of an archive: the file is its members of this pattern, joined."},
+    repair_key,
+});
+constexpr auto folder_table = std::to_array<Key>({
+    {.name = "folder",
+     .help = "In place of `file`: the files of a folder under the data root, and of the folders in it.",
+     .required = true},
+    {.name = "suffix", .help = "What the names of these files end with.", .required = true},
+    repair_key,
+});
+constexpr auto type_table = std::to_array<Key>({
+    {.name = "label", .help = "As the files have it.", .required = true},
+    {.name = "name", .help = "As prompts and scores have it; without it the label."},
+    {.name = "definition", .help = "A sentence for prompts of the full layout."},
+});
+
+/// A key of a table.
+template <std::size_t n>
+consteval char const* key(std::array<Key, n> const& table, std::string_view name) {
+    for (auto const& known : table)
+        if (known.name == name) return known.name.data();
+    throw "not in the table";
+}
+
 /// The value of a name. @throws InputError that lists the names there are
 template <class T, std::size_t n>
 T named(std::array<std::pair<std::string_view, T>, n> const& table, std::string const& name, std::string_view key,
@@ -64,7 +154,7 @@ T choice(std::array<std::pair<std::string_view, T>, n> const& table, YamlMap& ma
 /// `tags: {1: B-PER, …}`, or a list whose positions from 0 are the tags in the file.
 std::map<std::string, std::string, std::less<>> read_tag_names(YamlMap& reader) {
     std::map<std::string, std::string, std::less<>> names;
-    auto const node = reader.node("tags");
+    auto const node = reader.node(tags_key.name.data());
     if (!node.IsDefined()) return names;
     if (!node.IsMap() && !node.IsSequence()) {
         throw InputError{fmt::format("reader.tags is neither a map nor a list ({})", reader.place(node)),
@@ -88,18 +178,18 @@ std::map<std::string, std::string, std::less<>> read_tag_names(YamlMap& reader) 
 TagLayout read_tag_layout(YamlMap& reader) {
     TagLayout tags;
     tags.names = read_tag_names(reader);
-    tags.label_until = reader.get("label_until", tags.label_until);
-    tags.brackets = choice(tag_styles, reader, "tag_style", "letters");
+    tags.label_until = reader.get(label_until_key.name.data(), tags.label_until);
+    tags.brackets = choice(tag_styles, reader, tag_style_key.name.data(), "letters");
     return tags;
 }
 
 ConllLayout read_conll_layout(YamlMap& reader) {
     ConllLayout layout;
-    layout.separator = choice(separators, reader, "separator", "tab");
-    layout.token = reader.get<std::int32_t>("token", layout.token);
-    layout.tag = reader.get<std::int32_t>("tag", layout.tag);
-    layout.token_prefix = reader.get("token_prefix", layout.token_prefix);
-    layout.comment_prefix = reader.get("comment_prefix", layout.comment_prefix);
+    layout.separator = choice(separators, reader, key(conll_table, "separator"), "tab");
+    layout.token = reader.get<std::int32_t>(key(conll_table, "token"), layout.token);
+    layout.tag = reader.get<std::int32_t>(key(conll_table, "tag"), layout.tag);
+    layout.token_prefix = reader.get(key(conll_table, "token_prefix"), layout.token_prefix);
+    layout.comment_prefix = reader.get(key(conll_table, "comment_prefix"), layout.comment_prefix);
     layout.tags = read_tag_layout(reader);
     if (layout.token < 0 || layout.tag < -1)
         throw InputError{fmt::format("reader columns count from 0 ({})", reader.place())};
@@ -108,29 +198,29 @@ ConllLayout read_conll_layout(YamlMap& reader) {
 
 CsvLayout read_csv_layout(YamlMap& reader) {
     CsvLayout layout;
-    layout.header = reader.get("header", layout.header);
-    layout.token = reader.get("token", layout.token);
-    layout.tag = reader.get("tag", layout.tag);
-    layout.sentence = reader.get("sentence", layout.sentence);
-    layout.document = reader.get("document", layout.document);
-    layout.sentence_ends = reader.get("sentence_ends", layout.sentence_ends);
+    layout.header = reader.get(key(csv_table, "header"), layout.header);
+    layout.token = reader.get(key(csv_table, "token"), layout.token);
+    layout.tag = reader.get(key(csv_table, "tag"), layout.tag);
+    layout.sentence = reader.get(key(csv_table, "sentence"), layout.sentence);
+    layout.document = reader.get(key(csv_table, "document"), layout.document);
+    layout.sentence_ends = reader.get(key(csv_table, "sentence_ends"), layout.sentence_ends);
     layout.tags = read_tag_layout(reader);
     return layout;
 }
 
 JsonLayout read_json_layout(YamlMap& reader) {
     JsonLayout layout;
-    layout.records = reader.get("records", layout.records);
-    if (reader.has("tokens")) {
-        layout.tokens = reader.require<std::string>("tokens");
-        layout.tag = reader.get("tag", layout.tag);
+    layout.records = reader.get(key(json_table, "records"), layout.records);
+    if (reader.has(key(json_table, "tokens"))) {
+        layout.tokens = reader.require<std::string>(key(json_table, "tokens"));
+        layout.tag = reader.get(key(json_table, "tag"), layout.tag);
     } else {
-        layout.text = reader.get("text", layout.text);
-        layout.entities = reader.get("entities", layout.entities);
-        layout.entity_text = reader.get("entity_text", layout.entity_text);
-        layout.type = reader.get("type", layout.type);
-        layout.start = reader.get("start", layout.start);
-        layout.end = reader.get("end", layout.end);
+        layout.text = reader.get(key(json_table, "text"), layout.text);
+        layout.entities = reader.get(key(json_table, "entities"), layout.entities);
+        layout.entity_text = reader.get(key(json_table, "entity_text"), layout.entity_text);
+        layout.type = reader.get(key(json_table, "type"), layout.type);
+        layout.start = reader.get(key(json_table, "start"), layout.start);
+        layout.end = reader.get(key(json_table, "end"), layout.end);
     }
     layout.tags = read_tag_layout(reader);
     return layout;
@@ -146,18 +236,19 @@ constexpr auto formats = std::to_array<std::pair<std::string_view, ReadLayout>>(
      {"documents", [](YamlMap&) -> Layout { return DocumentLayout{}; }}});
 
 void read_reader(YamlMap& description, Dataset& dataset) {
-    if (description.has("reader")) dataset.reader = to_json(description.node("reader"));
-    auto reader = description.map("reader");
-    dataset.layout = choice(formats, reader, "format", "conll")(reader);
-    dataset.skip_broken = choice(broken_lines, reader, "broken", "error");
-    dataset.encoding = choice(encodings, reader, "encoding", "utf-8");
+    if (description.has(key(description_table, "reader")))
+        dataset.reader = to_json(description.node(key(description_table, "reader")));
+    auto reader = description.map(key(description_table, "reader"));
+    dataset.layout = choice(formats, reader, key(reader_table, "format"), "conll")(reader);
+    dataset.skip_broken = choice(broken_lines, reader, key(reader_table, "broken"), "error");
+    dataset.encoding = choice(encodings, reader, key(reader_table, "encoding"), "utf-8");
     reader.finish();
 }
 
 /// Where a file comes from: `from` is an address, or stands behind the description's `upstream`.
 void read_origin(YamlMap& file, std::string const& upstream, DataFile& result) {
-    result.from = file.get<std::string>("from", "");
-    result.member = file.get<std::string>("member", "");
+    result.from = file.get<std::string>(key(file_table, "from"), "");
+    result.member = file.get<std::string>(key(file_table, "member"), "");
     if (!result.member.empty() && result.from.empty())
         throw InputError{fmt::format("member without from ({})", file.place()), "say which archive holds the member"};
     if (result.from.empty()) return;
@@ -182,17 +273,17 @@ void check_path(fs::path const& path, YamlMap const& file) {
 
 DataFile read_data_file(YamlMap file, Dataset const& dataset, std::string const& upstream) {
     DataFile result;
-    if (file.has("folder")) {
-        result.path = file.require<std::string>("folder");
-        result.suffix = file.require<std::string>("suffix");
+    if (file.has(key(folder_table, "folder"))) {
+        result.path = file.require<std::string>(key(folder_table, "folder"));
+        result.suffix = file.require<std::string>(key(folder_table, "suffix"));
         if (result.suffix.empty()) throw InputError{fmt::format("an empty suffix ({})", file.place()), "write .txt"};
     } else {
-        result.path = file.require<std::string>("file");
-        result.sha256 = file.get<std::string>("sha256", "");
+        result.path = file.require<std::string>(key(file_table, "file"));
+        result.sha256 = file.get<std::string>(key(file_table, "sha256"), "");
         read_origin(file, upstream, result);
     }
     check_path(result.path, file);
-    result.repair = choice(repairs, file, "repair", "none");
+    result.repair = choice(repairs, file, repair_key.name.data(), "none");
     bool const possible =
         result.repair == Repair::none || std::holds_alternative<ConllLayout>(dataset.layout) ||
         (result.repair == Repair::drop_last_sentence && std::holds_alternative<CsvLayout>(dataset.layout));
@@ -207,16 +298,16 @@ DataFile read_data_file(YamlMap file, Dataset const& dataset, std::string const&
 Dataset read_description(fs::path const& path) {
     YamlMap map{read_yaml(path), path.string()};
     Dataset dataset;
-    dataset.id = map.require<std::string>("id");
-    dataset.domain = map.require<std::string>("domain");
-    dataset.description = map.require<std::string>("description");
-    dataset.licence = map.get<std::string>("licence", "");
-    dataset.source = map.get<std::string>("source", "");
-    dataset.user_supplied = map.get("user_supplied", false);
-    dataset.substitutes = map.get<std::vector<std::string>>("substitutes", {});
+    dataset.id = map.require<std::string>(key(description_table, "id"));
+    dataset.domain = map.require<std::string>(key(description_table, "domain"));
+    dataset.description = map.require<std::string>(key(description_table, "description"));
+    dataset.licence = map.get<std::string>(key(description_table, "licence"), "");
+    dataset.source = map.get<std::string>(key(description_table, "source"), "");
+    dataset.user_supplied = map.get(key(description_table, "user_supplied"), false);
+    dataset.substitutes = map.get<std::vector<std::string>>(key(description_table, "substitutes"), {});
     read_reader(map, dataset);
-    auto const upstream = map.get<std::string>("upstream", "");
-    auto splits = map.map("splits");
+    auto const upstream = map.get<std::string>(key(description_table, "upstream"), "");
+    auto splits = map.map(key(description_table, "splits"));
     for (auto const& split : splits.keys()) {
         auto const node = splits.node(split);
         if (!node.IsSequence() || node.size() == 0) {
@@ -228,18 +319,19 @@ Dataset read_description(fs::path const& path) {
                 read_data_file({item, path.string(), "splits." + split}, dataset, upstream));
     }
     constexpr auto* form = "write [{label, name, definition}]";
-    if (!map.has("types")) map.refuse_missing("types", form);
-    auto const types = map.node("types");
+    if (!map.has(key(description_table, "types"))) map.refuse_missing(key(description_table, "types"), form);
+    auto const types = map.node(key(description_table, "types"));
     if (!types.IsSequence() || types.size() == 0)
         throw InputError{fmt::format("types is not a list ({})", map.place(types)), form};
     for (auto const& item : types) {
         YamlMap type{item, path.string(), "types"};
-        auto const label = type.require<std::string>("label");
+        auto const label = type.require<std::string>(key(type_table, "label"));
         if (dataset.type(label)) throw InputError{fmt::format("type '{}' stands twice ({})", label, type.place())};
-        dataset.types.push_back({label, type.get("name", label), type.get<std::string>("definition", "")});
+        dataset.types.push_back({label, type.get(key(type_table, "name"), label),
+                                 type.get<std::string>(key(type_table, "definition"), "")});
         type.finish();
     }
-    dataset.not_scored = map.get<std::vector<std::string>>("not_scored", {});
+    dataset.not_scored = map.get<std::vector<std::string>>(key(description_table, "not_scored"), {});
     for (auto const& label : dataset.not_scored) {
         if (std::ranges::find(dataset.types, label, &EntityType::label) == dataset.types.end())
             throw InputError{fmt::format("not_scored names '{}', which is not in types ({})", label, path.string()),
@@ -359,6 +451,34 @@ void warn_of_misplaced(std::vector<Sentence> const& sentences, std::string const
 }
 
 }  // namespace
+
+std::span<Key const> description_keys(std::string_view part) {
+    if (part.empty()) return description_table;
+    if (part == "reader") return reader_table;
+    if (part == "reader.conll") return conll_table;
+    if (part == "reader.csv") return csv_table;
+    if (part == "reader.json" || part == "reader.jsonl") return json_table;
+    if (part == "reader.inline" || part == "reader.documents") return {};
+    if (part == "file") return file_table;
+    if (part == "folder") return folder_table;
+    if (part == "type") return type_table;
+    throw Error{fmt::format("descriptions have no part '{}'", part)};
+}
+
+std::vector<std::string> description_words(std::string_view key) {
+    auto const names = [](auto const& table) {
+        std::vector<std::string> all;
+        for (auto const& [name, value] : table) all.emplace_back(name);
+        return all;
+    };
+    if (key == "format") return names(formats);
+    if (key == "separator") return names(separators);
+    if (key == "tag_style") return names(tag_styles);
+    if (key == "encoding") return names(encodings);
+    if (key == "broken") return names(broken_lines);
+    if (key == "repair") return names(repairs);
+    return {};
+}
 
 EntityType const* Dataset::type(std::string const& label) const {
     if (std::ranges::find(not_scored, label) != not_scored.end()) return nullptr;

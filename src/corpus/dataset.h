@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -10,6 +11,7 @@
 
 #include "core/hash.h"
 #include "core/json.h"
+#include "core/key.h"
 #include "corpus/conll.h"
 #include "corpus/csv.h"
 #include "corpus/encoding.h"
@@ -59,6 +61,12 @@ struct Dataset {
     /// `name: definition` of each type that is scored, or its name where it is not defined; each once.
     std::vector<std::string> type_texts() const;
 };
+
+/// The keys of a part of a description: `` (all of it), `reader` (of every format), `reader.FORMAT`, `file` and
+/// `folder` (in a split) and `type`. @throws Error for another part
+std::span<Key const> description_keys(std::string_view part);
+/// The words that the value of a key may be, such as those of `format` of `reader`; empty: it is no such word.
+std::vector<std::string> description_words(std::string_view key);
 
 /// All data sets that some folders describe, one YAML file each: a user's, and those that come with samner. Not for
 /// several threads at once.

@@ -8,6 +8,7 @@
 
 #include "core/fields.h"
 #include "core/json.h"
+#include "core/key.h"
 #include "merge/method.h"
 
 namespace samner::merge {
@@ -46,6 +47,7 @@ struct Setting {
     bool (*used_by)(Method);  ///< other methods do not look at it
     bool always;              ///< part of a merge's key also where it has its default
     std::string_view help;
+    Range range = {};  ///< which `validate` checks
 };
 
 inline bool any_method(Method) {
@@ -62,8 +64,13 @@ void for_each_setting(Visit&& visit) {
     visit(Setting{"space", &Settings::space, nullptr, any_method, false,
                   "what is merged: each factor of the adapters by itself, or their products, into the base's weights "
                   "(delta)"});
-    visit(Setting{"density", &Settings::density, &MergeOptions::density, any_method, true,
-                  "share of the elements kept, in (0, 1]"});
+    visit(Setting{"density",
+                  &Settings::density,
+                  &MergeOptions::density,
+                  any_method,
+                  true,
+                  "share of the elements kept, in (0, 1]",
+                  {.least = 0, .most = 1, .above = true}});
     visit(Setting{"sign", &Settings::sign, &MergeOptions::sign, any_method, true,
                   "elects signs: the total of the values, or the frequency of either sign"});
     visit(Setting{"follow", &Settings::follow, nullptr, any_method, false,
@@ -78,13 +85,23 @@ void for_each_setting(Visit&& visit) {
                   "what sums are divided by: what the method says (method), the summed weights (weights), or none"});
     visit(
         Setting{"lambda", &Settings::lambda, &MergeOptions::lambda, any_method, false, "multiplies the merged update"});
-    visit(Setting{"gamma", &Settings::gamma, &MergeOptions::gamma, is_breadcrumbs, true,
-                  "breadcrumbs: share of the largest elements dropped, in [0, 1)"});
+    visit(Setting{"gamma",
+                  &Settings::gamma,
+                  &MergeOptions::gamma,
+                  is_breadcrumbs,
+                  true,
+                  "breadcrumbs: share of the largest elements dropped, in [0, 1)",
+                  {.least = 0, .most = 1, .below = true}});
     visit(Setting{"epsilon", &Settings::epsilon, &MergeOptions::epsilon, is_della, true,
                   "della: keep probabilities are density - epsilon to + epsilon"});
-    visit(Setting{
-        "rank", &Settings::rank, &MergeOptions::rank, is_svd, false,
-        "of the result of an svd method; 0: the largest of the experts', with follow peft that of all modules"});
+    visit(
+        Setting{"rank",
+                &Settings::rank,
+                &MergeOptions::rank,
+                is_svd,
+                false,
+                "of the result of an svd method; 0: the largest of the experts', with follow peft that of all modules",
+                {.least = 0}});
 }
 
 /// The settings of one merge.

@@ -43,7 +43,7 @@ constexpr auto keys = std::to_array<Key>({
     {.name = "average",
      .help = "mean adds a column of unweighted means; none does not. That of pooled targets leaves out the column of "
              "all of them.",
-     .range = "mean or none"},
+     .range = {"mean or none"}},
     {.name = "paper",
      .help = "Printed values to show beside those of the run: `{table: 2, values: FILE}` or `{figure: 3, values: "
              "FILE}`, relative to this file."},

@@ -166,7 +166,7 @@ Value value_of(Json const& value) {
 /// @param prefix  of its name, as `infer.`
 std::string item(std::string const& prefix, Key const& key, Value const& value) {
     auto text = fmt::format("{}: {}", code(prefix + std::string{key.name}), value.type);
-    if (!key.range.empty()) text += fmt::format(", {}", key.range);
+    if (!key.range.words.empty()) text += fmt::format(", {}", key.range.words);
     if (key.required) {
         text += "; required";
     } else if (!value.usual.empty()) {
@@ -203,7 +203,7 @@ std::string fields_of(std::string const& prefix) {
 std::string experiment_file() {
     std::string text;
     for (auto const& key : experiment_keys()) {
-        auto const range = key.range.empty() ? "" : fmt::format(" ({})", key.range);
+        auto const range = key.range.words.empty() ? "" : fmt::format(" ({})", key.range.words);
         text +=
             wrapped(fmt::format("{}{}{}: {}", code(key.name), key.required ? ", required" : "", range, key.help), "- ");
     }

@@ -251,14 +251,7 @@ public:
 
     template <class T>
     void operator()(Key const& key, T& value) {
-        std::string const name{key.name};
-        read(key, name, value);
-        if constexpr (std::is_same_v<T, std::string>) {
-            if (key.path) value = located(name, value);
-        } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
-            if (key.path)
-                for (auto& item : value) item = located(name, item);
-        }
+        (*this)(key, value, [](T const&) { return true; });
     }
     template <class T, class Fits>
     void operator()(Key const& key, T& value, Fits const& fits) {
@@ -268,9 +261,16 @@ public:
             return;
         }
         read(key, name, value);
-        if (!refused_ && !fits(value)) {
-            refused_ = InputError{fmt::format("{} is {} ({})", path(name), value, map_.place(name)),
-                                  fmt::format("give it {}", key.range)};
+        if constexpr (std::is_same_v<T, std::string>) {
+            if (key.path) value = located(name, value);
+        } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+            if (key.path)
+                for (auto& item : value) item = located(name, item);
+        } else if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, Numbers>) {
+            if (!refused_ && !(is_in(key.range, value) && fits(value))) {
+                refused_ = InputError{fmt::format("{} is {} ({})", path(name), value, map_.place(name)),
+                                      fmt::format("give it {}", key.range.words)};
+            }
         }
     }
     /// @throws InputError for a value out of its range, the first of them
@@ -281,6 +281,14 @@ public:
 private:
     std::string path(std::string const& name) const { return map_.path().empty() ? name : map_.path() + "." + name; }
 
+    using Numbers = std::vector<std::int64_t>;
+    template <class T>
+    static bool is_in(Range const& range, T value) {
+        return range.has(static_cast<double>(value));
+    }
+    static bool is_in(Range const& range, Numbers const& values) {
+        return std::ranges::all_of(values, [&](std::int64_t value) { return is_in(range, value); });
+    }
     /// The absolute path that a value of a key is; an empty one stays empty.
     std::string located(std::string const& name, std::string const& value) const {
         if (value.empty()) return value;
@@ -621,15 +629,15 @@ void check_targets(Experiment const& experiment, RunFile const& run) {
             continue;
         }
         if (!run.targets.contains(name))
-            throw InputError{fmt::format("experiment {} has the target '{}', which the run file does not{}",
-                                         experiment.name, name, place),
-                             name_suggestion(name, keys_of(run.targets))};
+            throw InputError{
+                fmt::format("experiment {} has the target '{}', which the run file does not{}", experiment.name, name,
+                            place),
+                name_suggestion(name, keys_of(run.targets))};
         auto const& first = targets.names.front();
         if (targets.kind == Targets::Kind::pooled && run.targets.at(name).sentences != run.targets.at(first).sentences)
-            throw InputError{
-                fmt::format("experiment {} pools the targets '{}' and '{}', which have other `sentences`{}",
-                            experiment.name, first, name, place),
-                "give all pooled targets the same number in the run file, or none"};
+            throw InputError{fmt::format("experiment {} pools the targets '{}' and '{}', which have other `sentences`{}",
+                                         experiment.name, first, name, place),
+                             "give all pooled targets the same number in the run file, or none"};
     }
 }
 

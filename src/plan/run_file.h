@@ -23,13 +23,6 @@ namespace samner::plan {
 
 /// The structs of a run file name their keys once (core/key.h), in the order in which they are read. Reading, writing
 /// and docs/experiments.md go through these lists.
-constexpr bool not_negative(std::int64_t value) {
-    return value >= 0;
-}
-constexpr bool positive(std::int64_t value) {
-    return value > 0;
-}
-
 /// What an expert is trained on: data sets, and how many samples are drawn from them together. Or one that exists.
 struct ExpertRecipe {
     std::vector<std::string> datasets;  ///< as work::parse_dataset_ref reads them; default split train
@@ -58,9 +51,9 @@ struct ExpertRecipe {
         visit(Key{.name = "samples",
                   .help = "Samples drawn from the data sets together, in proportion to their numbers of entity types; "
                           "`auto`: as many as there are sentences, within `samples_between`.",
-                  .range = "1 or more, or auto",
+                  .range = {"1 or more, or auto", 1},
                   .automatic = true},
-              self.samples, positive);
+              self.samples);
         visit(Key{.name = "test",
                   .help =
                       "Data sets on which the domain is tested, for `targets: {domains: […]}` and `{languages: […]}`; "
@@ -129,8 +122,8 @@ struct Target {
 private:
     template <class Self, class Visit>
     static void sentences_key(Self& self, Visit&& visit) {
-        visit(Key{.name = "sentences", .help = "Only the first so many.", .range = "0 (all) or more"}, self.sentences,
-              not_negative);
+        visit(Key{.name = "sentences", .help = "Only the first so many.", .range = {"0 (all) or more", 0}},
+              self.sentences);
     }
 };
 
@@ -169,21 +162,21 @@ struct RunFile {
         static void keys(Self& self, Visit&& visit) {
             visit(Key{.name = "max_new_tokens",
                       .help = "An answer's tokens, at most.",
-                      .range = "1 or more",
+                      .range = {"1 or more", 1},
                       .aliases = "max_tokens num_predict"},
-                  self.max_new_tokens, positive);
+                  self.max_new_tokens);
             visit(Key{.name = "max_kept_tokens",
                       .help = "Tokens of instructions whose keys and values are kept from one task to the next. Has no "
                               "influence on results.",
-                      .range = "0 (none) or more",
+                      .range = {"0 (none) or more", 0},
                       .newer = true},
-                  self.max_kept_tokens, not_negative);
+                  self.max_kept_tokens);
             visit(Key{.name = "num_slots",
                       .help = "Sequences decoded at once. Has no influence on results in fp32 on the CPU; elsewhere "
                               "other bits come out.",
-                      .range = "1 or more",
+                      .range = {"1 or more", 1},
                       .aliases = "slots batch_size max_num_seqs"},
-                  self.num_slots, positive);
+                  self.num_slots);
             static_assert(infer::fold_from == 32, "the help says so");
             visit(Key{.name = "fold",
                       .help = "Adds an adapter to the base's weights before decoding: never, always, or (auto) for 32 "
@@ -235,9 +228,9 @@ struct RunFile {
         visit(Key{.name = "targets", .help = "The targets that experiments can name."}, self.targets);
         visit(Key{.name = "domain_sentences",
                   .help = "Of each data set on which a domain is tested, only the first so many.",
-                  .range = "0 (all) or more",
+                  .range = {"0 (all) or more", 0},
                   .newer = true},
-              self.domain_sentences, not_negative);
+              self.domain_sentences);
         visit(Key{.name = "device", .help = "Where models compute: cpu or cuda."}, self.device);
         visit(Key{.name = "dtype",
                   .help = "In which numbers they compute. bf16 needs half the memory and promises the "
@@ -250,20 +243,19 @@ struct RunFile {
         visit(Key{.name = "merge", .help = "Settings of merges, where a row does not give its own."}, self.merge);
         visit(Key{.name = "samples_between",
                   .help = "Bounds of `samples: auto`.",
-                  .range = "two numbers, 1 or more and rising"},
-              self.samples_between, [](std::vector<std::int64_t> const& bounds) {
-                  return bounds.size() == 2 && bounds[0] >= 1 && bounds[0] <= bounds[1];
-              });
+                  .range = {"two numbers, 1 or more and rising", 1}},
+              self.samples_between,
+              [](std::vector<std::int64_t> const& bounds) { return bounds.size() == 2 && bounds[0] <= bounds[1]; });
         visit(Key{.name = "keep_empty",
                   .help = "Share of the sentences without entities that training keeps.",
-                  .range = "0 to 1"},
-              self.keep_empty, [](double share) { return share >= 0 && share <= 1; });
+                  .range = {"0 to 1", 0, 1}},
+              self.keep_empty);
         visit(Key{.name = "seeds", .help = "Each is a repeat of everything.", .aliases = "seed"}, self.repeats);
         visit(Key{.name = "threads",
                   .help = "Of a rank, without influence on results; 0: the processors of its node divided by its ranks "
                           "there.",
-                  .range = "0 (automatic) or more"},
-              self.threads, not_negative);
+                  .range = {"0 (automatic) or more", 0}},
+              self.threads);
     }
 
     /// Whether results do not depend on slots and batches (work::Arithmetic::exact).

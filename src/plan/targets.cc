@@ -65,12 +65,11 @@ Targets Targets::from_json(Json const& value) {
         auto const map = inside.is_array() ? Json{{"of", inside}} : inside;
         if (!map.is_object() || !map.contains("of")) throw InputError{"one_sentence names no targets", how};
         for (auto const& [key, given] : map.items()) {
-            constexpr std::int64_t most = 1000;
             if (key == "trials") {
                 auto const number = given.is_number_integer() ? given.get<std::int64_t>() : 0;
-                if (number < 1 || number > most)
+                if (number < 1 || number > most_trials)
                     throw InputError{fmt::format("trials is {}", to_text(given).substr(0, 60)),
-                                     fmt::format("give it a whole number from 1 to {}", most)};
+                                     fmt::format("give it a whole number from 1 to {}", most_trials)};
                 targets.trials = number;
             } else if (key != "of") {
                 throw InputError{fmt::format("unknown key '{}' of one_sentence", key), "give it `of` and `trials`"};

@@ -24,7 +24,8 @@ struct Targets {
     };
     Kind kind = Kind::listed;
     std::vector<std::string> names;  ///< of targets, or of experts
-    std::int64_t trials = 1;         ///< of one_sentence
+    std::int64_t trials = 1;         ///< of one_sentence, up to most_trials
+    static constexpr std::int64_t most_trials = 1000;
 
     /// Whether the names are those of experts.
     bool of_experts() const { return kind == Kind::domains || kind == Kind::languages; }

@@ -31,19 +31,22 @@ enum Choice : std::uint64_t {
 constexpr std::size_t max_draws = 64;
 
 constexpr auto rate_keys = std::to_array<Key>({
-    {"source", "Share of the prompts that say where the data set comes from.", "0 to 1"},
-    {"definitions", "Share that define the types.", "0 to 1"},
-    {"demonstrations", "Share with worked examples, other sentences among the data set's samples.", "0 to 1"},
-    {"pairs", "Least and greatest number of worked examples.", "two rising numbers from 1 to 63"},
-    {"drop", "Share in which types are left out, with their mentions; a data set of one type keeps it.", "0 to 1"},
-    {"drop_at_most", "How many: 1 to this share of the types. Not stated in the paper.", "0 to 1"},
-    {"mask", "Share in which types are called Type1, Type2 …; only prompts that define all of them.", "0 to 1"},
+    {"source", "Share of the prompts that say where the data set comes from.", {"0 to 1", 0, 1}},
+    {"definitions", "Share that define the types.", {"0 to 1", 0, 1}},
+    {"demonstrations", "Share with worked examples, other sentences among the data set's samples.", {"0 to 1", 0, 1}},
+    {"pairs", "Least and greatest number of worked examples.", {"two rising numbers from 1 to 63", 1, 63}},
+    {"drop",
+     "Share in which types are left out, with their mentions; a data set of one type keeps it.",
+     {"0 to 1", 0, 1}},
+    {"drop_at_most", "How many: 1 to this share of the types. Not stated in the paper.", {"0 to 1", 0, 1}},
+    {"mask", "Share in which types are called Type1, Type2 …; only prompts that define all of them.", {"0 to 1", 0, 1}},
     {"mask_of",
      "Of what `mask` is a share: of all prompts (then at most `definitions`), or of those with definitions. Not stated "
      "in the paper.",
-     "all or defined"},
-    {"formats", "Weights of the answer formats (see `prompt.format`). Not stated in the paper.",
-     "at least one weight above 0"},
+     {"all or defined"}},
+    {"formats",
+     "Weights of the answer formats (see `prompt.format`). Not stated in the paper.",
+     {"at least one weight above 0", 0}},
 });
 
 bool all_defined(corpus::Dataset const& dataset, std::vector<std::string> const& types) {
@@ -85,7 +88,7 @@ std::optional<Rates> Rates::from_json(Json const& value, Places const& places) {
                          fmt::format("give it {}", range)};
     };
     auto const demand = [&](bool holds, std::string_view key, auto const& is) {
-        if (!holds) refuse(key, is, key_named(help(), key).range);
+        if (!holds) refuse(key, is, key_named(help(), key).range.words);
     };
     std::vector<std::int64_t> range{rates.min_pairs, rates.max_pairs};
     std::string mask_of = "all";
@@ -106,7 +109,7 @@ std::optional<Rates> Rates::from_json(Json const& value, Places const& places) {
                                     {"drop", rates.drop},
                                     {"drop_at_most", rates.drop_at_most},
                                     {"mask", rates.mask}}) {
-        demand(rate >= 0 && rate <= 1, key, rate);
+        demand(key_named(help(), key).range.has(rate), key, rate);
     }
     demand(range.size() == 2 && range[0] >= 1 && range[0] <= range[1] && std::cmp_less(range[1], max_draws), "pairs",
            range);

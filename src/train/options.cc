@@ -16,57 +16,59 @@ namespace {
 constexpr auto option_keys = std::to_array<Key>({
     {.name = "r",
      .help = "Rank of the factors, at most the larger side of the layers that get them.",
-     .range = "1 or more",
+     .range = {"1 or more", 1},
      .aliases = "rank lora_r lora_rank"},
     {.name = "lora_alpha",
      .help = "The product of the factors is scaled by this, divided by the rank.",
-     .range = "more than 0",
+     .range = {.words = "more than 0", .least = 0, .above = true},
      .aliases = "alpha"},
     {"use_rslora", "Divide by the square root of the rank instead."},
     {.name = "lora_dropout",
      .help = "Share of the factors' inputs that is dropped, in steps of 1/65536.",
-     .range = "0 or more and less than 1",
+     .range = {.words = "0 or more and less than 1", .least = 0, .most = 1, .below = true},
      .aliases = "dropout"},
-    {"rank_pattern", "Ranks of single modules, as in peft: by a module's name or a dotted end of it.", "1 or more"},
-    {"alpha_pattern", "The same for `lora_alpha`.", "more than 0"},
+    {"rank_pattern",
+     "Ranks of single modules, as in peft: by a module's name or a dotted end of it.",
+     {"1 or more", 1}},
+    {"alpha_pattern", "The same for `lora_alpha`.", {.words = "more than 0", .least = 0, .above = true}},
     {.name = "target_modules",
      .help = "The linear layers that get factors: a list of names, `all-linear` (the default's seven), or a regular "
              "expression for the whole name.",
      .aliases = "modules targets lora_target lora_target_modules"},
-    {.name = "learning_rate", .help = "At the end of the warm-up.", .range = "0 or more", .aliases = "lr"},
+    {.name = "learning_rate", .help = "At the end of the warm-up.", .range = {"0 or more", 0}, .aliases = "lr"},
     {.name = "lr_scheduler_type",
      .help = "How the learning rate goes on after the warm-up; `constant` has none, as in transformers.",
      .aliases = "schedule scheduler lr_schedule lr_scheduler"},
     {.name = "warmup_ratio",
      .help = "Share of the steps in which the learning rate rises from 0, rounded up to a step.",
-     .range = "0 to 1",
+     .range = {"0 to 1", 0, 1},
      .aliases = "warmup warmup_steps"},
-    {.name = "weight_decay", .help = "Of AdamW.", .range = "0 or more", .aliases = "wd decay"},
+    {.name = "weight_decay", .help = "Of AdamW.", .range = {"0 or more", 0}, .aliases = "wd decay"},
     {.name = "max_grad_norm",
      .help = "Gradients of a larger norm are scaled down to it.",
-     .range = "more than 0",
+     .range = {.words = "more than 0", .least = 0, .above = true},
      .aliases = "grad_norm clip grad_clip gradient_clipping"},
     {.name = "num_train_epochs",
      .help = "How often the training set is gone through.",
-     .range = "more than 0, at most 1000000",
+     .range = {.words = "more than 0, at most 1000000", .least = 0, .most = 1e6, .above = true},
      .aliases = "epoch epochs num_epochs"},
     {.name = "max_steps",
      .help = "Number of steps; -1: as many as `num_train_epochs` asks for.",
-     .range = "-1, or 1 or more",
+     .range = {"-1, or 1 or more", -1},
      .aliases = "steps num_steps train_steps"},
     {.name = "batch_size",
      .help = "Sequences of a step.",
-     .range = "1 or more",
+     .range = {"1 or more", 1},
      .aliases = "bs batch train_batch_size global_batch_size"},
     {.name = "micro_batch_size",
      .help = "Sequences of one forward and backward pass. A step has work for `batch_size` / `micro_batch_size` ranks; "
              "another value adds in another order and gives other last bits.",
-     .range = "1 or more",
+     .range = {"1 or more", 1},
      .aliases = "micro_batch per_device_train_batch_size gradient_accumulation_steps"},
     {.name = "max_length",
      .help = "Tokens of a sequence. Examples whose answer goes on behind them are left out, with a warning that counts "
              "them.",
-     .range = "2 or more",
+     .range = {"2 or more", 2},
      .aliases = "max_seq_length max_seq_len seq_len cutoff_len context"},
     {"keep_cut_answers",
      "Train on the part of an answer that `max_length` leaves, too, though it has no end; examples without any answer "
@@ -78,7 +80,7 @@ constexpr auto option_keys = std::to_array<Key>({
     {"seed", "Of order, factors and dropout; in a run that of the repeat (`seeds`) is added."},
     {.name = "checkpoint_every",
      .help = "Steps from one checkpoint to the next, without influence on the result.",
-     .range = "0 (none) or more",
+     .range = {"0 (none) or more", 0},
      .aliases = "save_steps checkpoint_steps"},
 });
 
@@ -106,31 +108,23 @@ Json TargetModules::to_json() const {
 Options Options::from_json(Json const& object, Places const& places) {
     Options options;
     read_given(object, options, "training option", places, help());
-    auto const demand = [&](bool holds, std::string_view key, auto value) {
+    auto const demand = [&](bool holds, std::string const& key, auto value) {
         if (holds) return;
-        throw InputError{fmt::format("{} is {} ({})", key, value, places.of(std::string{key})),
-                         fmt::format("give it {}", key_named(help(), key).range)};
+        throw InputError{fmt::format("{} is {} ({})", key, value, places.of(key)),
+                         fmt::format("give it {}", key_named(help(), key).range.words)};
     };
     if (options.target_modules.names.empty() && options.target_modules.pattern.empty())
         throw InputError{fmt::format("target_modules is empty ({})", places.of("target_modules")),
                          "name a module, or leave it out"};
-    demand(options.r >= 1, "r", options.r);
-    for (auto const& [key, rank] : options.rank_pattern) demand(rank >= 1, "rank_pattern." + key, rank);
-    demand(options.lora_alpha > 0, "lora_alpha", options.lora_alpha);
-    for (auto const& [key, alpha] : options.alpha_pattern) demand(alpha > 0, "alpha_pattern." + key, alpha);
-    demand(options.lora_dropout >= 0 && options.lora_dropout < 1, "lora_dropout", options.lora_dropout);
-    demand(options.learning_rate >= 0, "learning_rate", options.learning_rate);
-    demand(options.warmup_ratio >= 0 && options.warmup_ratio <= 1, "warmup_ratio", options.warmup_ratio);
-    demand(options.weight_decay >= 0, "weight_decay", options.weight_decay);
-    demand(options.max_grad_norm > 0, "max_grad_norm", options.max_grad_norm);
-    constexpr double most_epochs = 1e6;  // a number of steps that can be counted
-    demand(options.num_train_epochs > 0 && options.num_train_epochs <= most_epochs, "num_train_epochs",
-           options.num_train_epochs);
-    demand(options.max_steps == -1 || options.max_steps >= 1, "max_steps", options.max_steps);
-    demand(options.batch_size >= 1, "batch_size", options.batch_size);
-    demand(options.micro_batch_size >= 1, "micro_batch_size", options.micro_batch_size);
-    demand(options.checkpoint_every >= 0, "checkpoint_every", options.checkpoint_every);
-    demand(options.max_length >= 2, "max_length", options.max_length);
+    fields(options, [&]<class T>(std::string const& name, T const& value, bool = true) {
+        auto const& range = key_named(help(), name).range;
+        if constexpr (std::is_arithmetic_v<T>) {
+            demand(range.has(static_cast<double>(value)), name, value);
+        } else if constexpr (detail::is_a<T, std::map>) {
+            for (auto const& [module, number] : value) demand(range.has(number), name + "." + module, number);
+        }
+    });
+    demand(options.max_steps != 0, "max_steps", options.max_steps);
     return options;
 }
 
