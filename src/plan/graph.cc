@@ -138,7 +138,7 @@ std::string Graph::encode(Expert const& expert, Seeds const& seeds) {
         if (found->sources.empty()) {
             throw InputError{
                 fmt::format("expert '{}' is an adapter whose domain is not known: {}", expert.name,
-                            found->no_domain.empty() ? "no texts of it" : found->no_domain),
+                            found->no_domain.empty() ? "no texts of its domain" : found->no_domain),
                 fmt::format("selections compare domains: name data sets in experts.{}.texts, or make its card with "
                             "samner card {}",
                             expert.name, given->adapter)};

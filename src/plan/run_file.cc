@@ -293,6 +293,7 @@ private:
     std::string located(std::string const& name, std::string const& value) const {
         if (value.empty()) return value;
         auto const& folder = map_.word_of(name) ? std::filesystem::path{} : folder_;
+        if (name == "store") return path_in_file({}, folder / value, path(name), map_.place(name)).string();  // made
         return path_in_file(folder, value, path(name), map_.place(name)).string();
     }
 

@@ -285,6 +285,8 @@ class Checker:
     def run(self, command, where, stop=False):
         """(exit code, stdout and stderr) of a command in a folder."""
         environment = self.environment | {"SAMNER_DATA": str(where / "data"), "SCRATCH": str(where / "scratch")}
+        if (where / "configs/data").exists():
+            environment["SAMNER_HOME"] = str(where)  # the page's folder stands for the checkout
         process = subprocess.Popen(["bash", "-c", f"exec {command}" if stop else command], cwd=where, env=environment,
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                    start_new_session=True)
